@@ -1,0 +1,26 @@
+# Each command makes the virtual environment it needs: nothing but Python and make is assumed.
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin/python
+
+.PHONY: demo test lint clean
+
+# torch is pinned in constraints.txt; an open range would fetch several GB of CUDA packages.
+$(VENV)/%.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$*]"
+	touch $@
+
+demo: $(VENV)/plot.installed
+	$(RUN) examples/demo.py
+
+test: $(VENV)/plot,progress,test.installed
+	$(RUN) -m pytest
+
+lint: $(VENV)/plot,progress,test.installed
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+clean:
+	rm -rf $(VENV)

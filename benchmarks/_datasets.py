@@ -1,0 +1,90 @@
+"""The tables that the benchmarks run on: bundled ones, and every file of a folder."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+from sklearn import datasets
+
+MAX_LEVELS = 20  # text columns with more distinct values are left out
+MAX_CLASSES = 100  # a numeric target with more distinct values is a measurement
+
+
+@dataclass
+class Table:
+    """A named table of floats, complete; ``y`` holds class numbers, or None."""
+
+    name: str
+    X: np.ndarray  # (n_samples, n_features)
+    y: np.ndarray | None  # (n_samples,)
+
+
+def bundled() -> Iterator[Table]:
+    """Yield the tables that come with scikit-learn."""
+    for name in ("digits", "breast_cancer", "wine", "iris"):
+        data = getattr(datasets, f"load_{name}")()
+        yield Table(name, data.data.astype(float), data.target)
+    data = datasets.load_diabetes(scaled=False)
+    yield Table("diabetes", data.data.astype(float), None)
+
+
+def load(folders: list[Path], max_rows: int) -> Iterator[Table]:
+    """Yield the bundled tables and those of every file in `folders`, by size.
+
+    Tables of more than `max_rows` rows are cut to a random draw of that many.
+    """
+    tables = list(bundled())
+    for folder in folders:
+        files = sorted(p for p in folder.iterdir() if _reader(p) is not None)
+        tables += [_reader(path)(path) for path in files]
+    for table in sorted(tables, key=lambda t: t.X.size):
+        yield _cut(table, max_rows)
+
+
+def _cut(table: Table, max_rows: int) -> Table:
+    if len(table.X) <= max_rows:
+        return table
+    rows = np.random.default_rng(0).permutation(len(table.X))[:max_rows]
+    y = None if table.y is None else table.y[rows]
+    return Table(table.name, table.X[rows], y)
+
+
+def _reader(path: Path):
+    if path.suffix == ".npz":
+        return _read_npz
+    if path.name.endswith((".csv.gz", ".csv.xz", ".csv")):
+        return _read_csv
+    return None
+
+
+def _read_npz(path: Path) -> Table:
+    with np.load(path, allow_pickle=False) as data:
+        if "indptr" in data:
+            parts = [data[k].astype(np.int64) for k in ("indices", "indptr")]
+            sparse = csr_array((data["data"].astype(float), *parts), tuple(data["shape"]))
+            X = sparse.toarray()
+        else:
+            X = data["X"].reshape(len(data["X"]), -1).astype(float)
+        return Table(path.name.split(".npz")[0], X, _classes(pd.Series(data["y"])))
+
+
+def _read_csv(path: Path) -> Table:
+    frame = pd.read_csv(path)
+    target = frame.pop(frame.columns[-1])
+    kept = target.notna()
+    frame, target = frame[kept], target[kept]
+    number = list(frame.select_dtypes("number"))
+    text = [c for c in frame if c not in number and frame[c].nunique() <= MAX_LEVELS]
+    frame[number] = frame[number].fillna(frame[number].median())
+    X = pd.get_dummies(frame[number + text], columns=text).dropna(axis="columns")
+    return Table(path.name.split(".csv")[0], X.to_numpy(float), _classes(target))
+
+
+def _classes(target: pd.Series) -> np.ndarray | None:
+    is_number = pd.api.types.is_numeric_dtype(target)
+    if is_number and (target.nunique() > MAX_CLASSES or (target % 1 != 0).any()):
+        return None
+    return pd.factorize(target, sort=True)[0]

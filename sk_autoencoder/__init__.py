@@ -1,0 +1,6 @@
+"""Autoencoders that behave like scikit-learn estimators."""
+
+from sk_autoencoder._transformer import AutoencoderTransformer
+
+__all__ = ["AutoencoderTransformer"]
+__version__ = "0.1.0.dev0"

@@ -1,0 +1,517 @@
+"""Where scikit-learn meets torch: what all autoencoders share."""
+
+import copy
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    clone,
+)
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from skorch.callbacks import Callback, LRScheduler
+
+from sk_autoencoder import _validation as checks
+from sk_autoencoder._net import (
+    ONE_THREAD_WORK,
+    AutoencoderNet,
+    KeepBest,
+    Rows,
+)
+from sk_autoencoder._start import (
+    count_components,
+    linear_start,
+    make_scaler,
+    moments,
+    principal_axes,
+)
+from sk_autoencoder._validation import Interval, RealNotInt, StrOptions
+from sk_autoencoder.corruptions import GaussianNoise
+from sk_autoencoder.networks import ACTIVATIONS, Autoencoder, Dense, Network
+from sk_autoencoder.objectives import LOSSES, Loss, Objective, l1_norm
+
+OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+}
+START_MARGIN = 0.01  # share of the held-out error by which training has to beat PCA
+HELD_OUT_SHARE, HELD_OUT_ROWS = 0.1, 32  # what validation_fraction="auto" aims at
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class BaseAutoencoder(
+    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """Base class of autoencoders: a variant overrides one of the ``_make`` methods."""
+
+    n_components: int | float | None = field(default=2, kw_only=False)
+    hidden_layer_sizes: int | Sequence[int] = (256, 128)
+    activation: str | Callable = "gelu"
+    dropout: float = 0.0
+    tied_weights: bool = False
+    network: Callable | None = None
+    init: str = "pca"
+    loss: str | Callable = "squared_error"
+    scaling: str | None = "global"
+    noise_level: float = 0.3
+    l1_penalty: float = 0.0
+    optimizer: str | Callable = "adamw"
+    lr: float = 2e-3
+    weight_decay: float = 1e-4
+    batch_size: int | str = "auto"
+    max_epochs: int = 200
+    early_stopping: bool = True
+    validation_fraction: float | str = "auto"
+    n_iter_no_change: int = 10
+    tol: float = 1e-4
+    warm_start: bool = False
+    device: str = "auto"
+    callbacks: Sequence | None = None
+    verbose: int = 0
+    random_state: Any = None
+
+    _parameter_constraints: ClassVar[dict] = {
+        "n_components": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(RealNotInt, 0, 1, closed="neither"),
+            None,
+        ],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS)), callable],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "tied_weights": ["boolean"],
+        "network": [callable, None],
+        "init": [StrOptions({"pca", "random"})],
+        "loss": [StrOptions(set(LOSSES)), callable],
+        "scaling": [StrOptions({"global", "standard"}), None],
+        "noise_level": [Interval(Real, 0, None, closed="left")],
+        "l1_penalty": [Interval(Real, 0, None, closed="left")],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "max_epochs": [Interval(Integral, 0, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [
+            Interval(Real, 0, 1, closed="neither"),
+            StrOptions({"auto"}),
+        ],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "device": [str],
+        "callbacks": [list, tuple, None],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    # What a variant may change
+
+    def _make_network(self) -> Callable[[int, int], Network]:
+        return self.network or Dense(
+            self.hidden_layer_sizes, self.activation, self.dropout, self.tied_weights
+        )
+
+    def _make_corruption(self) -> torch.nn.Module:
+        return GaussianNoise(self.noise_level)
+
+    def _make_objective(self) -> Objective:
+        return Objective(self._loss().error, l1=(self.l1_penalty, l1_norm))
+
+    # Fitting
+
+    @checks.fit_context
+    def fit(self, X, y=None):
+        """Fit the autoencoder to X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows. Sparse rows are made dense a batch at a time.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If a parameter or X does not fit, or if the loss is not finite.
+        """
+        X = self._check_X(X, reset=True, ensure_min_samples=2)
+        if self.loss == "binary_cross_entropy":
+            checks.check_unit_interval(X, self.loss)
+        device = checks.find_device(self.device)
+        context = self._init_callback_context(max_subtasks=self.max_epochs)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=X)
+        with checks.seeded(self.random_state, device) as seed:
+            self._fit(X, device, seed, ReportEpochs(self, context, X))
+        context.call_on_fit_task_end(
+            estimator=self, X=X, y=X, reconstruction_attributes=dict
+        )
+        return self
+
+    def _fit(self, X, device: torch.device, seed: int, report: Callback) -> None:
+        fitting, held_out = self._split(X.shape[0])
+        is_fresh = not (self.warm_start and hasattr(self, "net_"))
+        module = self._make_module(X, fitting, seed) if is_fresh else self.net_.module_
+        started = is_fresh and self._start(module, X, fitting, seed)
+        net = self._make_net(module.to(device), self._epoch_callbacks(report))
+        net.set_params(batch_size=self._batch_size(len(fitting)), verbose=self.verbose)
+        train = Rows(X, module.scaler, fitting)
+        valid = None if held_out is None else Rows(X, module.scaler, held_out)
+        with self._threads(module, net.batch_size):
+            net.initialize()
+            before = None if valid is None else net.row_errors(valid)
+            net.partial_fit((train, valid))
+            after = None if valid is None else net.row_errors(valid)
+        net.optimizer_.state.clear()  # else each pickle would carry it along
+        self.net_, self._streams = net, False
+        self.best_epoch_ = net.best_epoch
+        if started and valid is not None and not clearly_lower(after, before):
+            self._start(module, X, np.arange(X.shape[0]), seed)
+            module.to(device)
+            self.best_epoch_ = 0
+
+    @checks.fit_context
+    def partial_fit(self, X, y=None):
+        """Train for one epoch on a batch of rows.
+
+        The first batch also sets the scale of the features and, with ``init="pca"``,
+        the start. Nothing is held out, and the learning rate stays at `lr`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            A batch of rows, two or more in the first.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+        """
+        is_first = not hasattr(self, "net_")
+        X = self._check_X(X, reset=is_first, ensure_min_samples=1 + is_first)
+        if self.loss == "binary_cross_entropy":
+            checks.check_unit_interval(X, self.loss)
+        device = checks.find_device(self.device)
+        n_seen = 0 if is_first else self.n_iter_
+        with checks.seeded(self.random_state, device, n_seen) as seed:
+            self._stream(X, device, seed)
+        return self
+
+    def _stream(self, X, device: torch.device, seed: int) -> None:
+        indices = np.arange(X.shape[0])
+        if not hasattr(self, "net_"):
+            module = self._make_module(X, indices, seed)
+            self._start(module, X, indices, seed)
+        else:
+            module = self.net_.module_
+        if not getattr(self, "_streams", False):
+            net = self._make_net(module.to(device), self._user_callbacks())
+            self.net_ = net.set_params(max_epochs=1).initialize()
+            self._streams = True
+        self.net_.set_params(batch_size=self._batch_size(len(indices)))
+        with self._threads(module, self.net_.batch_size):
+            self.net_.partial_fit((Rows(X, module.scaler, indices), None))
+        self.best_epoch_ = self.n_iter_
+
+    def _check_X(self, X, *, reset: bool, ensure_min_samples: int = 1):
+        return validate_data(
+            self,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_min_samples=ensure_min_samples,
+        )
+
+    def _split(self, n_rows: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the rows to fit to and those held out, at random but in order."""
+        order = torch.randperm(n_rows).numpy()
+        if not self.early_stopping:
+            return np.sort(order), None
+        share = self.validation_fraction
+        if share == "auto":
+            n_held_out = max(HELD_OUT_SHARE * n_rows, min(HELD_OUT_ROWS, n_rows // 3))
+        else:
+            n_held_out = share * n_rows
+        n_held_out = int(np.ceil(n_held_out))
+        if n_held_out >= n_rows:
+            raise ValueError(
+                f"validation_fraction={share!r} holds out {n_held_out} of {n_rows} rows "
+                "and leaves none to fit to. Lower it, or set early_stopping=False."
+            )
+        return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+
+    def _batch_size(self, n_rows: int) -> int:
+        if self.batch_size == "auto":
+            return int(np.clip(n_rows // 20, 8, 256))
+        return self.batch_size
+
+    # Building
+
+    def _loss(self) -> Loss:
+        return Loss(self.loss) if callable(self.loss) else LOSSES[self.loss]
+
+    def _make_scaler(self, X, indices: np.ndarray):
+        scaling = self.scaling if self._loss().scaled else None
+        return make_scaler(X, indices, scaling)
+
+    def _make_module(self, X, indices: np.ndarray, seed: int) -> Autoencoder:
+        scaler = self._make_scaler(X, indices)
+        self.n_components_ = self._count_components(X, seed)
+        network = self._build_network(X.shape[1], self.n_components_)
+        return Autoencoder(network, scaler, self._make_corruption(), self._loss().link())
+
+    def _count_components(self, X, seed: int) -> int:
+        if self.n_components is None:
+            return min(X.shape)
+        if self.n_components >= 1:
+            return int(self.n_components)
+        everything = np.arange(X.shape[0])
+        rows = Rows(X, self._make_scaler(X, everything), everything)
+        return count_components(principal_axes(rows, None, seed), self.n_components)
+
+    def _build_network(self, n_features: int, n_components: int) -> Network:
+        build = self._make_network()
+        network = copy.deepcopy(build(n_features, n_components))  # may be the user's own
+        checks.check_network(network, n_features, n_components)
+        return network
+
+    def _start(self, module: Autoencoder, X, indices: np.ndarray, seed: int) -> bool:
+        """Start at PCA of the rows `indices`; return whether the network can."""
+        can_start = type(module.network).start_from is not Network.start_from
+        if self.init != "pca" or not can_start:
+            return False
+        module.cpu().scaler = self._make_scaler(X, indices)
+        rows = Rows(X, module.scaler, indices)
+        axes = principal_axes(rows, self.n_components_, seed)
+        start = linear_start(axes, self.n_components_, self._loss())
+        return module.network.start_from(start)
+
+    def _make_net(self, module: Autoencoder, callbacks: list) -> AutoencoderNet:
+        optimizer = OPTIMIZERS.get(self.optimizer, self.optimizer)
+        wished = {"weight_decay": self.weight_decay, "fused": True}
+        known = inspect.signature(optimizer).parameters
+        options = {f"optimizer__{k}": v for k, v in wished.items() if k in known}
+        return AutoencoderNet(
+            module,
+            self._make_objective(),
+            optimizer=optimizer,
+            lr=self.lr,
+            max_epochs=self.max_epochs,
+            callbacks=callbacks,
+            device=str(next(module.parameters()).device),
+            verbose=0,
+            **options,
+        )
+
+    def _user_callbacks(self) -> list:
+        return [clone(callback, safe=False) for callback in self.callbacks or ()]
+
+    def _epoch_callbacks(self, report: Callback) -> list:
+        if self.early_stopping:
+            schedule = KeepBest(self.n_iter_no_change, self.tol)
+        else:
+            schedule = LRScheduler("CosineAnnealingLR", T_max=max(self.max_epochs, 1))
+        return [("schedule", schedule), *self._user_callbacks(), ("report", report)]
+
+    def _threads(self, module: Autoencoder, n_rows: int):
+        n_weights = sum(p.numel() for p in module.parameters())
+        return checks.threads(n_rows * n_weights, ONE_THREAD_WORK)
+
+    # Using
+
+    def transform(self, X):
+        """Return the codes of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_components)
+            In scaled units, in the precision of X.
+        """
+        return self._map(Autoencoder.encode, X)
+
+    def inverse_transform(self, X):
+        """Return the rows that codes stand for.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_samples, n_features)
+            In the units of the training rows, in the precision of the codes.
+        """
+        check_is_fitted(self)
+        X = check_array(X, dtype=[np.float64, np.float32])
+        if X.shape[1] != self.n_components_:
+            raise ValueError(
+                f"X has {X.shape[1]} columns, but the codes of this "
+                f"{type(self).__name__} have n_components={self.n_components_}."
+            )
+        with self._threads(self.net_.module_, len(X)):
+            return self.net_.map(Autoencoder.decode, X)
+
+    def reconstruct(self, X):
+        """Return X as the autoencoder sees it: encoded and decoded.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        rows : ndarray of shape (n_samples, n_features)
+            In the units and the precision of X.
+        """
+        return self._map(Autoencoder.reconstruct, X)
+
+    def score_samples(self, X):
+        """Return minus the error of each row's reconstruction, as training measures it.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Higher is better. A sum over features of errors in scaled units: squared
+            ones for ``loss="squared_error"``, nats for ``"binary_cross_entropy"``.
+        """
+        check_is_fitted(self)
+
+        def minus_error(module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
+            x = module.scaler(rows)
+            return -self.net_.criterion_.error(module.network(x).reconstruction, x)
+
+        return self._map(minus_error, X)
+
+    def score(self, X, y=None):
+        """Return the coefficient of determination R² of the reconstruction.
+
+        One minus the squared error of the reconstruction divided by the variance of X,
+        each summed over all cells in the units of X: 1 is perfect, and the mean row
+        scores 0. The same number measures PCA.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+        """
+
+        def squared_distance(module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
+            return (module.reconstruct(rows) - rows).square().sum(-1)
+
+        residual = self._map(squared_distance, X).sum(dtype=np.float64)
+        X = self._check_X(X, reset=False)
+        total = moments(X, np.arange(X.shape[0])).var_.sum() * X.shape[0]
+        return float(1 - residual / total) if total else float(residual == 0)
+
+    def _map(self, function: Callable, X) -> np.ndarray:
+        check_is_fitted(self)
+        X = self._check_X(X, reset=False)
+        with self._threads(self.net_.module_, X.shape[0]):
+            return self.net_.map(function, X)
+
+    # What was learned
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    @property
+    def network_(self) -> Network:
+        """The fitted torch module."""
+        return self.net_.module_.network
+
+    @property
+    def history_(self):
+        """What skorch recorded of every epoch."""
+        return self.net_.history
+
+    @property
+    def n_iter_(self) -> int:
+        """Number of epochs run."""
+        return len(self.net_.history)
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """Training loss after each epoch."""
+        return self.net_.history[:, "train_loss"]
+
+    @property
+    def validation_curve_(self) -> list[float] | None:
+        """Held-out loss after each epoch; None where nothing was held out."""
+        has_held_out = "valid_loss" in self.net_.history[0]
+        return self.net_.history[:, "valid_loss"] if has_held_out else None
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def clearly_lower(after: np.ndarray, before: np.ndarray) -> bool:
+    """Whether errors of the same rows fell by a margin that is more than noise.
+
+    The mean has to fall by 1 % and by its standard error beyond that.
+    """
+    gain = before - after
+    noise = gain.std(ddof=1) / len(gain) ** 0.5 if len(gain) > 1 else np.inf
+    return bool(gain.mean() > START_MARGIN * abs(before.mean()) + noise)
+
+
+class ReportEpochs(Callback):
+    """Tell scikit-learn's callbacks about each epoch."""
+
+    def __init__(self, estimator, context, X) -> None:
+        self.estimator = estimator
+        self.context = context
+        self.X = X
+
+    def on_epoch_begin(self, net, **kwargs) -> None:
+        self.epoch_ = self.context.subcontext(task_name="epoch")
+        self.epoch_.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=self.X)
+
+    def on_epoch_end(self, net, **kwargs) -> None:
+        stop = self.epoch_.call_on_fit_task_end(
+            estimator=self.estimator,
+            X=self.X,
+            y=self.X,
+            reconstruction_attributes=lambda: {"net_": net},
+        )
+        if stop:
+            raise KeyboardInterrupt  # skorch's way to stop
+
+    def on_train_end(self, net, **kwargs) -> None:
+        self.estimator = self.context = self.X = self.epoch_ = None

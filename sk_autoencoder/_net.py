@@ -1,0 +1,294 @@
+"""The trainer: one skorch net for every variant, and the rows it is fed.
+
+Only this module moves tensors between numpy, the CPU and a device, and only here
+gradients are switched off.
+"""
+
+import copy
+import warnings
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from scipy.sparse import issparse
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer, PrintLog
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from sk_autoencoder.networks import Scaler
+
+RESIDENT_BYTES = 128 * 2**20  # scaled rows are kept as one tensor up to this size
+PIECE_BYTES = 32 * 2**20  # larger dense arrays are shuffled and scaled in such pieces
+INFERENCE_BYTES = 2**20  # rows that go through a network at once, so that they stay cached
+ONE_THREAD_WORK = 2**24  # multiplications a batch below which a second thread slows down
+BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+
+class Rows(Dataset):
+    """Rows of an array as scaled float32 tensors, without a copy of the whole.
+
+    Parameters
+    ----------
+    X : ndarray, memory map or CSR array of shape (n_samples, n_features)
+    scaler : Scaler
+    indices : ndarray of shape (n_rows,)
+        The rows of X to use.
+    """
+
+    def __init__(self, X, scaler: Scaler, indices: np.ndarray) -> None:
+        self.X = X
+        self.scaler = scaler
+        self.indices = indices
+        self.resident: Tensor | None = None
+        row_bytes = 4 * X.shape[1]
+        if not issparse(X) and len(indices) * row_bytes <= RESIDENT_BYTES:
+            self.resident = self[:]
+        piece_bytes = 0 if issparse(X) else PIECE_BYTES
+        self.piece = len(self) if self.resident is not None else piece_bytes // row_bytes
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, where: Tensor | slice) -> Tensor:
+        if self.resident is not None:
+            return self.resident[where]
+        part = as_tensor(self.X[self.indices[where]], self.scaler.center.device)
+        return self.scaler(part).to(torch.float32)
+
+
+def as_tensor(part, device: torch.device | str) -> Tensor:
+    """Return rows of an array, dense or sparse, as a dense tensor on `device`."""
+    dense = part.toarray() if issparse(part) else np.asarray(part)
+    if not dense.flags.writeable:  # torch would warn: it has no read-only tensors
+        dense = dense.copy()
+    return torch.from_numpy(dense).to(device)
+
+
+class Batches:
+    """The batches of one epoch, drawn anew each time they are iterated over."""
+
+    def __init__(self, rows: Rows, batch_size: int, shuffle: bool) -> None:
+        self.rows = rows
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+
+    def __iter__(self) -> Iterator[Tensor]:
+        n = len(self.rows)
+        order = torch.randperm(n) if self.shuffle else torch.arange(n)
+        piece = max(self.rows.piece // self.batch_size, 1) * self.batch_size
+        if self.rows.piece >= n:
+            piece = n
+        for where in order.split(piece):
+            yield from self.rows[where].split(self.batch_size)
+
+
+class KeepBest(Callback):
+    """Keep the weights of the lowest held-out loss in memory, the start among them.
+
+    When the loss has not fallen for `patience` epochs, training goes back to the best
+    weights with a smaller learning rate, and stops after `n_drops` such steps.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs without improvement that end a stage.
+    tol : float
+        Share of the loss by which it has to fall to count as an improvement.
+    n_drops : int, default=2
+        How often the learning rate is lowered before training stops.
+    factor : float, default=0.3
+        What the learning rate is multiplied by.
+    """
+
+    def __init__(self, patience: int, tol: float, n_drops: int = 2, factor: float = 0.3):
+        self.patience = patience
+        self.tol = tol
+        self.n_drops = n_drops
+        self.factor = factor
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        self.best_epoch_ = self.n_stale_ = self.n_dropped_ = 0
+        self.best_loss_ = self.best_state_ = None
+
+    def on_epoch_begin(self, net, dataset_valid=None, **kwargs):
+        if self.best_state_ is None:
+            self._keep(net, net.mean_loss(dataset_valid), epoch=0)
+
+    def on_epoch_end(self, net, **kwargs):
+        loss = net.history[-1, "valid_loss"]
+        if loss < self.best_loss_ - self.tol * abs(self.best_loss_):
+            self._keep(net, loss, epoch=len(net.history))
+        else:
+            self.n_stale_ += 1
+        if self.n_stale_ >= self.patience:
+            self._end_stage(net)
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        if self.best_state_ is not None:
+            net.load_state(self.best_state_)
+        self.best_state_ = None
+
+    def _keep(self, net, loss: float, epoch: int) -> None:
+        self.best_loss_, self.best_epoch_, self.n_stale_ = loss, epoch, 0
+        self.best_state_ = net.copy_state()
+
+    def _end_stage(self, net) -> None:
+        if self.n_dropped_ == self.n_drops:
+            raise KeyboardInterrupt  # skorch's way to stop
+        net.load_state(self.best_state_)
+        for group in net.optimizer_.param_groups:
+            group["lr"] *= self.factor
+        self.n_dropped_ += 1
+        self.n_stale_ = 0
+
+
+class AutoencoderNet(NeuralNet):
+    """The trainer of every autoencoder.
+
+    `module` is an :class:`~sk_autoencoder.networks.Autoencoder`, `criterion` an
+    :class:`~sk_autoencoder.objectives.Objective`; ``fit`` takes the pair of training
+    and held-out :class:`Rows`, the latter None where nothing is held out.
+
+    Batches are slices of one tensor, and losses are read once an epoch: a loader that
+    fetches single rows costs three to five times as much.
+    """
+
+    @property
+    def _default_callbacks(self):
+        return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        """Return the pair of training and held-out rows that ``fit`` was given."""
+        return X
+
+    def get_iterator(self, dataset, training=False):
+        """Return the batches of `dataset`, shuffled for training."""
+        return Batches(dataset, self.batch_size, shuffle=training)
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Go once through `iterator` and record the mean of each term of the loss."""
+        if iterator is None:
+            return
+        try:
+            terms = self._mean_terms(iterator, training, step_fn)
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=2)
+            raise
+        for name, value in terms.items():
+            self.history.record(f"{prefix}_{name}", value)
+        self.history.record(f"{prefix}_loss", self._checked_loss(terms))
+
+    def _mean_terms(self, batches, training: bool, step_fn) -> dict[str, float]:
+        self._set_training(training)
+        hears_batches = self._hears_batches()
+        sizes, steps = [], []
+        for batch in batches:
+            if hears_batches:
+                self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch)
+            if hears_batches:
+                self.notify("on_batch_end", batch=batch, training=training, **step)
+            sizes.append(len(batch))
+            steps.append(step["terms"])
+        weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
+        return {
+            name: float(torch.stack([s[name] for s in steps]).cpu().double() @ weights)
+            for name in steps[0]
+        }
+
+    def _hears_batches(self) -> bool:
+        """Whether a callback listens to single batches."""
+        return any(
+            getattr(type(callback), hook) is not getattr(Callback, hook)
+            for _, callback in self.callbacks_
+            for hook in BATCH_HOOKS
+        )
+
+    def _checked_loss(self, terms: dict[str, float]) -> float:
+        loss = sum(terms.values())
+        if not np.isfinite(loss):
+            raise ValueError(
+                f"Training diverged: the loss is {loss} in epoch {len(self.history)} "
+                f"({terms}). Lower lr={self.lr}, or let scaling='standard' bring the "
+                "columns of X to one scale."
+            )
+        return loss
+
+    def train_step_single(self, batch, **fit_params):
+        """Compute the loss of scaled rows `batch` and its gradients."""
+        step = self._step(batch)
+        step["loss"].backward()
+        return step
+
+    def validation_step(self, batch, **fit_params):
+        """Compute the loss of scaled rows `batch`."""
+        with torch.no_grad():
+            return self._step(batch)
+
+    def _step(self, batch: Tensor) -> dict:
+        out = self.module_(batch)
+        terms = self.criterion_(self.module_.network, batch, out)
+        return {
+            "loss": sum(terms.values()),
+            "y_pred": out,
+            "terms": {name: term.detach() for name, term in terms.items()},
+        }
+
+    def mean_loss(self, rows: Rows) -> float:
+        """Return the loss of `rows`, as a held-out epoch records it."""
+        batches = self.get_iterator(rows)
+        terms = self._mean_terms(batches, training=False, step_fn=self.validation_step)
+        return self._checked_loss(terms)
+
+    def row_errors(self, rows: Rows) -> np.ndarray:
+        """Return the error of each of `rows`, penalties left out."""
+        self._set_training(False)
+        with torch.no_grad():
+            errors = [
+                self.criterion_.error(self.module_(batch).reconstruction, batch)
+                for batch in self.get_iterator(rows)
+            ]
+        return torch.cat(errors).cpu().double().numpy()
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights were kept: the last where nothing was held out."""
+        kept = getattr(dict(self.callbacks_)["schedule"], "best_epoch_", None)
+        return len(self.history) if kept is None else kept
+
+    def copy_state(self) -> list[dict[str, Tensor]]:
+        """Return a copy of all weights."""
+        parts = (self.module_, self.criterion_)
+        return [{k: v.clone() for k, v in p.state_dict().items()} for p in parts]
+
+    def load_state(self, state: list[dict[str, Tensor]]) -> None:
+        """Put the weights of :meth:`copy_state` back."""
+        for part, weights in zip((self.module_, self.criterion_), state, strict=True):
+            part.load_state_dict(weights)
+
+    def map(self, function: Callable[[torch.nn.Module, Tensor], Tensor], X) -> np.ndarray:
+        """Apply ``function(module, rows)`` to all rows of X, a piece at a time.
+
+        Training runs in float32; for float64 rows a copy of the weights is cast up, so
+        that what a row gives does not depend on the rows beside it.
+        """
+        module = self.module_.eval()
+        if X.dtype == np.float64:
+            module = copy.deepcopy(module).double()
+        n_rows = X.shape[0]
+        size = max(INFERENCE_BYTES // (X.dtype.itemsize * X.shape[1]), 1)
+        result = None
+        with torch.inference_mode():
+            for start in range(0, n_rows, size):
+                rows = as_tensor(X[start : start + size], self.device)
+                part = function(module, rows).cpu().numpy()
+                if result is None:
+                    result = np.empty((n_rows, *part.shape[1:]), part.dtype)
+                result[start : start + size] = part
+        return result
+
+    def __getstate__(self):
+        # The parts are in module_ and criterion_; the same objects again under the names
+        # of the parameters would double the file, and would not follow to a CPU.
+        return {**super().__getstate__(), "module": None, "criterion": None}

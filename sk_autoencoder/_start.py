@@ -1,0 +1,128 @@
+"""What is known before training: the scale of X and its best linear autoencoder."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.sparse import issparse
+from sklearn.decomposition import PCA, IncrementalPCA
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import gen_batches
+
+from sk_autoencoder._net import PIECE_BYTES, Rows
+from sk_autoencoder.networks import LinearStart, Scaler
+from sk_autoencoder.objectives import Loss
+
+SMALL_SPECTRUM = 1_000  # columns up to which a covariance matrix is the fastest way
+
+
+def pieces(X, indices: np.ndarray, least: int = 1) -> Iterator:
+    """Yield the rows `indices` of X in pieces of bounded size."""
+    size = max(PIECE_BYTES // (8 * X.shape[1]), least)
+    for where in gen_batches(len(indices), size, min_batch_size=least):
+        yield X[indices[where]]
+
+
+def moments(X, indices: np.ndarray) -> StandardScaler:
+    """Return the fitted mean and variance of the rows `indices` of X."""
+    scaler = StandardScaler(with_mean=not issparse(X))
+    if issparse(X):
+        return scaler.fit(X[indices])
+    for piece in pieces(X, indices):
+        scaler.partial_fit(piece)
+    return scaler
+
+
+def make_scaler(X, indices: np.ndarray, scaling: str | None) -> Scaler:
+    """Return the scaler that `scaling` names, fitted to the rows `indices` of X.
+
+    ``"standard"`` divides each column by its standard deviation, ``"global"`` all columns
+    by the root of their mean variance, None does nothing. A constant column is only
+    centred.
+    """
+    n_features = X.shape[1]
+    center, scale = np.zeros(n_features), np.ones(n_features)
+    if scaling is not None:
+        fitted = moments(X, indices)
+        center, scale = fitted.mean_, fitted.scale_
+    if scaling == "global":
+        varies = np.isclose(fitted.scale_**2, fitted.var_)
+        variance = np.where(varies, fitted.var_, 0).mean()
+        scale = np.full(n_features, np.sqrt(variance) or 1.0)
+    return Scaler(torch.from_numpy(center), torch.from_numpy(scale))
+
+
+class Axes(NamedTuple):
+    """Principal axes of scaled rows."""
+
+    mean: np.ndarray  # (n_features,)
+    components: np.ndarray  # (n_axes, n_features), unit norm, by falling variance
+    variance: np.ndarray  # (n_axes,)
+    total_variance: float
+
+
+def principal_axes(rows: Rows, n_components: int | None, seed: int) -> Axes:
+    """Return the first `n_components` principal axes of `rows`, or all of them."""
+    n_features = rows.X.shape[1]
+    n_axes = min(len(rows), n_features, n_components or np.inf)
+    fitted, scale = moments(rows.X, rows.indices), rows.scaler.scale.cpu().numpy()
+    mean = (fitted.mean_ - rows.scaler.center.cpu().numpy()) / scale
+    total = float((fitted.var_ / scale**2).sum())
+    if not total > len(rows) * np.finfo(np.float32).eps ** 2:
+        return Axes(mean, np.zeros((0, n_features)), np.zeros(0), total)
+    if rows.resident is not None:
+        pca = PCA(n_axes, random_state=seed).fit(rows.resident.cpu().numpy())
+    elif issparse(rows.X):
+        pca = _fit_sparse(rows, n_axes, seed)
+    else:
+        pca = _fit_streamed(rows, n_axes)
+    return Axes(mean, pca.components_[:n_axes], pca.explained_variance_[:n_axes], total)
+
+
+def _fit_sparse(rows: Rows, n_axes: int, seed: int) -> PCA:
+    X = rows.X[rows.indices].multiply(1 / rows.scaler.scale.cpu().numpy()).tocsr()
+    if X.shape[1] <= SMALL_SPECTRUM:
+        return PCA(n_axes, svd_solver="covariance_eigh").fit(X)
+    n_axes = min(n_axes, min(X.shape) - 1)
+    return PCA(n_axes, svd_solver="arpack", random_state=seed).fit(X)
+
+
+def _fit_streamed(rows: Rows, n_axes: int) -> IncrementalPCA:
+    # Exact as long as all axes are carried along, which costs little for few columns.
+    n_features = rows.X.shape[1]
+    carried = n_features if n_features <= SMALL_SPECTRUM else n_axes
+    pca = IncrementalPCA(carried)
+    for where in gen_batches(len(rows), max(rows.piece, carried), min_batch_size=carried):
+        pca.partial_fit(rows[where].cpu().numpy(), check_input=False)
+    return pca
+
+
+def count_components(axes: Axes, share: float) -> int:
+    """Return how many of all `axes` explain more than `share` of the variance."""
+    explained = np.cumsum(axes.variance) / axes.variance.sum()
+    return min(int(np.searchsorted(explained, share, side="right")) + 1, len(explained))
+
+
+def linear_start(axes: Axes, n_components: int, loss: Loss) -> LinearStart:
+    """Return PCA as an autoencoder; components beyond `axes` begin as zero codes.
+
+    The decoder's output goes through the link of `loss`, so it starts at the tangent of
+    the inverse link.
+    """
+    n_axes, n_features = axes.components.shape
+    encode_weight = torch.zeros(n_components, n_features)
+    encode_weight[:n_axes] = torch.from_numpy(axes.components)
+    decode_weight = torch.randn(n_features, n_components) / n_features**0.5
+    decode_weight[:, :n_axes] = loss.slope * encode_weight[:n_axes].T
+    code_scale = torch.ones(n_components)
+    code_scale[:n_axes] = torch.from_numpy(axes.variance).sqrt()
+    code_scale.clamp_(min=1e-3)
+    mean = torch.from_numpy(axes.mean).float()
+    return LinearStart(
+        encode_weight=encode_weight,
+        encode_bias=-encode_weight @ mean,
+        decode_weight=decode_weight,
+        decode_bias=loss.slope * (mean - loss.origin),
+        code_scale=code_scale,
+    )

@@ -1,0 +1,104 @@
+"""Checks of parameters and input; the only imports of scikit-learn's private names."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from scipy.sparse import issparse
+from sklearn.base import _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
+
+from sk_autoencoder.networks import Network
+
+__all__ = [
+    "Interval",
+    "RealNotInt",
+    "StrOptions",
+    "check_network",
+    "check_unit_interval",
+    "find_device",
+    "fit_context",
+    "seeded",
+    "threads",
+]
+
+fit_context = _fit_context(prefer_skip_nested_validation=True)
+
+
+def find_device(device: str) -> torch.device:
+    """Return the torch device that a user's `device` means.
+
+    Raises
+    ------
+    ValueError
+        If torch knows no such device, or it is not there.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"device={device!r} is not available here ({error}). "
+            "Use device='auto' or device='cpu'."
+        ) from error
+    return found
+
+
+def check_unit_interval(X, loss: str) -> None:
+    """Raise a ValueError if a value of X lies outside [0, 1]."""
+    values = X.data if issparse(X) else X
+    low, high = (values.min(), values.max()) if values.size else (0, 0)
+    if low < 0 or high > 1:
+        raise ValueError(
+            f"loss={loss!r} needs values in [0, 1], and X reaches from {low:.6g} to "
+            f"{high:.6g}. Use sklearn.preprocessing.MinMaxScaler(clip=True), or "
+            "loss='squared_error'."
+        )
+
+
+def check_network(network, n_features: int, n_components: int) -> None:
+    """Raise if `network` is not a network of that many features and components."""
+    if not isinstance(network, Network):
+        raise TypeError(
+            f"network= has to return a sk_autoencoder.networks.Network, and returned a "
+            f"{type(network).__name__}. Derive your torch module from Network."
+        )
+    with torch.no_grad():
+        out = network.eval()(torch.zeros(2, n_features))
+    widths = {"code": n_components, "reconstruction": n_features}
+    for name, width in widths.items():
+        shape = tuple(getattr(out, name).shape)
+        if shape != (2, width):
+            raise ValueError(
+                f"The {name} of the given network has shape {shape} for 2 rows, and "
+                f"should have (2, {width}): X has {n_features} features, and "
+                f"n_components={n_components}."
+            )
+
+
+@contextmanager
+def seeded(random_state, device: torch.device, offset: int = 0):
+    """Seed torch from `random_state`, and leave its generators as they were found."""
+    seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max)) + offset
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.default_generator.manual_seed(seed)
+        for each in cuda:
+            with torch.cuda.device(each):
+                torch.cuda.manual_seed(seed)
+        yield seed % np.iinfo(np.int32).max
+
+
+@contextmanager
+def threads(work: float, enough: float):
+    """Use one torch thread where `work` is less than is `enough` for several."""
+    before = torch.get_num_threads()
+    if work < enough:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

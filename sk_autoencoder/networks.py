@@ -1,0 +1,325 @@
+"""Networks: an encoder and a decoder in one torch module.
+
+A specification such as :class:`Dense` is a small scikit-learn estimator that builds a
+:class:`Network` when it is called with the number of features and of components.
+Anything else that does the same may stand in its place.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor, nn
+
+__all__ = [
+    "ACTIVATIONS",
+    "Autoencoder",
+    "Dense",
+    "LinearStart",
+    "Network",
+    "Output",
+    "Scaler",
+]
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "identity": nn.Identity,
+    "leaky_relu": nn.LeakyReLU,
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+
+
+class Output(NamedTuple):
+    """What a network returns and an objective looks at.
+
+    Attributes
+    ----------
+    code : Tensor of shape (batch, n_components)
+    reconstruction : Tensor of shape (batch, n_features)
+        In scaled units, before the link of the loss (a sigmoid for cross-entropy).
+    posterior : torch.distributions.Distribution or None
+        Distribution of the code, where the network emits one.
+    """
+
+    code: Tensor
+    reconstruction: Tensor
+    posterior: torch.distributions.Distribution | None = None
+
+
+class LinearStart(NamedTuple):
+    """A linear autoencoder, from which a network may start.
+
+    Attributes
+    ----------
+    encode_weight : Tensor of shape (n_components, n_features)
+    encode_bias : Tensor of shape (n_components,)
+    decode_weight : Tensor of shape (n_features, n_components)
+    decode_bias : Tensor of shape (n_features,)
+    code_scale : Tensor of shape (n_components,)
+        Standard deviation of each component of the code.
+    """
+
+    encode_weight: Tensor
+    encode_bias: Tensor
+    decode_weight: Tensor
+    decode_bias: Tensor
+    code_scale: Tensor
+
+
+class Network(nn.Module):
+    """Base class of networks: give it ``encode`` and ``decode``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_autoencoder.networks import Network
+    >>> class Linear(Network):
+    ...     def __init__(self, n_features, n_components):
+    ...         super().__init__()
+    ...         self.encode = torch.nn.Linear(n_features, n_components)
+    ...         self.decode = torch.nn.Linear(n_components, n_features)
+    >>> Linear(8, 2)(torch.zeros(5, 8)).code.shape
+    torch.Size([5, 2])
+    """
+
+    encode: Callable[[Tensor], Tensor]
+    decode: Callable[[Tensor], Tensor]
+
+    def forward(self, x: Tensor) -> Output:
+        """Encode and decode `x` of shape (batch, n_features)."""
+        code = self.encode(x)
+        return Output(code, self.decode(code))
+
+    def start_from(self, start: LinearStart) -> bool:
+        """Start at a linear autoencoder; return whether this network can."""
+        return False
+
+
+class DenseNetwork(Network):
+    """Fully connected layers, mirrored in the decoder; see :class:`Dense`."""
+
+    code_scale: Tensor
+
+    def __init__(
+        self,
+        sizes: Sequence[int],  # n_features, hidden layers, n_components
+        activation: Callable[[], nn.Module],
+        dropout: float,
+        tied_weights: bool,
+    ) -> None:
+        super().__init__()
+        linears = [nn.Linear(a, b) for a, b in pairwise(sizes)]
+        if tied_weights:
+            mirrored: list[nn.Module] = [Transposed(a) for a in reversed(linears)]
+        else:
+            mirrored = [nn.Linear(a, b) for a, b in pairwise(reversed(sizes))]
+        self.encoder = _with_activations(linears, activation, dropout)
+        self.decoder = _with_activations(mirrored, activation, dropout)
+        self.tied_weights = tied_weights
+        self.linear: LinearPath | None = None
+        self.register_buffer("code_scale", torch.ones(sizes[-1]))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Return the codes (batch, n_components) of `x` (batch, n_features)."""
+        code = self.encoder(x)
+        return code if self.linear is None else code + self.linear.encode(x)
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Return the reconstruction (batch, n_features) of `code` (batch, n_components)."""
+        if self.linear is None:
+            return self.decoder(code)
+        return self.decoder(code / self.code_scale) + self.linear.decode(code)
+
+    @torch.no_grad()
+    def start_from(self, start: LinearStart) -> bool:
+        """Put a linear path beside the layers, whose output starts at zero."""
+        self.linear = LinearPath(start, self.tied_weights)
+        self.code_scale.copy_(start.code_scale)
+        self.eval()  # no dropout
+        self.encoder[-1].get_parameter("weight").zero_()
+        if not self.tied_weights:  # else its first layer has just become zero
+            self.decoder[-1].get_parameter("weight").zero_()
+        n_features, n_components = start.decode_weight.shape
+        _shift(self.encoder, n_features, start.encode_bias)
+        _shift(self.decoder, n_components, start.decode_bias)
+        return True
+
+
+def _shift(layers: nn.Sequential, n_inputs: int, output: Tensor) -> None:
+    """Make `layers`, which give one output whatever goes in, give `output`."""
+    now = layers(torch.zeros(1, n_inputs))[0]
+    layers[-1].get_parameter("bias").add_(output - now)
+
+
+class LinearPath(nn.Module):
+    """A linear encoder and decoder without bias, beside a nonlinear one."""
+
+    def __init__(self, start: LinearStart, tied_weights: bool) -> None:
+        super().__init__()
+        self.encode_weight = nn.Parameter(start.encode_weight.clone())
+        self.decode_weight = (
+            None if tied_weights else nn.Parameter(start.decode_weight.clone())
+        )
+
+    def encode(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.encode_weight)
+
+    def decode(self, code: Tensor) -> Tensor:
+        if self.decode_weight is None:
+            return nn.functional.linear(code, self.encode_weight.T)
+        return nn.functional.linear(code, self.decode_weight)
+
+
+class Transposed(nn.Module):
+    """A layer with the transposed weights of another and a bias of its own."""
+
+    def __init__(self, mirror: nn.Linear) -> None:
+        super().__init__()
+        self.mirror = mirror
+        self.in_features = mirror.out_features
+        self.bias = nn.Parameter(torch.zeros(mirror.in_features))
+
+    @property
+    def weight(self) -> Tensor:
+        return self.mirror.weight.T
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.weight, self.bias)
+
+
+def _with_activations(
+    linears: Sequence[nn.Module], activation: Callable[[], nn.Module], dropout: float
+) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for linear in linears[:-1]:
+        layers += [linear, activation()]
+        if dropout:
+            layers.append(nn.Dropout(dropout))
+    return nn.Sequential(*layers, linears[-1])
+
+
+class Dense(BaseEstimator):
+    """Specification of a fully connected network.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(256, 128)
+        Widths of the hidden layers of the encoder; the decoder mirrors them.
+    activation : str or callable, default="gelu"
+        Name of a nonlinearity (a key of ``ACTIVATIONS``), or a callable without
+        arguments that returns a ``torch.nn.Module``.
+    dropout : float, default=0.0
+        Share of the hidden units that is dropped in each training step.
+    tied_weights : bool, default=False
+        Whether the decoder uses the transposed weights of the encoder.
+
+    Examples
+    --------
+    >>> from sk_autoencoder.networks import Dense
+    >>> Dense(hidden_layer_sizes=(32,), activation="tanh")(10, 2).encoder
+    Sequential(
+      (0): Linear(in_features=10, out_features=32, bias=True)
+      (1): Tanh()
+      (2): Linear(in_features=32, out_features=2, bias=True)
+    )
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes: int | Sequence[int] = (256, 128),
+        activation: str | Callable[[], nn.Module] = "gelu",
+        dropout: float = 0.0,
+        tied_weights: bool = False,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.dropout = dropout
+        self.tied_weights = tied_weights
+
+    def __call__(self, n_features: int, n_components: int) -> DenseNetwork:
+        """Build the network for that many features and components."""
+        hidden = self.hidden_layer_sizes
+        sizes = [hidden] if isinstance(hidden, int) else list(hidden)
+        activation = self.activation
+        return DenseNetwork(
+            [n_features, *sizes, n_components],
+            ACTIVATIONS[activation] if isinstance(activation, str) else activation,
+            self.dropout,
+            self.tied_weights,
+        )
+
+
+class Scaler(nn.Module):
+    """Subtract a center and divide by a scale, in the precision of the input.
+
+    Parameters
+    ----------
+    center : Tensor of shape (n_features,)
+        In the units of X, float64, so that a large offset costs no digits.
+    scale : Tensor of shape (n_features,)
+        In the units of X, float64.
+    """
+
+    center: Tensor
+    scale: Tensor
+
+    def __init__(self, center: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("center", center)
+        self.register_buffer("scale", scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale `x` of shape (batch, n_features)."""
+        return (x - self.center.to(x.dtype)).div_(self.scale.to(x.dtype))
+
+    def inverse(self, x: Tensor) -> Tensor:
+        """Bring `x` of shape (batch, n_features) back to the units of X."""
+        return x * self.scale.to(x.dtype) + self.center.to(x.dtype)
+
+
+class Autoencoder(nn.Module):
+    """A network with what surrounds it: scaling, corruption and link.
+
+    ``forward`` takes scaled rows and serves training; the other methods take and give
+    rows in the units of X.
+
+    Parameters
+    ----------
+    network : Network
+    scaler : Scaler
+    corruption : nn.Module
+        Changes scaled rows while training.
+    link : nn.Module
+        Makes the decoder's output a scaled row: the identity, or a sigmoid.
+    """
+
+    def __init__(
+        self, network: Network, scaler: Scaler, corruption: nn.Module, link: nn.Module
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.scaler = scaler
+        self.corruption = corruption
+        self.link = link
+
+    def forward(self, x: Tensor) -> Output:
+        """Corrupt, encode and decode scaled rows `x` of shape (batch, n_features)."""
+        return self.network(self.corruption(x))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Return the codes (batch, n_components) of rows `x` (batch, n_features)."""
+        return self.network.encode(self.scaler(x))
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Return the rows (batch, n_features) that `code` (batch, n_components) means."""
+        return self.scaler.inverse(self.link(self.network.decode(code)))
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """Return the reconstruction of rows `x` of shape (batch, n_features)."""
+        return self.decode(self.encode(x))

@@ -1,0 +1,118 @@
+"""Objectives: what training minimises.
+
+An error takes ``(output, x)``, both of shape (batch, n_features) and in scaled units, and
+gives one number a row, summed over features. A penalty takes ``(network, x, out)`` and
+gives one number. An :class:`Objective` is an error plus named, weighted penalties.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sk_autoencoder.networks import Network, Output
+
+__all__ = [
+    "LOSSES",
+    "Loss",
+    "Objective",
+    "absolute_error",
+    "binary_cross_entropy",
+    "huber",
+    "l1_norm",
+    "squared_error",
+]
+
+Error = Callable[[Tensor, Tensor], Tensor]
+Penalty = Callable[[Network, Tensor, Output], Tensor]
+
+
+def squared_error(output: Tensor, x: Tensor) -> Tensor:
+    """Sum of squared differences a row; in squared scaled units."""
+    return F.mse_loss(output, x, reduction="none").sum(-1)
+
+
+def absolute_error(output: Tensor, x: Tensor) -> Tensor:
+    """Sum of absolute differences a row; in scaled units."""
+    return F.l1_loss(output, x, reduction="none").sum(-1)
+
+
+def huber(output: Tensor, x: Tensor) -> Tensor:
+    """Sum of Huber losses a row: squared up to 1 scaled unit, linear beyond."""
+    return F.huber_loss(output, x, reduction="none").sum(-1)
+
+
+def binary_cross_entropy(output: Tensor, x: Tensor) -> Tensor:
+    """Cross-entropy of `x` in [0, 1] with the sigmoid of `output`; in nats a row."""
+    return F.binary_cross_entropy_with_logits(output, x, reduction="none").sum(-1)
+
+
+class Loss(NamedTuple):
+    """An error with the link that makes a decoder's output a scaled row.
+
+    Attributes
+    ----------
+    error : callable
+        ``(output, x) -> (batch,)``
+    link : callable
+        Returns the module of the link.
+    slope, origin : float
+        Tangent of the inverse link: ``output = slope * (x - origin)``.
+    scaled : bool
+        Whether X may be scaled; a likelihood of given values needs X as it is.
+    """
+
+    error: Error
+    link: Callable[[], nn.Module] = nn.Identity
+    slope: float = 1.0
+    origin: float = 0.0
+    scaled: bool = True
+
+
+LOSSES = {
+    "absolute_error": Loss(absolute_error),
+    "binary_cross_entropy": Loss(binary_cross_entropy, nn.Sigmoid, 4.0, 0.5, scaled=False),
+    "huber": Loss(huber),
+    "squared_error": Loss(squared_error),
+}
+
+
+def l1_norm(network: Network, x: Tensor, out: Output) -> Tensor:
+    """Sum of the absolute values of all weights; biases are free."""
+    matrices = [p for p in network.parameters() if p.ndim > 1]
+    return torch.stack([p.abs().sum() for p in matrices]).sum()
+
+
+class Objective(nn.Module):
+    """An error, averaged over rows, plus named, weighted penalties.
+
+    Parameters
+    ----------
+    error : callable
+        ``(output, x) -> (batch,)``
+    **penalties : tuple of (float, callable)
+        Weight and ``(network, x, out) -> scalar`` by name. A weight of zero leaves the
+        penalty out; one that is a ``torch.nn.Module`` is trained too.
+
+    Examples
+    --------
+    >>> from sk_autoencoder.objectives import Objective, l1_norm, squared_error
+    >>> Objective(squared_error, l1=(1e-3, l1_norm)).weights
+    {'l1': 0.001}
+    """
+
+    def __init__(self, error: Error, **penalties: tuple[float, Penalty]) -> None:
+        super().__init__()
+        self.error = error
+        self.weights = {name: w for name, (w, _) in penalties.items() if w}
+        for name in self.weights:
+            setattr(self, name, penalties[name][1])
+
+    def forward(self, network: Network, x: Tensor, out: Output) -> dict[str, Tensor]:
+        """Return each term, weighted, by name: scalars whose sum is the loss."""
+        terms = {"error": self.error(out.reconstruction, x).mean()}
+        for name, weight in self.weights.items():
+            terms[name] = weight * getattr(self, name)(network, x, out)
+        return terms

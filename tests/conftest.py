@@ -1,0 +1,39 @@
+"""What all tests share: the catalogue of estimators and small tables."""
+
+import os
+
+# scikit-learn skips one of its checks without this; scipy reads it when it is imported.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+import numpy as np
+import pytest
+from catalogue import CATALOGUE
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris
+
+
+@pytest.fixture(params=CATALOGUE, ids=lambda estimator: type(estimator).__name__)
+def estimator(request):
+    """Each estimator of the catalogue in turn, quick to fit."""
+    return clone(request.param)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """300 rows of 64 pixels in [0, 1], in float64."""
+    return load_digits().data[:300] / 16
+
+
+@pytest.fixture(scope="session")
+def iris():
+    """150 rows of 4 lengths in cm, in float64."""
+    return load_iris().data
+
+
+@pytest.fixture(scope="session")
+def curved():
+    """600 rows of 6 columns on a curve, with little noise: no line fits them."""
+    rng = np.random.default_rng(0)
+    t = rng.uniform(-3, 3, (600, 1))
+    freq = np.arange(1, 4) / 2
+    return np.hstack([np.sin(freq * t), np.cos(freq * t)]) + rng.normal(0, 0.02, (600, 6))
