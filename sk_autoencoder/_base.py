@@ -152,9 +152,10 @@ class BaseAutoencoder(
         ValueError
             If a parameter or X does not fit, or if the loss is not finite.
         """
-        X = self._check_X(X, reset=True, ensure_min_samples=2)
-        if self.loss == "binary_cross_entropy":
-            checks.check_unit_interval(X, self.loss)
+        goes_on = self.warm_start and hasattr(self, "net_")
+        X = self._check_rows_to_fit(X, reset=not goes_on, ensure_min_samples=2)
+        if goes_on:
+            self._check_same_width()
         device = checks.find_device(self.device)
         context = self._init_callback_context(max_subtasks=self.max_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=X)
@@ -206,9 +207,7 @@ class BaseAutoencoder(
         self : object
         """
         is_first = not hasattr(self, "net_")
-        X = self._check_X(X, reset=is_first, ensure_min_samples=1 + is_first)
-        if self.loss == "binary_cross_entropy":
-            checks.check_unit_interval(X, self.loss)
+        X = self._check_rows_to_fit(X, reset=is_first, ensure_min_samples=1 + is_first)
         device = checks.find_device(self.device)
         n_seen = 0 if is_first else self.n_iter_
         with checks.seeded(self.random_state, device, n_seen) as seed:
@@ -240,6 +239,20 @@ class BaseAutoencoder(
             dtype=[np.float64, np.float32],
             ensure_min_samples=ensure_min_samples,
         )
+
+    def _check_rows_to_fit(self, X, **kwargs):
+        X = self._check_X(X, **kwargs)
+        if self.loss == "binary_cross_entropy":
+            checks.check_unit_interval(X, self.loss)
+        return X
+
+    def _check_same_width(self) -> None:
+        width = self.n_components
+        if isinstance(width, Integral) and width != self.n_components_:
+            raise ValueError(
+                f"n_components={width}, but warm_start=True goes on from a fit with "
+                f"{self.n_components_} components. Set warm_start=False to start anew."
+            )
 
     def _split(self, n_rows: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the rows to fit to and those held out, at random but in order."""

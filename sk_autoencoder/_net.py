@@ -116,6 +116,7 @@ class KeepBest(Callback):
             self._keep(net, net.mean_loss(dataset_valid), epoch=0)
 
     def on_epoch_end(self, net, **kwargs):
+        net.history.record("event_lr", net.optimizer_.param_groups[0]["lr"])
         loss = net.history[-1, "valid_loss"]
         if loss < self.best_loss_ - self.tol * abs(self.best_loss_):
             self._keep(net, loss, epoch=len(net.history))

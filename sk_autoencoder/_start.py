@@ -72,7 +72,7 @@ def principal_axes(rows: Rows, n_components: int | None, seed: int) -> Axes:
     if not total > len(rows) * np.finfo(np.float32).eps ** 2:
         return Axes(mean, np.zeros((0, n_features)), np.zeros(0), total)
     if rows.resident is not None:
-        pca = PCA(n_axes, random_state=seed).fit(rows.resident.cpu().numpy())
+        pca = PCA(n_axes, random_state=seed).fit(rows.resident.cpu().double().numpy())
     elif issparse(rows.X):
         pca = _fit_sparse(rows, n_axes, seed)
     else:
@@ -94,7 +94,7 @@ def _fit_streamed(rows: Rows, n_axes: int) -> IncrementalPCA:
     carried = n_features if n_features <= SMALL_SPECTRUM else n_axes
     pca = IncrementalPCA(carried)
     for where in gen_batches(len(rows), max(rows.piece, carried), min_batch_size=carried):
-        pca.partial_fit(rows[where].cpu().numpy(), check_input=False)
+        pca.partial_fit(rows[where].cpu().double().numpy(), check_input=False)
     return pca
 
 

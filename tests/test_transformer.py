@@ -1,0 +1,286 @@
+"""Known answers of the plain autoencoder."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import csr_array
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.metrics import r2_score
+from sklearn.preprocessing import StandardScaler
+
+from sk_autoencoder import AutoencoderTransformer
+from sk_autoencoder import _start as start_module
+from sk_autoencoder.networks import ACTIVATIONS, Dense
+
+START = {"max_epochs": 0, "early_stopping": False, "random_state": 0}
+QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 8, "random_state": 0}
+
+
+def r2(X, rows):
+    return 1 - ((X - rows) ** 2).sum() / ((X - X.mean(axis=0)) ** 2).sum()
+
+
+def pca_score(X_fit, X, n_components):
+    pca = PCA(n_components, svd_solver="full").fit(X_fit)
+    return r2(X, pca.inverse_transform(pca.transform(X)))
+
+
+@pytest.mark.parametrize("tied_weights", [False, True])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_start_is_pca(digits, activation, tied_weights):
+    autoencoder = AutoencoderTransformer(
+        5, activation=activation, tied_weights=tied_weights, **START
+    ).fit(digits)
+    pca = PCA(5).fit(digits)
+    scale = np.sqrt(digits.var(axis=0).mean())
+    codes = autoencoder.transform(digits)
+    np.testing.assert_allclose(codes * scale, pca.transform(digits), atol=1e-5)
+    expected = pca.inverse_transform(pca.transform(digits))
+    np.testing.assert_allclose(autoencoder.reconstruct(digits), expected, atol=1e-5)
+
+
+def test_the_start_with_standard_scaling_is_pca_of_standardised_columns(iris):
+    autoencoder = AutoencoderTransformer(2, scaling="standard", **START).fit(iris)
+    expected = PCA(2).fit_transform(StandardScaler().fit_transform(iris))
+    np.testing.assert_allclose(autoencoder.transform(iris), expected, atol=1e-5)
+
+
+def test_the_start_without_scaling_is_pca_of_uncentred_rows(iris):
+    autoencoder = AutoencoderTransformer(2, scaling=None, **START).fit(iris)
+    np.testing.assert_allclose(
+        autoencoder.transform(iris), PCA(2).fit_transform(iris), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("n_features", [40, 1200])  # one covariance matrix, or Lanczos
+def test_the_start_from_sparse_rows_is_pca(n_features):
+    rng = np.random.default_rng(0)
+    X = rng.poisson(0.3, (300, 1)) * rng.poisson(0.2, (300, n_features)) * 1.0
+    autoencoder = AutoencoderTransformer(3, **START).fit(csr_array(X))
+    assert autoencoder.score(X) == pytest.approx(pca_score(X, X, 3), abs=1e-5)
+
+
+def test_the_start_from_rows_in_pieces_is_pca(digits, monkeypatch):
+    monkeypatch.setattr("sk_autoencoder._net.RESIDENT_BYTES", 0)
+    monkeypatch.setattr("sk_autoencoder._net.PIECE_BYTES", 64 * 4 * 70)
+    monkeypatch.setattr(start_module, "PIECE_BYTES", 64 * 8 * 70)
+    autoencoder = AutoencoderTransformer(5, **START).fit(digits)
+    assert autoencoder.score(digits) == pytest.approx(
+        pca_score(digits, digits, 5), abs=1e-5
+    )
+
+
+def test_training_in_pieces_gives_what_one_tensor_gives(digits, monkeypatch):
+    expected = AutoencoderTransformer(5, **QUICK).fit(digits).score(digits)
+    monkeypatch.setattr("sk_autoencoder._net.RESIDENT_BYTES", 0)
+    monkeypatch.setattr("sk_autoencoder._net.PIECE_BYTES", 64 * 4 * 70)
+    score = AutoencoderTransformer(5, **QUICK).fit(digits).score(digits)
+    assert score == pytest.approx(expected, abs=1e-3)
+
+
+def test_cross_entropy_starts_near_pca_and_improves(digits):
+    autoencoder = AutoencoderTransformer(8, loss="binary_cross_entropy", random_state=0)
+    begin = clone(autoencoder).set_params(**START).fit(digits)
+    autoencoder.fit(digits)
+    assert begin.score(digits) > 0.8 * pca_score(digits, digits, 8)
+    assert autoencoder.score(digits) > pca_score(digits, digits, 8)
+    rows = autoencoder.reconstruct(digits)
+    assert rows.min() >= 0
+    assert rows.max() <= 1
+
+
+def test_a_linear_autoencoder_from_a_random_start_reaches_pca(digits):
+    autoencoder = AutoencoderTransformer(
+        3,
+        hidden_layer_sizes=(),
+        init="random",
+        noise_level=0,
+        early_stopping=False,
+        lr=0.01,
+        random_state=0,
+    ).fit(digits)
+    expected = pca_score(digits, digits, 3)
+    assert expected - 0.005 < autoencoder.score(digits) <= expected + 1e-6
+
+
+def test_pca_of_all_rows_is_kept_where_training_does_not_pay():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 2)) @ rng.normal(size=(2, 8)) + 0.3 * rng.normal(
+        size=(400, 8)
+    )
+    autoencoder = AutoencoderTransformer(2, random_state=0).fit(X)
+    assert autoencoder.best_epoch_ == 0
+    assert autoencoder.score(X) == pytest.approx(pca_score(X, X, 2), abs=1e-6)
+
+
+def test_a_curve_is_found_where_no_line_fits(curved):
+    autoencoder = AutoencoderTransformer(1, random_state=0).fit(curved[:400])
+    assert pca_score(curved[:400], curved[400:], 1) < 0.5
+    assert autoencoder.score(curved[400:]) > 0.85
+
+
+def test_the_held_out_rows_do_not_reach_the_start(digits, monkeypatch):
+    seen = []
+    original = start_module.principal_axes
+
+    def spy(rows, *args):
+        seen.append(len(rows))
+        return original(rows, *args)
+
+    monkeypatch.setattr("sk_autoencoder._base.principal_axes", spy)
+    AutoencoderTransformer(5, validation_fraction=0.2, **QUICK).fit(digits)
+    assert seen[0] == 240
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
+@pytest.mark.parametrize("container", [np.asarray, csr_array])
+def test_a_share_of_the_variance_gives_the_number_of_components(digits, share, container):
+    autoencoder = AutoencoderTransformer(share, **START).fit(container(digits))
+    assert (
+        autoencoder.n_components_ == PCA(share, svd_solver="full").fit(digits).n_components_
+    )
+
+
+def test_none_keeps_all_components(iris):
+    autoencoder = AutoencoderTransformer(None, **START).fit(iris)
+    assert autoencoder.n_components_ == 4
+    assert autoencoder.score(iris) == pytest.approx(1, abs=1e-9)
+
+
+def test_a_code_may_be_wider_than_the_rows(iris):
+    autoencoder = AutoencoderTransformer(9, **QUICK).fit(iris)
+    assert autoencoder.transform(iris).shape == (150, 9)
+    assert autoencoder.score(iris) > 0.99
+
+
+def test_score_is_the_coefficient_of_determination(digits):
+    autoencoder = AutoencoderTransformer(5, **QUICK).fit(digits)
+    expected = r2(digits, autoencoder.reconstruct(digits))
+    varies = digits.var(axis=0) > 0  # r2_score leaves constant columns out
+    rows = autoencoder.reconstruct(digits)
+    theirs = r2_score(digits[:, varies], rows[:, varies], multioutput="variance_weighted")
+    assert theirs == pytest.approx(expected, abs=1e-4)
+    assert autoencoder.score(digits) == pytest.approx(expected, abs=1e-9)
+
+
+def test_score_samples_is_minus_the_error_in_scaled_units(digits):
+    autoencoder = AutoencoderTransformer(5, **QUICK).fit(digits)
+    scale = autoencoder.net_.module_.scaler.scale.numpy()
+    error = (((autoencoder.reconstruct(digits) - digits) / scale) ** 2).sum(axis=1)
+    np.testing.assert_allclose(autoencoder.score_samples(digits), -error)
+
+
+def test_the_training_loss_is_the_mean_error_of_the_rows(digits):
+    autoencoder = AutoencoderTransformer(5, noise_level=0, lr=1e-12, **QUICK).set_params(
+        early_stopping=False, batch_size=7
+    )
+    autoencoder.fit(digits)
+    expected = -autoencoder.score_samples(digits).mean()
+    assert autoencoder.loss_curve_[-1] == pytest.approx(expected, rel=1e-4)
+
+
+def test_absolute_errors_are_not_led_astray_by_wild_rows():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 1)) @ np.ones((1, 6)) + 0.05 * rng.normal(size=(500, 6))
+    wild = np.r_[X, 30 * rng.normal(size=(10, 6))]
+    squared = AutoencoderTransformer(1, random_state=0).fit(wild)
+    robust = clone(squared).set_params(loss="absolute_error").fit(wild)
+    assert robust.score(X) > squared.score(X)
+
+
+def test_a_penalty_of_weight_zero_is_no_penalty_bit_for_bit(digits):
+    plain = AutoencoderTransformer(5, **QUICK).fit(digits).transform(digits)
+    zero = AutoencoderTransformer(5, l1_penalty=0.0, **QUICK).fit(digits).transform(digits)
+    np.testing.assert_array_equal(plain, zero)
+
+
+def test_penalties_shrink_the_weights(digits):
+    def norm(**params):
+        fitted = AutoencoderTransformer(5, **QUICK | {"early_stopping": False} | params)
+        weights = fitted.fit(digits).network_.encoder.parameters()
+        return sum(w.detach().abs().sum().item() for w in weights)
+
+    assert norm(l1_penalty=0.1) < 0.9 * norm()
+    assert norm(weight_decay=10.0) < 0.9 * norm()
+
+
+def test_each_term_of_the_loss_is_recorded_by_name(digits):
+    autoencoder = AutoencoderTransformer(5, l1_penalty=1e-4, **QUICK).fit(digits)
+    last = autoencoder.history_[-1]
+    assert last["train_loss"] == pytest.approx(last["train_error"] + last["train_l1"])
+    assert last["valid_loss"] == pytest.approx(last["valid_error"] + last["valid_l1"])
+
+
+def test_tied_weights_are_tied_after_training(digits):
+    network = AutoencoderTransformer(5, tied_weights=True, **QUICK).fit(digits).network_
+    for encode, decode in zip(network.encoder[::2], network.decoder[::-2], strict=True):
+        assert torch.equal(encode.weight, decode.weight.T)
+    assert network.linear.decode_weight is None
+
+
+@pytest.mark.parametrize("sizes", [(), 16, (16, 8), np.array([16, 8])])
+def test_hidden_layer_sizes_take_what_scikit_learn_takes(digits, sizes):
+    params = QUICK | {"hidden_layer_sizes": sizes}
+    assert AutoencoderTransformer(5, **params).fit(digits).score(digits) > 0.5
+
+
+def test_a_specification_gives_what_its_parameters_give(digits):
+    spec = Dense(hidden_layer_sizes=(16,), activation="tanh")
+    given = AutoencoderTransformer(5, network=spec, **QUICK).fit(digits)
+    own = AutoencoderTransformer(5, activation="tanh", **QUICK).fit(digits)
+    np.testing.assert_array_equal(given.transform(digits), own.transform(digits))
+
+
+def test_partial_fit_learns_from_batches():
+    X = load_digits().data[:1500]
+    autoencoder = AutoencoderTransformer(2, random_state=0)
+    for _ in range(30):
+        for batch in np.array_split(X[:1200], 4):
+            autoencoder.partial_fit(batch)
+    assert autoencoder.n_iter_ == 120
+    assert autoencoder.score(X[1200:]) > pca_score(X[:1200], X[1200:], 2) + 0.1
+
+
+def test_partial_fit_goes_on_where_fit_stopped(digits):
+    autoencoder = AutoencoderTransformer(5, **QUICK).fit(digits)
+    before = autoencoder.transform(digits)
+    after = autoencoder.partial_fit(digits).transform(digits)
+    assert 0 < np.abs(after - before).max() < 1
+
+
+def test_warm_start_goes_on_and_a_cold_one_does_not(digits):
+    autoencoder = AutoencoderTransformer(5, warm_start=True, **QUICK).fit(digits)
+    first = autoencoder.score_samples(digits).mean()
+    for _ in range(3):
+        autoencoder.fit(digits)
+    assert autoencoder.score_samples(digits).mean() > first
+    with pytest.raises(ValueError, match="expecting 64 features"):
+        autoencoder.fit(digits[:, :60])
+    with pytest.raises(ValueError, match="warm_start"):
+        autoencoder.set_params(n_components=6).fit(digits)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", torch.optim.RAdam])
+def test_optimizers_train(curved, optimizer):
+    autoencoder = AutoencoderTransformer(
+        1, optimizer=optimizer, lr=1e-3, random_state=0, max_epochs=20, early_stopping=False
+    ).fit(curved)
+    assert autoencoder.loss_curve_[-1] < autoencoder.loss_curve_[0]
+
+
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_the_learning_rate_falls(curved, early_stopping):
+    autoencoder = AutoencoderTransformer(
+        1, early_stopping=early_stopping, max_epochs=60, n_iter_no_change=2, random_state=0
+    ).fit(curved)
+    rates = autoencoder.history_[:, "event_lr"]
+    assert rates[0] == autoencoder.lr
+    assert rates[-1] < 0.2 * rates[0]
+    assert np.all(np.diff(rates) <= 0)
+
+
+def test_training_stops_when_the_held_out_loss_stalls(digits):
+    autoencoder = AutoencoderTransformer(5, n_iter_no_change=2, random_state=0).fit(digits)
+    assert autoencoder.best_epoch_ < autoencoder.n_iter_ < autoencoder.max_epochs
