@@ -172,7 +172,7 @@ class AutoencoderNet(NeuralNet):
         if iterator is None:
             return
         try:
-            terms = self._mean_terms(iterator, training, step_fn)
+            terms = self._mean_terms(iterator, training, prefix, step_fn)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
             raise
@@ -180,16 +180,12 @@ class AutoencoderNet(NeuralNet):
             self.history.record(f"{prefix}_{name}", value)
         self.history.record(f"{prefix}_loss", self._checked_loss(terms))
 
-    def _mean_terms(self, batches, training: bool, step_fn) -> dict[str, float]:
+    def _mean_terms(self, batches, training, prefix, step_fn) -> dict[str, float]:
         self._set_training(training)
-        hears_batches = self._hears_batches()
+        step_fn = self._reporting(step_fn, training, prefix)
         sizes, steps = [], []
         for batch in batches:
-            if hears_batches:
-                self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
-            if hears_batches:
-                self.notify("on_batch_end", batch=batch, training=training, **step)
             sizes.append(len(batch))
             steps.append(step["terms"])
         weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
@@ -198,13 +194,24 @@ class AutoencoderNet(NeuralNet):
             for name in steps[0]
         }
 
-    def _hears_batches(self) -> bool:
-        """Whether a callback listens to single batches."""
-        return any(
+    def _reporting(self, step_fn, training: bool, prefix: str):
+        """Return `step_fn`, reporting each batch if a callback listens to batches."""
+        if not any(
             getattr(type(callback), hook) is not getattr(Callback, hook)
             for _, callback in self.callbacks_
             for hook in BATCH_HOOKS
-        )
+        ):
+            return step_fn
+
+        def reporting_step(batch: Tensor) -> dict:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch)
+            self.history.record_batch(f"{prefix}_loss", step["loss"].item())
+            self.history.record_batch(f"{prefix}_batch_size", len(batch))
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+            return step
+
+        return reporting_step
 
     def _checked_loss(self, terms: dict[str, float]) -> float:
         loss = sum(terms.values())
@@ -239,7 +246,7 @@ class AutoencoderNet(NeuralNet):
     def mean_loss(self, rows: Rows) -> float:
         """Return the loss of `rows`, as a held-out epoch records it."""
         batches = self.get_iterator(rows)
-        terms = self._mean_terms(batches, training=False, step_fn=self.validation_step)
+        terms = self._mean_terms(batches, False, "start", self.validation_step)
         return self._checked_loss(terms)
 
     def row_errors(self, rows: Rows) -> np.ndarray:

@@ -7,6 +7,7 @@ Anything else that does the same may stand in its place.
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from numbers import Integral
 from typing import NamedTuple
 
 import torch
@@ -245,7 +246,11 @@ class Dense(BaseEstimator):
     def __call__(self, n_features: int, n_components: int) -> DenseNetwork:
         """Build the network for that many features and components."""
         hidden = self.hidden_layer_sizes
-        sizes = [hidden] if isinstance(hidden, int) else list(hidden)
+        sizes = [hidden] if isinstance(hidden, Integral) else list(hidden)
+        if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+            raise ValueError(
+                f"hidden_layer_sizes={hidden!r} has to hold positive integers."
+            )
         activation = self.activation
         return DenseNetwork(
             [n_features, *sizes, n_components],

@@ -1,0 +1,186 @@
+"""The estimator inside scikit-learn's and skorch's machinery."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from sklearn.callback import ProgressBar, ScoringMonitor
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_val_score
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import EarlyStopping, EpochScoring, GradientNormClipping
+
+from sk_autoencoder import AutoencoderTransformer
+from sk_autoencoder.networks import Dense
+
+X, y = load_digits(return_X_y=True)
+X, y = X[:400], y[:400]
+
+
+def quick(n_components=4, **params):
+    params = {"hidden_layer_sizes": (16,), "max_epochs": 3, "random_state": 0} | params
+    return AutoencoderTransformer(n_components, **params)
+
+
+def test_grid_search_in_two_processes():
+    pipeline = Pipeline([("reduce", quick()), ("classify", LogisticRegression())])
+    grid = {
+        "reduce__n_components": [2, 8],
+        "reduce__hidden_layer_sizes": [(16,), (16, 8)],
+        "reduce__lr": [1e-3, 1e-2],
+    }
+    search = GridSearchCV(pipeline, grid, cv=2, n_jobs=2, error_score="raise").fit(X, y)
+    assert search.best_params_["reduce__n_components"] == 8
+    assert search.best_score_ > 0.8
+    alone = GridSearchCV(pipeline, grid, cv=2, error_score="raise").fit(X, y)
+    np.testing.assert_allclose(
+        search.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"]
+    )
+
+
+def test_grid_search_without_labels_uses_the_score():
+    search = GridSearchCV(quick(), {"n_components": [1, 6]}, cv=2).fit(X)
+    assert search.best_params_ == {"n_components": 6}
+    assert search.best_score_ == pytest.approx(search.score(X), abs=0.2)
+
+
+def test_grid_search_reaches_into_the_network():
+    grid = {"network__dropout": [0.0, 0.5], "network__activation": ["tanh"]}
+    search = GridSearchCV(quick(network=Dense((16,))), grid, cv=2).fit(X)
+    assert search.best_estimator_.network_.encoder[1].__class__ is torch.nn.Tanh
+
+
+def test_halving_search_over_epochs():
+    search = HalvingGridSearchCV(
+        quick(),
+        {"n_components": [1, 2, 6], "lr": [1e-3, 1e-2]},
+        resource="max_epochs",
+        min_resources=1,
+        max_resources=9,
+        cv=2,
+        random_state=0,
+    ).fit(X)
+    assert search.best_params_["n_components"] == 6
+    assert search.best_estimator_.n_iter_ == search.n_resources_[-1] > 1
+
+
+def test_one_step_searches_over_different_reducers():
+    scale, classify = StandardScaler(), LogisticRegression()
+    pipeline = Pipeline([("reduce", None), ("scale", scale), ("classify", classify)])
+    search = GridSearchCV(pipeline, {"reduce": [PCA(4), quick()]}, cv=2).fit(X, y)
+    assert len(search.cv_results_["params"]) == 2
+    assert "AutoencoderTransformer" in search._repr_html_()
+
+
+def test_feature_union():
+    union = FeatureUnion([("pca", PCA(3)), ("autoencoder", quick())])
+    codes = union.fit_transform(X)
+    assert codes.shape == (400, 7)
+    assert list(union.get_feature_names_out()[3:5]) == [
+        "autoencoder__autoencodertransformer0",
+        "autoencoder__autoencodertransformer1",
+    ]
+
+
+@pytest.mark.parametrize(("library", "kind"), [("pandas", pd), ("polars", pl)])
+def test_column_transformer(library, kind):
+    frame = kind.DataFrame({f"pixel {i}": X[:, i] for i in range(64)})
+    left = [f"pixel {i}" for i in range(32)]
+    transformer = ColumnTransformer([("codes", quick(), left)], remainder="passthrough")
+    out = transformer.set_output(transform=library).fit_transform(frame)
+    assert isinstance(out, kind.DataFrame)
+    assert out.shape == (400, 36)
+    assert list(out.columns[:2]) == [
+        "codes__autoencodertransformer0",
+        "codes__autoencodertransformer1",
+    ]
+
+
+def test_a_pipeline_decodes_and_scores():
+    pipeline = make_pipeline(StandardScaler(), quick(20)).fit(X)
+    rows = pipeline.inverse_transform(pipeline.transform(X))
+    assert rows.shape == X.shape
+    assert pipeline.score(X) > 0.5
+    assert cross_val_score(pipeline, X, cv=2).shape == (2,)
+
+
+def test_scikit_learn_monitors_every_epoch():
+    monitor = ScoringMonitor(scoring={"r2": lambda fitted, X, y: fitted.score(X)})
+    autoencoder = quick(max_epochs=5).set_callbacks(monitor).fit(X)
+    log = monitor.get_logs()
+    scores = [row["r2"] for row in log.data if row["task_name"] == "epoch"]
+    assert len(scores) == autoencoder.n_iter_ == 5
+    assert scores[-1] > scores[0]
+    assert scores[-1] == pytest.approx(autoencoder.score(X), abs=0.05)
+    assert not hasattr(autoencoder, "_callback_fit_ctx")
+
+
+def test_scikit_learn_callbacks_may_stop_training():
+    class Stop:
+        def setup(self, estimator, context): ...
+
+        def teardown(self, estimator, context): ...
+
+        def on_fit_task_begin(self, estimator, context): ...
+
+        def on_fit_task_end(self, estimator, context):
+            return context.task_name == "epoch" and context.task_id == 1
+
+    assert quick(max_epochs=5).set_callbacks(Stop()).fit(X).n_iter_ == 2
+
+
+def test_a_progress_bar_over_epochs_inside_a_grid_search(capsys):
+    search = GridSearchCV(quick(), {"n_components": [1, 2]}, cv=2)
+    search.set_callbacks(ProgressBar()).fit(X)
+    assert "AutoencoderTransformer" in capsys.readouterr().out
+
+
+def test_verbose_prints_a_line_an_epoch(capsys):
+    quick(verbose=1).fit(X)
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert "train_loss" in lines[0]
+    assert "valid_loss" in lines[0]
+    assert len(lines) == 2 + 3
+
+
+def test_skorch_callbacks_hear_epochs_and_batches():
+    def r2(net, X, y=None):
+        return net.history[-1, "valid_loss"]
+
+    autoencoder = quick(
+        max_epochs=50,
+        callbacks=[
+            GradientNormClipping(1e-3),
+            EpochScoring(r2, name="own", use_caching=False),
+            EarlyStopping("valid_loss", patience=2, threshold=0.9),
+        ],
+    ).fit(X)
+    assert autoencoder.n_iter_ == 3
+    assert autoencoder.history_[-1]["own"] == autoencoder.validation_curve_[-1]
+    batches = autoencoder.history_[-1]["batches"]
+    assert len(batches) == 20 + 3
+    sizes = np.array([batch["train_batch_size"] for batch in batches[:20]])
+    losses = np.array([batch["train_loss"] for batch in batches[:20]])
+    assert autoencoder.loss_curve_[-1] == pytest.approx(losses @ sizes / 360)
+
+
+def test_a_module_of_the_users_own_stays_as_it_was():
+    module = Dense((16,))(64, 4)
+    before = {k: v.clone() for k, v in module.state_dict().items()}
+    autoencoder = quick(network=lambda n_features, n_components: module).fit(X)
+    assert autoencoder.score(X) > 0.3
+    assert all(torch.equal(v, before[k]) for k, v in module.state_dict().items())
+
+
+def test_an_unknown_loss_may_be_a_function(curved):
+    def fourth_power(output, x):
+        return (output - x).pow(4).sum(-1)
+
+    autoencoder = quick(loss=fourth_power).fit(curved)
+    assert autoencoder.score_samples(curved).shape == (600,)
