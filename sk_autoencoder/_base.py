@@ -2,120 +2,32 @@
 
 import copy
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from numbers import Integral, Real
-from typing import Any, ClassVar
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 import torch
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    clone,
-)
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
-from skorch.callbacks import Callback, LRScheduler
+from skorch.callbacks import Callback
 
+from sk_autoencoder import _start as starts
 from sk_autoencoder import _validation as checks
-from sk_autoencoder._net import (
-    ONE_THREAD_WORK,
-    AutoencoderNet,
-    KeepBest,
-    Rows,
-)
-from sk_autoencoder._start import (
-    count_components,
-    linear_start,
-    make_scaler,
-    moments,
-    principal_axes,
-)
-from sk_autoencoder._validation import Interval, RealNotInt, StrOptions
+from sk_autoencoder._callbacks import Cosine, KeepBest, ReportEpochs
+from sk_autoencoder._net import ONE_THREAD_WORK, AutoencoderNet, Rows
+from sk_autoencoder._parameters import OPTIMIZERS, Parameters
 from sk_autoencoder.corruptions import GaussianNoise
-from sk_autoencoder.networks import ACTIVATIONS, Autoencoder, Dense, Network
+from sk_autoencoder.networks import Autoencoder, Dense, Network
 from sk_autoencoder.objectives import LOSSES, Loss, Objective, l1_norm
-
-OPTIMIZERS = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
-}
-START_MARGIN = 0.01  # share of the held-out error by which training has to beat PCA
-HELD_OUT_SHARE, HELD_OUT_ROWS = 0.1, 32  # what validation_fraction="auto" aims at
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class BaseAutoencoder(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Parameters
 ):
     """Base class of autoencoders: a variant overrides one of the ``_make`` methods."""
-
-    n_components: int | float | None = field(default=2, kw_only=False)
-    hidden_layer_sizes: int | Sequence[int] = (256, 128)
-    activation: str | Callable = "gelu"
-    dropout: float = 0.0
-    tied_weights: bool = False
-    network: Callable | None = None
-    init: str = "pca"
-    loss: str | Callable = "squared_error"
-    scaling: str | None = "global"
-    noise_level: float = 0.3
-    l1_penalty: float = 0.0
-    optimizer: str | Callable = "adamw"
-    lr: float = 2e-3
-    weight_decay: float = 1e-4
-    batch_size: int | str = "auto"
-    max_epochs: int = 200
-    early_stopping: bool = True
-    validation_fraction: float | str = "auto"
-    n_iter_no_change: int = 10
-    tol: float = 1e-4
-    warm_start: bool = False
-    device: str = "auto"
-    callbacks: Sequence | None = None
-    verbose: int = 0
-    random_state: Any = None
-
-    _parameter_constraints: ClassVar[dict] = {
-        "n_components": [
-            Interval(Integral, 1, None, closed="left"),
-            Interval(RealNotInt, 0, 1, closed="neither"),
-            None,
-        ],
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS)), callable],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "tied_weights": ["boolean"],
-        "network": [callable, None],
-        "init": [StrOptions({"pca", "random"})],
-        "loss": [StrOptions(set(LOSSES)), callable],
-        "scaling": [StrOptions({"global", "standard"}), None],
-        "noise_level": [Interval(Real, 0, None, closed="left")],
-        "l1_penalty": [Interval(Real, 0, None, closed="left")],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "max_epochs": [Interval(Integral, 0, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [
-            Interval(Real, 0, 1, closed="neither"),
-            StrOptions({"auto"}),
-        ],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "warm_start": ["boolean"],
-        "device": [str],
-        "callbacks": [list, tuple, None],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
-    }
 
     # What a variant may change
 
@@ -167,7 +79,8 @@ class BaseAutoencoder(
         return self
 
     def _fit(self, X, device: torch.device, seed: int, report: Callback) -> None:
-        fitting, held_out = self._split(X.shape[0])
+        share = self.validation_fraction if self.early_stopping else None
+        fitting, held_out = starts.hold_out(X.shape[0], share)
         is_fresh = not (self.warm_start and hasattr(self, "net_"))
         module = self._make_module(X, fitting, seed) if is_fresh else self.net_.module_
         started = is_fresh and self._start(module, X, fitting, seed)
@@ -183,7 +96,7 @@ class BaseAutoencoder(
         net.optimizer_.state.clear()  # else each pickle would carry it along
         self.net_, self._streams = net, False
         self.best_epoch_ = net.best_epoch
-        if started and valid is not None and not clearly_lower(after, before):
+        if started and valid is not None and not starts.clearly_lower(after, before):
             self._start(module, X, np.arange(X.shape[0]), seed)
             module.to(device)
             self.best_epoch_ = 0
@@ -254,24 +167,6 @@ class BaseAutoencoder(
                 f"{self.n_components_} components. Set warm_start=False to start anew."
             )
 
-    def _split(self, n_rows: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the rows to fit to and those held out, at random but in order."""
-        order = torch.randperm(n_rows).numpy()
-        if not self.early_stopping:
-            return np.sort(order), None
-        share = self.validation_fraction
-        if share == "auto":
-            n_held_out = max(HELD_OUT_SHARE * n_rows, min(HELD_OUT_ROWS, n_rows // 3))
-        else:
-            n_held_out = share * n_rows
-        n_held_out = int(np.ceil(n_held_out))
-        if n_held_out >= n_rows:
-            raise ValueError(
-                f"validation_fraction={share!r} holds out {n_held_out} of {n_rows} rows "
-                "and leaves none to fit to. Lower it, or set early_stopping=False."
-            )
-        return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
-
     def _batch_size(self, n_rows: int) -> int:
         if self.batch_size == "auto":
             return int(np.clip(n_rows // 20, 8, 256))
@@ -284,7 +179,7 @@ class BaseAutoencoder(
 
     def _make_scaler(self, X, indices: np.ndarray):
         scaling = self.scaling if self._loss().scaled else None
-        return make_scaler(X, indices, scaling)
+        return starts.make_scaler(X, indices, scaling)
 
     def _make_module(self, X, indices: np.ndarray, seed: int) -> Autoencoder:
         scaler = self._make_scaler(X, indices)
@@ -299,7 +194,9 @@ class BaseAutoencoder(
             return int(self.n_components)
         everything = np.arange(X.shape[0])
         rows = Rows(X, self._make_scaler(X, everything), everything)
-        return count_components(principal_axes(rows, None, seed), self.n_components)
+        return starts.count_components(
+            starts.principal_axes(rows, None, seed), self.n_components
+        )
 
     def _build_network(self, n_features: int, n_components: int) -> Network:
         build = self._make_network()
@@ -314,8 +211,8 @@ class BaseAutoencoder(
             return False
         module.cpu().scaler = self._make_scaler(X, indices)
         rows = Rows(X, module.scaler, indices)
-        axes = principal_axes(rows, self.n_components_, seed)
-        start = linear_start(axes, self.n_components_, self._loss())
+        axes = starts.principal_axes(rows, self.n_components_, seed)
+        start = starts.linear_start(axes, self.n_components_, self._loss())
         return module.network.start_from(start)
 
     def _make_net(self, module: Autoencoder, callbacks: list) -> AutoencoderNet:
@@ -339,10 +236,8 @@ class BaseAutoencoder(
         return [clone(callback, safe=False) for callback in self.callbacks or ()]
 
     def _epoch_callbacks(self, report: Callback) -> list:
-        if self.early_stopping:
-            schedule = KeepBest(self.n_iter_no_change, self.tol)
-        else:
-            schedule = LRScheduler("CosineAnnealingLR", T_max=max(self.max_epochs, 1))
+        keep_best = KeepBest(self.n_iter_no_change, self.tol)
+        schedule = keep_best if self.early_stopping else Cosine()
         return [("schedule", schedule), *self._user_callbacks(), ("report", report)]
 
     def _threads(self, module: Autoencoder, n_rows: int):
@@ -446,7 +341,7 @@ class BaseAutoencoder(
 
         residual = self._map(squared_distance, X).sum(dtype=np.float64)
         X = self._check_X(X, reset=False)
-        total = moments(X, np.arange(X.shape[0])).var_.sum() * X.shape[0]
+        total = starts.moments(X, np.arange(X.shape[0])).var_.sum() * X.shape[0]
         return float(1 - residual / total) if total else float(residual == 0)
 
     def _map(self, function: Callable, X) -> np.ndarray:
@@ -492,39 +387,3 @@ class BaseAutoencoder(
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def clearly_lower(after: np.ndarray, before: np.ndarray) -> bool:
-    """Whether errors of the same rows fell by a margin that is more than noise.
-
-    The mean has to fall by 1 % and by its standard error beyond that.
-    """
-    gain = before - after
-    noise = gain.std(ddof=1) / len(gain) ** 0.5 if len(gain) > 1 else np.inf
-    return bool(gain.mean() > START_MARGIN * abs(before.mean()) + noise)
-
-
-class ReportEpochs(Callback):
-    """Tell scikit-learn's callbacks about each epoch."""
-
-    def __init__(self, estimator, context, X) -> None:
-        self.estimator = estimator
-        self.context = context
-        self.X = X
-
-    def on_epoch_begin(self, net, **kwargs) -> None:
-        self.epoch_ = self.context.subcontext(task_name="epoch")
-        self.epoch_.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=self.X)
-
-    def on_epoch_end(self, net, **kwargs) -> None:
-        stop = self.epoch_.call_on_fit_task_end(
-            estimator=self.estimator,
-            X=self.X,
-            y=self.X,
-            reconstruction_attributes=lambda: {"net_": net},
-        )
-        if stop:
-            raise KeyboardInterrupt  # skorch's way to stop
-
-    def on_train_end(self, net, **kwargs) -> None:
-        self.estimator = self.context = self.X = self.epoch_ = None

@@ -6,6 +6,7 @@ gradients are switched off.
 
 import copy
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -18,8 +19,8 @@ from torch.utils.data import Dataset
 
 from sk_autoencoder.networks import Scaler
 
-RESIDENT_BYTES = 128 * 2**20  # scaled rows are kept as one tensor up to this size
-PIECE_BYTES = 32 * 2**20  # larger dense arrays are shuffled and scaled in such pieces
+RESIDENT_BYTES = 64 * 2**20  # scaled rows are kept as one tensor up to this size
+PIECE_BYTES = 8 * 2**20  # larger dense arrays are shuffled and scaled in such pieces
 INFERENCE_BYTES = 2**20  # rows that go through a network at once, so that they stay cached
 ONE_THREAD_WORK = 2**24  # multiplications a batch below which a second thread slows down
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -83,67 +84,6 @@ class Batches:
             yield from self.rows[where].split(self.batch_size)
 
 
-class KeepBest(Callback):
-    """Keep the weights of the lowest held-out loss in memory, the start among them.
-
-    When the loss has not fallen for `patience` epochs, training goes back to the best
-    weights with a smaller learning rate, and stops after `n_drops` such steps.
-
-    Parameters
-    ----------
-    patience : int
-        Epochs without improvement that end a stage.
-    tol : float
-        Share of the loss by which it has to fall to count as an improvement.
-    n_drops : int, default=2
-        How often the learning rate is lowered before training stops.
-    factor : float, default=0.3
-        What the learning rate is multiplied by.
-    """
-
-    def __init__(self, patience: int, tol: float, n_drops: int = 2, factor: float = 0.3):
-        self.patience = patience
-        self.tol = tol
-        self.n_drops = n_drops
-        self.factor = factor
-
-    def on_train_begin(self, net, X=None, y=None, **kwargs):
-        self.best_epoch_ = self.n_stale_ = self.n_dropped_ = 0
-        self.best_loss_ = self.best_state_ = None
-
-    def on_epoch_begin(self, net, dataset_valid=None, **kwargs):
-        if self.best_state_ is None:
-            self._keep(net, net.mean_loss(dataset_valid), epoch=0)
-
-    def on_epoch_end(self, net, **kwargs):
-        net.history.record("event_lr", net.optimizer_.param_groups[0]["lr"])
-        loss = net.history[-1, "valid_loss"]
-        if loss < self.best_loss_ - self.tol * abs(self.best_loss_):
-            self._keep(net, loss, epoch=len(net.history))
-        else:
-            self.n_stale_ += 1
-        if self.n_stale_ >= self.patience:
-            self._end_stage(net)
-
-    def on_train_end(self, net, X=None, y=None, **kwargs):
-        if self.best_state_ is not None:
-            net.load_state(self.best_state_)
-        self.best_state_ = None
-
-    def _keep(self, net, loss: float, epoch: int) -> None:
-        self.best_loss_, self.best_epoch_, self.n_stale_ = loss, epoch, 0
-        self.best_state_ = net.copy_state()
-
-    def _end_stage(self, net) -> None:
-        if self.n_dropped_ == self.n_drops:
-            raise KeyboardInterrupt  # skorch's way to stop
-        net.load_state(self.best_state_)
-        for group in net.optimizer_.param_groups:
-            group["lr"] *= self.factor
-        self.n_dropped_ += 1
-        self.n_stale_ = 0
-
-
 class AutoencoderNet(NeuralNet):
     """The trainer of every autoencoder.
 
@@ -182,28 +122,32 @@ class AutoencoderNet(NeuralNet):
 
     def _mean_terms(self, batches, training, prefix, step_fn) -> dict[str, float]:
         self._set_training(training)
-        step_fn = self._reporting(step_fn, training, prefix)
-        sizes, steps = [], []
+        if self._hears_batches():
+            step_fn = self._reported(step_fn, training, prefix)
+        elif training:
+            step_fn = self._quiet_train_step
+        n_rows, totals = 0, defaultdict(lambda: torch.zeros((), dtype=torch.float64))
         for batch in batches:
-            step = step_fn(batch)
-            sizes.append(len(batch))
-            steps.append(step["terms"])
-        weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
-        return {
-            name: float(torch.stack([s[name] for s in steps]).cpu().double() @ weights)
-            for name in steps[0]
-        }
+            terms = step_fn(batch)["terms"]
+            # Summed in place: a list of tensors would pin freed memory between them, and
+            # reading the number would wait for a GPU.
+            for name, term in terms.items():
+                totals[name] = totals[name].to(term.device).add_(term, alpha=len(batch))
+            n_rows += len(batch)
+        return {name: float(total) / n_rows for name, total in totals.items()}
 
-    def _reporting(self, step_fn, training: bool, prefix: str):
-        """Return `step_fn`, reporting each batch if a callback listens to batches."""
-        if not any(
+    def _hears_batches(self) -> bool:
+        """Whether a callback listens to single batches."""
+        return any(
             getattr(type(callback), hook) is not getattr(Callback, hook)
             for _, callback in self.callbacks_
             for hook in BATCH_HOOKS
-        ):
-            return step_fn
+        )
 
-        def reporting_step(batch: Tensor) -> dict:
+    def _reported(self, step_fn, training: bool, prefix: str):
+        """Return `step_fn` with a report of each batch to the callbacks."""
+
+        def step_and_report(batch: Tensor) -> dict:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
             self.history.record_batch(f"{prefix}_loss", step["loss"].item())
@@ -211,7 +155,7 @@ class AutoencoderNet(NeuralNet):
             self.notify("on_batch_end", batch=batch, training=training, **step)
             return step
 
-        return reporting_step
+        return step_and_report
 
     def _checked_loss(self, terms: dict[str, float]) -> float:
         loss = sum(terms.values())
@@ -222,6 +166,18 @@ class AutoencoderNet(NeuralNet):
                 "columns of X to one scale."
             )
         return loss
+
+    def _quiet_train_step(self, batch: Tensor) -> dict:
+        """Do what ``train_step`` does where no callback listens to batches."""
+        steps = []
+
+        def closure() -> Tensor:
+            self.optimizer_.zero_grad()
+            steps.append(self.train_step_single(batch))
+            return steps[-1]["loss"]
+
+        self.optimizer_.step(closure)
+        return steps[0]
 
     def train_step_single(self, batch, **fit_params):
         """Compute the loss of scaled rows `batch` and its gradients."""

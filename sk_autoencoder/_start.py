@@ -14,7 +14,29 @@ from sk_autoencoder._net import PIECE_BYTES, Rows
 from sk_autoencoder.networks import LinearStart, Scaler
 from sk_autoencoder.objectives import Loss
 
+HELD_OUT_SHARE, HELD_OUT_ROWS = 0.1, 32  # what validation_fraction="auto" aims at
+START_MARGIN = 0.01  # share of the held-out error by which training has to beat PCA
 SMALL_SPECTRUM = 1_000  # columns up to which a covariance matrix is the fastest way
+
+
+def hold_out(
+    n_rows: int, share: float | str | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the rows to fit to and those held out, drawn at random but kept in order."""
+    order = torch.randperm(n_rows).numpy()
+    if share is None:
+        return np.sort(order), None
+    if share == "auto":
+        n_held_out = max(HELD_OUT_SHARE * n_rows, min(HELD_OUT_ROWS, n_rows // 3))
+    else:
+        n_held_out = share * n_rows
+    n_held_out = int(np.ceil(n_held_out))
+    if n_held_out >= n_rows:
+        raise ValueError(
+            f"validation_fraction={share!r} holds out {n_held_out} of {n_rows} rows "
+            "and leaves none to fit to. Lower it, or set early_stopping=False."
+        )
+    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
 
 
 def pieces(X, indices: np.ndarray, least: int = 1) -> Iterator:
@@ -126,3 +148,13 @@ def linear_start(axes: Axes, n_components: int, loss: Loss) -> LinearStart:
         decode_bias=loss.slope * (mean - loss.origin),
         code_scale=code_scale,
     )
+
+
+def clearly_lower(after: np.ndarray, before: np.ndarray) -> bool:
+    """Whether errors of the same rows fell by a margin that is more than noise.
+
+    The mean has to fall by 1 % and by its standard error beyond that.
+    """
+    gain = before - after
+    noise = gain.std(ddof=1) / len(gain) ** 0.5 if len(gain) > 1 else np.inf
+    return bool(gain.mean() > START_MARGIN * abs(before.mean()) + noise)

@@ -5,7 +5,7 @@ A specification such as :class:`Dense` is a small scikit-learn estimator that bu
 Anything else that does the same may stand in its place.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from numbers import Integral
 from typing import NamedTuple
@@ -246,7 +246,7 @@ class Dense(BaseEstimator):
     def __call__(self, n_features: int, n_components: int) -> DenseNetwork:
         """Build the network for that many features and components."""
         hidden = self.hidden_layer_sizes
-        sizes = [hidden] if isinstance(hidden, Integral) else list(hidden)
+        sizes = list(hidden) if isinstance(hidden, Iterable) else [hidden]
         if not all(isinstance(size, Integral) and size > 0 for size in sizes):
             raise ValueError(
                 f"hidden_layer_sizes={hidden!r} has to hold positive integers."

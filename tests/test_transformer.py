@@ -129,7 +129,7 @@ def test_the_held_out_rows_do_not_reach_the_start(digits, monkeypatch):
         seen.append(len(rows))
         return original(rows, *args)
 
-    monkeypatch.setattr("sk_autoencoder._base.principal_axes", spy)
+    monkeypatch.setattr(start_module, "principal_axes", spy)
     AutoencoderTransformer(5, validation_fraction=0.2, **QUICK).fit(digits)
     assert seen[0] == 240
 

@@ -1,0 +1,104 @@
+"""What happens between epochs: the learning rate, the best weights, reports."""
+
+import numpy as np
+from skorch.callbacks import Callback
+
+
+class KeepBest(Callback):
+    """Keep the weights of the lowest held-out loss in memory, the start among them.
+
+    When the loss has not fallen for `patience` epochs, training goes back to the best
+    weights with a smaller learning rate, and stops after `n_drops` such steps.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs without improvement that end a stage.
+    tol : float
+        Share of the loss by which it has to fall to count as an improvement.
+    n_drops : int, default=2
+        How often the learning rate is lowered before training stops.
+    factor : float, default=0.3
+        What the learning rate is multiplied by.
+    """
+
+    def __init__(self, patience: int, tol: float, n_drops: int = 2, factor: float = 0.3):
+        self.patience = patience
+        self.tol = tol
+        self.n_drops = n_drops
+        self.factor = factor
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        self.best_epoch_ = self.n_stale_ = self.n_dropped_ = 0
+        self.best_loss_ = self.best_state_ = None
+
+    def on_epoch_begin(self, net, dataset_valid=None, **kwargs):
+        if self.best_state_ is None:
+            self._keep(net, net.mean_loss(dataset_valid), epoch=0)
+
+    def on_epoch_end(self, net, **kwargs):
+        net.history.record("event_lr", net.optimizer_.param_groups[0]["lr"])
+        loss = net.history[-1, "valid_loss"]
+        if loss < self.best_loss_ - self.tol * abs(self.best_loss_):
+            self._keep(net, loss, epoch=len(net.history))
+        else:
+            self.n_stale_ += 1
+        if self.n_stale_ >= self.patience:
+            self._end_stage(net)
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        if self.best_state_ is not None:
+            net.load_state(self.best_state_)
+        self.best_state_ = None
+
+    def _keep(self, net, loss: float, epoch: int) -> None:
+        self.best_loss_, self.best_epoch_, self.n_stale_ = loss, epoch, 0
+        self.best_state_ = net.copy_state()
+
+    def _end_stage(self, net) -> None:
+        if self.n_dropped_ == self.n_drops:
+            raise KeyboardInterrupt  # skorch's way to stop
+        net.load_state(self.best_state_)
+        for group in net.optimizer_.param_groups:
+            group["lr"] *= self.factor
+        self.n_dropped_ += 1
+        self.n_stale_ = 0
+
+
+class Cosine(Callback):
+    """Let the learning rate fall to zero along half a cosine.
+
+    skorch's ``LRScheduler`` listens to every batch, which small networks would feel.
+    """
+
+    def on_epoch_begin(self, net, **kwargs):
+        done = (len(net.history) - 1) / net.max_epochs
+        for group in net.optimizer_.param_groups:
+            group["lr"] = net.lr * (1 + np.cos(np.pi * done)) / 2
+        net.history.record("event_lr", group["lr"])
+
+
+class ReportEpochs(Callback):
+    """Tell scikit-learn's callbacks about each epoch."""
+
+    def __init__(self, estimator, context, X) -> None:
+        self.estimator = estimator
+        self.context = context
+        self.X = X
+
+    def on_epoch_begin(self, net, **kwargs) -> None:
+        self.epoch_ = self.context.subcontext(task_name="epoch")
+        self.epoch_.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=self.X)
+
+    def on_epoch_end(self, net, **kwargs) -> None:
+        stop = self.epoch_.call_on_fit_task_end(
+            estimator=self.estimator,
+            X=self.X,
+            y=self.X,
+            reconstruction_attributes=lambda: {"net_": net},
+        )
+        if stop:
+            raise KeyboardInterrupt  # skorch's way to stop
+
+    def on_train_end(self, net, **kwargs) -> None:
+        self.estimator = self.context = self.X = self.epoch_ = None

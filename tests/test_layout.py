@@ -1,0 +1,130 @@
+"""The rules of the house: imports go one way, all is documented, code is short."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from catalogue import CLASSES
+
+import sk_autoencoder
+from sk_autoencoder._base import BaseAutoencoder
+
+FOLDER = Path(sk_autoencoder.__file__).parent
+FILES = sorted(FOLDER.glob("*.py"))
+# Each module may import from those before it.
+ORDER = [
+    "networks",
+    "corruptions",
+    "objectives",
+    "_validation",
+    "_parameters",
+    "_callbacks",
+    "_net",
+    "_start",
+    "_base",
+    "_transformer",
+    "__init__",
+]
+
+
+def imported(tree):
+    """Yield the modules of this package that a file imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            package, _, module = node.module.partition(".")
+            if package == "sk_autoencoder":
+                yield from [module] if module else [alias.name for alias in node.names]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_imports_go_one_way(file):
+    assert file.stem in ORDER
+    for module in imported(ast.parse(file.read_text())):
+        assert ORDER.index(module) < ORDER.index(file.stem)
+
+
+@pytest.mark.parametrize("name", ["networks", "corruptions", "objectives"])
+def test_the_parts_are_torch_only(name):
+    tree = ast.parse((FOLDER / f"{name}.py").read_text())
+    modules = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+    roots = {module.split(".")[0] for module in modules}
+    standard = {"collections", "itertools", "numbers", "typing"}
+    assert roots <= standard | {"sk_autoencoder", "sklearn", "torch"}
+    assert {m for m in modules if m.startswith("sklearn")} <= {"sklearn.base"}
+
+
+def test_private_names_of_scikit_learn_have_one_door():
+    for file in FILES:
+        private = re.findall(r"from (sklearn\S*) import ([^(\n]*)", file.read_text())
+        found = [m for m, names in private if "._" in m or re.search(r"(^|, )_", names)]
+        assert not found or file.stem == "_validation"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_functions_and_files_are_short(file):
+    text = file.read_text()
+    assert text.count("\n") <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            length = body[-1].end_lineno - body[0].lineno + 1 if body else 0
+            assert length <= 40, node.name
+
+
+def public_objects():
+    """Yield all public functions and classes, with the methods of the latter."""
+    for info in pkgutil.iter_modules([str(FOLDER)]):
+        if info.name.startswith("_"):
+            continue
+        module = importlib.import_module(f"sk_autoencoder.{info.name}")
+        yield from (getattr(module, name) for name in module.__all__)
+    yield from CLASSES
+
+
+def test_everything_public_is_documented():
+    for thing in public_objects():
+        if inspect.isfunction(thing) or inspect.isclass(thing):
+            assert inspect.getdoc(thing), thing
+        if inspect.isclass(thing):
+            for name, method in inspect.getmembers(thing, inspect.isfunction):
+                own = method.__module__.startswith("sk_autoencoder")
+                if own and not name.startswith("_"):
+                    assert inspect.getdoc(method), (thing, name)
+
+
+def entries(cls, section):
+    """Return the entries of a section of a numpydoc docstring, by name."""
+    doc = inspect.getdoc(cls)
+    body = re.search(rf"{section}\n-+\n(.*?)\n\n\w[\w ]*\n-+\n", doc, re.DOTALL)[1]
+    entry = re.compile(r"^(\w+) : (.*?)(?=^\w+ : |\Z)", re.DOTALL | re.MULTILINE)
+    return dict(entry.findall(body + "\n"))
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_all_parameters_are_documented_in_order_with_their_defaults(cls):
+    documented = entries(cls, "Parameters")
+    assert list(documented) == [field.name for field in fields(cls)]
+    for field in fields(cls):
+        kind = documented[field.name].split("\n")[0]
+        default = re.search(r"default=(.*)$", kind)[1]
+        assert ast.literal_eval(default) == field.default, field.name
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_shared_parameters_are_documented_word_for_word(cls):
+    reference, own = entries(CLASSES[0], "Parameters"), entries(cls, "Parameters")
+    for field in fields(BaseAutoencoder):
+        text = reference[field.name].split("\n")[1:]
+        assert own[field.name].split("\n")[1:] == text, field.name
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_all_learned_attributes_are_documented(cls):
+    documented = set(entries(cls, "Attributes"))
+    learned = {name for name in dir(cls) if re.fullmatch(r"[a-z]\w*_", name)}
+    assert learned <= documented

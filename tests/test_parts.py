@@ -1,0 +1,120 @@
+"""Networks, corruptions and objectives against closed forms."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sk_autoencoder.corruptions import GaussianNoise
+from sk_autoencoder.networks import Dense, LinearStart, Network, Output, Scaler
+from sk_autoencoder.objectives import (
+    LOSSES,
+    Objective,
+    absolute_error,
+    binary_cross_entropy,
+    huber,
+    l1_norm,
+    squared_error,
+)
+
+OUTPUT = torch.tensor([[0.0, 3.0], [1.0, -0.5]])
+X = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+
+EXPECTED = {
+    absolute_error: [4.0, 0.5],
+    binary_cross_entropy: [
+        np.log(2) + np.log1p(np.exp(3.0)),
+        np.log1p(np.exp(-1.0)) + np.log1p(np.exp(-0.5)),
+    ],
+    huber: [0.5 + 2.5, 0.125],
+    squared_error: [10.0, 0.25],
+}
+
+
+@pytest.mark.parametrize("error", EXPECTED, ids=lambda error: error.__name__)
+def test_errors_are_sums_over_features(error):
+    np.testing.assert_allclose(error(OUTPUT, X), EXPECTED[error], rtol=1e-6)
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=list(LOSSES))
+def test_the_tangent_of_each_link_is_its_inverse_at_the_origin(loss):
+    link, origin = loss.link(), torch.tensor(loss.origin, requires_grad=True)
+    output = loss.slope * (origin - loss.origin)
+    (slope,) = torch.autograd.grad(link(output), origin)
+    assert link(output).item() == pytest.approx(loss.origin)
+    assert slope.item() == pytest.approx(1)
+
+
+def test_an_objective_names_and_weighs_its_terms():
+    network = Dense(())(2, 1)
+    out = network(X)
+    objective = Objective(squared_error, l1=(0.5, l1_norm), none=(0.0, l1_norm))
+    terms = objective(network, X, out)
+    weights = (network.encoder[0].weight, network.decoder[0].weight)
+    expected = 0.5 * sum(w.detach().abs().sum().item() for w in weights)
+    assert set(terms) == {"error", "l1"}
+    assert terms["l1"].item() == pytest.approx(expected)
+    error = (out.reconstruction - X).square().sum(-1).mean()
+    assert terms["error"].item() == pytest.approx(error.item())
+
+
+def test_a_penalty_with_weights_is_trained_too():
+    objective = Objective(squared_error, own=(1.0, nn.Linear(2, 1)))
+    assert len(list(objective.parameters())) == 2
+
+
+def test_noise_has_its_standard_deviation_and_only_while_training():
+    x, noise = torch.zeros(200, 500), GaussianNoise(0.3)
+    torch.manual_seed(0)
+    assert noise(x).std().item() == pytest.approx(0.3, rel=0.01)
+    assert noise(x).mean().item() == pytest.approx(0, abs=0.01)
+    assert noise.eval()(x) is x
+    assert GaussianNoise(0.0)(x) is x
+
+
+def test_a_scaler_keeps_the_digits_of_a_large_offset():
+    x = 1e9 + torch.tensor([[0.25], [0.5]], dtype=torch.float64)
+    scaler = Scaler(torch.tensor([1e9]).double(), torch.tensor([0.5]).double())
+    assert scaler(x).tolist() == [[0.5], [1.0]]
+    assert scaler.inverse(scaler(x)).tolist() == x.tolist()
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_a_dense_network_starts_from_any_linear_autoencoder(tied, dropout):
+    torch.manual_seed(0)
+    encode = torch.randn(3, 5)
+    decode = encode.T if tied else torch.randn(5, 3)
+    start = LinearStart(encode, torch.randn(3), decode, torch.randn(5), torch.rand(3) + 1)
+    network = Dense((8, 4), "sigmoid", dropout, tied)(5, 3)
+    assert network.start_from(start)
+    x = torch.randn(7, 5)
+    out = network.eval()(x)
+    code = x @ start.encode_weight.T + start.encode_bias
+    rows = code @ start.decode_weight.T + start.decode_bias
+    torch.testing.assert_close(out.code, code)
+    torch.testing.assert_close(out.reconstruction, rows)
+
+
+def test_starting_twice_forgets_the_first_start():
+    network = Dense((8,))(4, 2)
+    for _ in range(2):
+        encode, decode = torch.randn(2, 4), torch.randn(4, 2)
+        start = LinearStart(encode, torch.zeros(2), decode, torch.zeros(4), torch.ones(2))
+        network.start_from(start)
+    x = torch.randn(3, 4)
+    torch.testing.assert_close(network.encode(x), x @ start.encode_weight.T)
+
+
+def test_networks_without_a_linear_path_say_so():
+    class Plain(Network):
+        encode = decode = staticmethod(lambda x: x)
+
+    assert not Plain().start_from(None)
+    assert isinstance(Plain()(torch.zeros(1, 2)), Output)
+
+
+def test_dropout_is_only_there_when_asked_for():
+    for dropout, n_layers in ((0.0, 0), (0.1, 4)):
+        modules = Dense(dropout=dropout)(5, 2).modules()
+        assert sum(isinstance(m, nn.Dropout) for m in modules) == n_layers
