@@ -27,8 +27,12 @@ class Table:
     rows: list[tuple] = field(default_factory=list)
 
     def add(self, *values) -> None:
-        """Append a row and print it."""
+        """Append a row."""
         self.rows.append(values)
+
+    def line(self, i: int) -> str:
+        """Return row `i` as one line of text."""
+        return "  ".join(map(_short, self.rows[i]))
 
     def show(self, folder: str, name: str) -> None:
         """Print the table and write it to ``folder/name.csv``."""

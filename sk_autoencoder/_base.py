@@ -4,6 +4,7 @@ import copy
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -20,7 +21,7 @@ from sk_autoencoder._net import ONE_THREAD_WORK, AutoencoderNet, Rows
 from sk_autoencoder._parameters import OPTIMIZERS, Parameters
 from sk_autoencoder.corruptions import GaussianNoise
 from sk_autoencoder.networks import Autoencoder, Dense, Network
-from sk_autoencoder.objectives import LOSSES, Loss, Objective, l1_norm
+from sk_autoencoder.objectives import LOSSES, Loss, Objective, l1_norm, linear_error
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -40,7 +41,13 @@ class BaseAutoencoder(
         return GaussianNoise(self.noise_level)
 
     def _make_objective(self) -> Objective:
-        return Objective(self._loss().error, l1=(self.l1_penalty, l1_norm))
+        error = self._loss().error
+        linear_penalty = self.linear_penalty if self.init == "pca" else 0
+        return Objective(
+            error,
+            linear=(linear_penalty, partial(linear_error, error)),
+            l1=(self.l1_penalty, l1_norm),
+        )
 
     # Fitting
 

@@ -8,6 +8,7 @@ import copy
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import reduce
 
 import numpy as np
 import torch
@@ -194,7 +195,7 @@ class AutoencoderNet(NeuralNet):
         out = self.module_(batch)
         terms = self.criterion_(self.module_.network, batch, out)
         return {
-            "loss": sum(terms.values()),
+            "loss": reduce(torch.add, terms.values()),
             "y_pred": out,
             "terms": {name: term.detach() for name, term in terms.items()},
         }

@@ -33,6 +33,7 @@ class Parameters(BaseEstimator):
     loss: str | Callable = "squared_error"
     scaling: str | None = "global"
     noise_level: float = 0.3
+    linear_penalty: float = 1.0
     l1_penalty: float = 0.0
     optimizer: str | Callable = "adamw"
     lr: float = 2e-3
@@ -64,6 +65,7 @@ class Parameters(BaseEstimator):
         "loss": [StrOptions(set(LOSSES)), callable],
         "scaling": [StrOptions({"global", "standard"}), None],
         "noise_level": [Interval(Real, 0, None, closed="left")],
+        "linear_penalty": [Interval(Real, 0, None, closed="left")],
         "l1_penalty": [Interval(Real, 0, None, closed="left")],
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
         "lr": [Interval(Real, 0, None, closed="neither")],

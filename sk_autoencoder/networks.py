@@ -101,6 +101,10 @@ class Network(nn.Module):
         """Start at a linear autoencoder; return whether this network can."""
         return False
 
+    def decode_linearly(self, code: Tensor) -> Tensor | None:
+        """Return what the linear path alone makes of `code`, if there is one."""
+        return None
+
 
 class DenseNetwork(Network):
     """Fully connected layers, mirrored in the decoder; see :class:`Dense`."""
@@ -137,6 +141,10 @@ class DenseNetwork(Network):
             return self.decoder(code)
         return self.decoder(code / self.code_scale) + self.linear.decode(code)
 
+    def decode_linearly(self, code: Tensor) -> Tensor | None:
+        """Return what the linear path alone makes of `code`, if there is one."""
+        return None if self.linear is None else self.linear.decode(code)
+
     @torch.no_grad()
     def start_from(self, start: LinearStart) -> bool:
         """Put a linear path beside the layers, whose output starts at zero."""
@@ -147,34 +155,31 @@ class DenseNetwork(Network):
         if not self.tied_weights:  # else its first layer has just become zero
             self.decoder[-1].get_parameter("weight").zero_()
         n_features, n_components = start.decode_weight.shape
-        _shift(self.encoder, n_features, start.encode_bias)
-        _shift(self.decoder, n_components, start.decode_bias)
+        for layers, n_inputs in ((self.encoder, n_features), (self.decoder, n_components)):
+            constant = layers(torch.zeros(1, n_inputs))[0]
+            layers[-1].get_parameter("bias").sub_(constant)
         return True
 
 
-def _shift(layers: nn.Sequential, n_inputs: int, output: Tensor) -> None:
-    """Make `layers`, which give one output whatever goes in, give `output`."""
-    now = layers(torch.zeros(1, n_inputs))[0]
-    layers[-1].get_parameter("bias").add_(output - now)
-
-
 class LinearPath(nn.Module):
-    """A linear encoder and decoder without bias, beside a nonlinear one."""
+    """A linear autoencoder beside a nonlinear one."""
 
     def __init__(self, start: LinearStart, tied_weights: bool) -> None:
         super().__init__()
         self.encode_weight = nn.Parameter(start.encode_weight.clone())
+        self.encode_bias = nn.Parameter(start.encode_bias.clone())
         self.decode_weight = (
             None if tied_weights else nn.Parameter(start.decode_weight.clone())
         )
+        self.decode_bias = nn.Parameter(start.decode_bias.clone())
 
     def encode(self, x: Tensor) -> Tensor:
-        return nn.functional.linear(x, self.encode_weight)
+        return nn.functional.linear(x, self.encode_weight, self.encode_bias)
 
     def decode(self, code: Tensor) -> Tensor:
         if self.decode_weight is None:
-            return nn.functional.linear(code, self.encode_weight.T)
-        return nn.functional.linear(code, self.decode_weight)
+            return nn.functional.linear(code, self.encode_weight.T, self.decode_bias)
+        return nn.functional.linear(code, self.decode_weight, self.decode_bias)
 
 
 class Transposed(nn.Module):

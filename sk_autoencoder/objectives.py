@@ -22,6 +22,7 @@ __all__ = [
     "binary_cross_entropy",
     "huber",
     "l1_norm",
+    "linear_error",
     "squared_error",
 ]
 
@@ -83,6 +84,17 @@ def l1_norm(network: Network, x: Tensor, out: Output) -> Tensor:
     """Sum of the absolute values of all weights; biases are free."""
     matrices = [p for p in network.parameters() if p.ndim > 1]
     return torch.stack([p.abs().sum() for p in matrices]).sum()
+
+
+def linear_error(error: Error, network: Network, x: Tensor, out: Output) -> Tensor:
+    """Mean error of what the network's linear path alone makes of the codes.
+
+    Where a linear decoder can read the codes too, linear models and distances can. Zero
+    for a network without a linear path, and outside training: like noise and dropout it
+    shapes what is learned, and is no part of what the held-out loss measures.
+    """
+    output = network.decode_linearly(out.code) if network.training else None
+    return out.code.new_zeros(()) if output is None else error(output, x).mean()
 
 
 class Objective(nn.Module):

@@ -7,6 +7,7 @@ from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
 
@@ -174,7 +175,7 @@ def test_score_samples_is_minus_the_error_in_scaled_units(digits):
 
 def test_the_training_loss_is_the_mean_error_of_the_rows(digits):
     autoencoder = AutoencoderTransformer(5, noise_level=0, lr=1e-12, **QUICK).set_params(
-        early_stopping=False, batch_size=7
+        early_stopping=False, batch_size=7, linear_penalty=0
     )
     autoencoder.fit(digits)
     expected = -autoencoder.score_samples(digits).mean()
@@ -203,14 +204,24 @@ def test_penalties_shrink_the_weights(digits):
         return sum(w.detach().abs().sum().item() for w in weights)
 
     assert norm(l1_penalty=0.1) < 0.9 * norm()
-    assert norm(weight_decay=10.0) < 0.9 * norm()
+    assert norm(weight_decay=50.0) < 0.9 * norm()
 
 
 def test_each_term_of_the_loss_is_recorded_by_name(digits):
     autoencoder = AutoencoderTransformer(5, l1_penalty=1e-4, **QUICK).fit(digits)
     last = autoencoder.history_[-1]
-    assert last["train_loss"] == pytest.approx(last["train_error"] + last["train_l1"])
-    assert last["valid_loss"] == pytest.approx(last["valid_error"] + last["valid_l1"])
+    for part in ("train", "valid"):
+        terms = [last[f"{part}_{name}"] for name in ("error", "linear", "l1")]
+        assert (np.array(terms) > 0).tolist() == [True, part == "train", True]
+        assert last[f"{part}_loss"] == pytest.approx(sum(terms))
+
+
+def test_the_linear_penalty_keeps_codes_readable_for_linear_models(curved):
+    def readable(**params):
+        codes = AutoencoderTransformer(2, random_state=0, **params).fit_transform(curved)
+        return LinearRegression().fit(codes, curved).score(codes, curved)
+
+    assert readable(linear_penalty=3) > readable(linear_penalty=0) + 0.02
 
 
 def test_tied_weights_are_tied_after_training(digits):

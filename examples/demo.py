@@ -1,0 +1,99 @@
+"""
+PCA and an autoencoder in the same Pipeline
+===========================================
+
+Both reduce the 64 pixels of a digit for the same classifier, and one grid search tunes
+each. Then both reduce to two components, for the eye.
+"""
+
+# %%
+import time
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline
+
+from sk_autoencoder import AutoencoderTransformer
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+X, y = load_digits(return_X_y=True)
+X_fit, X_test, y_fit, y_test = train_test_split(X, y, random_state=0, stratify=y)
+pca, autoencoder = PCA(random_state=0), AutoencoderTransformer(random_state=0)
+
+
+# %%
+# One line differs: what the step ``reduce`` is.
+def search(reduce) -> GridSearchCV:
+    """Tune the reducer for the classifier behind it."""
+    pipeline = Pipeline([("reduce", reduce), ("classify", KNeighborsClassifier(5))])
+    grid = {"reduce__n_components": [4, 8]}
+    return GridSearchCV(pipeline, grid, cv=3, n_jobs=2).fit(X_fit, y_fit)
+
+
+def reconstruct(reduce, rows: np.ndarray) -> np.ndarray:
+    """Encode and decode `rows`."""
+    return reduce.inverse_transform(reduce.transform(rows))
+
+
+def r2(reduce) -> float:
+    """Return the R² of the reconstruction of the test rows."""
+    rows = reconstruct(reduce, X_test)
+    varies = X_test.var(axis=0) > 0
+    return r2_score(X_test[:, varies], rows[:, varies], multioutput="variance_weighted")
+
+
+def row(name: str, *values: float) -> None:
+    """Print one row of the table."""
+    print(f"{name:38}", *(f"{value:10.3f}" for value in values))
+
+
+print(f"{'':38} {'R2':>10} {'accuracy':>10} {'seconds':>10}")
+found = {}
+for reduce in (pca, autoencoder):
+    start = time.perf_counter()
+    grid = search(reduce)
+    seconds = time.perf_counter() - start
+    found[type(reduce).__name__] = best = grid.best_estimator_["reduce"]
+    name = f"{type(reduce).__name__}({best.n_components}) -> neighbours"
+    row(name, r2(best), grid.score(X_test, y_test), seconds)
+
+# %%
+# Two components, and a linear classifier on them.
+flat = {}
+for reduce in (pca, autoencoder):
+    start = time.perf_counter()
+    flat[type(reduce).__name__] = fitted = reduce.set_params(n_components=2).fit(X_fit)
+    seconds = time.perf_counter() - start
+    classifier = LogisticRegression(max_iter=1000).fit(fitted.transform(X_fit), y_fit)
+    accuracy = classifier.score(fitted.transform(X_test), y_test)
+    row(f"{type(reduce).__name__}(2) -> logistic", r2(fitted), accuracy, seconds)
+
+# %%
+# Originals beside both reconstructions, and the two-dimensional codes.
+figure = plt.figure(figsize=(10, 9), layout="constrained")
+above, below = figure.subfigures(2, 1, height_ratios=(3, 5))
+shown = X_test[[np.flatnonzero(y_test == digit)[0] for digit in range(10)]]
+images = {"original": shown}
+images |= {f"{k}({v.n_components})": reconstruct(v, shown) for k, v in found.items()}
+for (name, rows), axes in zip(images.items(), above.subplots(3, 10), strict=True):
+    for image, ax in zip(rows, axes, strict=True):
+        ax.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
+        ax.set(xticks=[], yticks=[])
+    axes[0].set_ylabel(name.replace("Transformer", ""), rotation=0, ha="right", va="center")
+for (name, fitted), ax in zip(flat.items(), below.subplots(1, 2), strict=True):
+    codes = fitted.transform(X_test)
+    points = ax.scatter(*codes.T, c=y_test, cmap="tab10", s=12)
+    ax.set(title=f"{name}: R² {r2(fitted):.2f}", xlabel="component 0", ylabel="component 1")
+below.colorbar(points, ax=below.axes, label="digit", ticks=range(10))
+path = Path("demo.png").resolve()
+figure.savefig(path, dpi=100)
+print(f"\nPictures: {path}")
