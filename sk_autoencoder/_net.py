@@ -13,6 +13,7 @@ from functools import reduce
 import numpy as np
 import torch
 from scipy.sparse import issparse
+from sklearn.utils import gen_batches
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PrintLog
 from torch import Tensor
@@ -52,7 +53,7 @@ class Rows(Dataset):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, where: Tensor | slice) -> Tensor:
+    def __getitem__(self, where: np.ndarray | slice) -> Tensor:
         if self.resident is not None:
             return self.resident[where]
         part = as_tensor(self.X[self.indices[where]], self.scaler.center.device)
@@ -78,11 +79,10 @@ class Batches:
     def __iter__(self) -> Iterator[Tensor]:
         n = len(self.rows)
         order = torch.randperm(n) if self.shuffle else torch.arange(n)
+        indices = order.numpy()  # one tensor element would index numpy as a number
         piece = max(self.rows.piece // self.batch_size, 1) * self.batch_size
-        if self.rows.piece >= n:
-            piece = n
-        for where in order.split(piece):
-            yield from self.rows[where].split(self.batch_size)
+        for where in gen_batches(n, n if self.rows.piece >= n else piece):
+            yield from self.rows[indices[where]].split(self.batch_size)
 
 
 class AutoencoderNet(NeuralNet):

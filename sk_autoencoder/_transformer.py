@@ -43,9 +43,9 @@ class AutoencoderTransformer(BaseAutoencoder):
     init : {"pca", "random"}, default="pca"
         With ``"pca"`` encoder and decoder get a linear path beside the nonlinear one. It
         starts at PCA of the rows that are fitted to and the nonlinear one at zero, so that
-        training begins at PCA. If the held-out error does not fall clearly below PCA's (by
-        1 % and one standard error), PCA of all rows is what is kept. ``"random"`` gives
-        the plain network.
+        training begins at PCA. If the error of 20 or more held-out rows does not fall
+        clearly below PCA's (by 1 % and one standard error), PCA of all rows is what is
+        kept. ``"random"`` gives the plain network.
     loss : str or callable, default="squared_error"
         Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``
         (squared up to one scaled unit), or ``"binary_cross_entropy"`` (a sigmoid output;

@@ -295,3 +295,23 @@ def test_the_learning_rate_falls(curved, early_stopping):
 def test_training_stops_when_the_held_out_loss_stalls(digits):
     autoencoder = AutoencoderTransformer(5, n_iter_no_change=2, random_state=0).fit(digits)
     assert autoencoder.best_epoch_ < autoencoder.n_iter_ < autoencoder.max_epochs
+
+
+def test_a_few_held_out_rows_are_no_evidence(curved):
+    autoencoder = AutoencoderTransformer(1, random_state=0, validation_fraction=0.03)
+    assert autoencoder.fit(curved[:600]).best_epoch_ == 0
+    autoencoder.set_params(validation_fraction=0.05)
+    assert autoencoder.fit(curved[:600]).best_epoch_ > 0
+
+
+@pytest.mark.parametrize(
+    ("after", "before", "expected"),
+    [
+        (np.full(40, 0.98), np.ones(40), True),
+        (np.full(40, 0.995), np.ones(40), False),  # less than 1 %
+        (np.tile([0.0, 1.9], 20), np.ones(40), False),  # less than its noise
+        (np.full(10, 0.5), np.ones(10), False),  # too few rows
+    ],
+)
+def test_what_counts_as_clearly_better(after, before, expected):
+    assert start_module.clearly_lower(after, before) is expected

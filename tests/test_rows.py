@@ -1,0 +1,72 @@
+"""How rows reach the network, and what that costs in memory."""
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from scipy.sparse import csr_array, random_array
+
+from sk_autoencoder import AutoencoderTransformer, _net
+from sk_autoencoder._net import Batches, Rows
+from sk_autoencoder.networks import Scaler
+
+X = np.arange(60.0).reshape(20, 3)
+SCALER = Scaler(torch.tensor([1.0, 2.0, 3.0]).double(), torch.full((3,), 2.0).double())
+
+
+@pytest.mark.parametrize("container", [np.asarray, csr_array])
+@pytest.mark.parametrize("resident_bytes", [0, 2**20])
+@pytest.mark.parametrize("piece_bytes", [1, 3 * 4 * 7, 2**20])
+def test_an_epoch_sees_each_chosen_row_once(
+    monkeypatch, container, resident_bytes, piece_bytes
+):
+    monkeypatch.setattr(_net, "RESIDENT_BYTES", resident_bytes)
+    monkeypatch.setattr(_net, "PIECE_BYTES", piece_bytes)
+    rows = Rows(container(X), SCALER, np.arange(5, 18))
+    batches = list(Batches(rows, batch_size=4, shuffle=True))
+    assert [len(b) for b in batches] == [4, 4, 4, 1]
+    assert {b.dtype for b in batches} == {torch.float32}
+    seen = torch.cat(batches).sort(dim=0).values
+    expected = (X[5:18] - [1, 2, 3]) / 2
+    np.testing.assert_allclose(seen, expected)
+    in_order = torch.cat(list(Batches(rows, batch_size=4, shuffle=False)))
+    np.testing.assert_allclose(in_order, expected)
+
+
+def test_the_order_changes_from_epoch_to_epoch():
+    batches = Batches(Rows(X, SCALER, np.arange(20)), batch_size=20, shuffle=True)
+    assert not torch.equal(next(iter(batches)), next(iter(batches)))
+
+
+def test_sparse_rows_are_never_dense_as_a_whole():
+    # 3,000 x 20,000 would be 240 MB in float32.
+    rng = np.random.default_rng(0)
+    wide = random_array((3_000, 20_000), density=1e-3, rng=rng, dtype=np.float32).tocsr()
+    autoencoder = AutoencoderTransformer(
+        4, hidden_layer_sizes=(16,), batch_size=64, max_epochs=1, random_state=0
+    )
+    shapes = []
+    original = _net.as_tensor
+
+    def spy(part, device):
+        shapes.append(part.shape[0])
+        return original(part, device)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_net, "as_tensor", spy)
+        autoencoder.fit(wide).score_samples(wide)
+        autoencoder.partial_fit(wide[:200])
+    assert max(shapes) <= 64
+
+
+def test_memory_of_transform_is_bounded():
+    rows = np.zeros((200_000, 64), np.float32)
+    autoencoder = AutoencoderTransformer(
+        2, hidden_layer_sizes=(256,), max_epochs=0, early_stopping=False
+    ).fit(np.eye(64, dtype=np.float32))
+    autoencoder.transform(rows[:1000])
+    process = psutil.Process()
+    before = process.memory_info().rss
+    codes = autoencoder.transform(rows)
+    grown = process.memory_info().rss - before
+    assert grown < codes.nbytes + rows.nbytes / 2  # the hidden layer alone has 200 MB
