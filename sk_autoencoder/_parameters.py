@@ -24,7 +24,7 @@ class Parameters(BaseEstimator):
     """Fields give every estimator a typed constructor that only stores."""
 
     n_components: int | float | None = field(default=2, kw_only=False)
-    hidden_layer_sizes: int | Sequence[int] = (256, 128)
+    hidden_layer_sizes: int | Sequence[int] = (128, 64)
     activation: str | Callable = "gelu"
     dropout: float = 0.0
     tied_weights: bool = False
@@ -36,14 +36,14 @@ class Parameters(BaseEstimator):
     linear_penalty: float = 1.0
     l1_penalty: float = 0.0
     optimizer: str | Callable = "adamw"
-    lr: float = 2e-3
+    lr: float = 3e-3
     weight_decay: float = 1e-4
     batch_size: int | str = "auto"
-    max_epochs: int = 200
+    max_epochs: int = 100
     early_stopping: bool = True
     validation_fraction: float | str = "auto"
-    n_iter_no_change: int = 10
-    tol: float = 1e-4
+    n_iter_no_change: int = 7
+    tol: float = 1e-3
     warm_start: bool = False
     device: str = "auto"
     callbacks: Sequence | None = None

@@ -215,7 +215,7 @@ class Dense(BaseEstimator):
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int, default=(256, 128)
+    hidden_layer_sizes : int or sequence of int, default=(128, 64)
         Widths of the hidden layers of the encoder; the decoder mirrors them.
     activation : str or callable, default="gelu"
         Name of a nonlinearity (a key of ``ACTIVATIONS``), or a callable without
@@ -238,7 +238,7 @@ class Dense(BaseEstimator):
 
     def __init__(
         self,
-        hidden_layer_sizes: int | Sequence[int] = (256, 128),
+        hidden_layer_sizes: int | Sequence[int] = (128, 64),
         activation: str | Callable[[], nn.Module] = "gelu",
         dropout: float = 0.0,
         tied_weights: bool = False,
