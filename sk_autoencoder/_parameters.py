@@ -33,7 +33,7 @@ class Parameters(BaseEstimator):
     loss: str | Callable = "squared_error"
     scaling: str | None = "global"
     noise_level: float = 0.3
-    linear_penalty: float = 1.0
+    linear_penalty: float = 0.5
     l1_penalty: float = 0.0
     optimizer: str | Callable = "adamw"
     lr: float = 3e-3

@@ -58,7 +58,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     noise_level : float, default=0.3
         Standard deviation, in scaled units, of the Gaussian noise that is added to each
         cell while training. It keeps the codes of neighbours together [2]_.
-    linear_penalty : float, default=1.0
+    linear_penalty : float, default=0.5
         With ``init="pca"``, weight in the loss of the error that the decoder's linear path
         makes alone. It keeps codes readable for linear models and for distances; like the
         noise, it is no part of the held-out loss.

@@ -1,6 +1,7 @@
 """Checks of parameters and input; the only imports of scikit-learn's private names."""
 
 from contextlib import contextmanager
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -81,15 +82,22 @@ def check_network(network, n_features: int, n_components: int) -> None:
 
 @contextmanager
 def seeded(random_state, device: torch.device, offset: int = 0):
-    """Seed torch from `random_state`, and leave its generators as they were found."""
-    seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max)) + offset
+    """Seed torch from `random_state`, and leave its generators as they were found.
+
+    Yields the seed: an integer `random_state` itself, so that the PCA of a start is the
+    PCA that has this `random_state`.
+    """
+    if isinstance(random_state, Integral):
+        seed = int(random_state)
+    else:
+        seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
-        torch.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(seed + offset)
         for each in cuda:
             with torch.cuda.device(each):
-                torch.cuda.manual_seed(seed)
-        yield seed % np.iinfo(np.int32).max
+                torch.cuda.manual_seed(seed + offset)
+        yield seed
 
 
 @contextmanager

@@ -221,7 +221,7 @@ def test_the_linear_penalty_keeps_codes_readable_for_linear_models(curved):
         codes = AutoencoderTransformer(2, random_state=0, **params).fit_transform(curved)
         return LinearRegression().fit(codes, curved).score(codes, curved)
 
-    assert readable(linear_penalty=3) > readable(linear_penalty=0) + 0.02
+    assert readable(linear_penalty=10) > readable(linear_penalty=0) + 0.02
 
 
 def test_tied_weights_are_tied_after_training(digits):
