@@ -53,7 +53,7 @@ def bare_loop(X: np.ndarray, sizes: Sequence[int], batch_size: int, n_threads: i
     torch.set_num_threads(n_threads)
     rows = torch.from_numpy(X)
     network = bare_network(sizes)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3, fused=True)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3, fused=True)
     for _ in range(EPOCHS):
         for batch in rows[torch.randperm(len(rows))].split(batch_size):
             optimizer.zero_grad()

@@ -375,19 +375,22 @@ class BaseAutoencoder(
 
     @property
     def n_iter_(self) -> int:
-        """Number of epochs run."""
-        return len(self.net_.history)
+        """Number of epochs run to their end."""
+        return len(self.loss_curve_)
 
     @property
     def loss_curve_(self) -> list[float]:
         """Training loss after each epoch."""
-        return self.net_.history[:, "train_loss"]
+        return self._curve("train_loss")
 
     @property
     def validation_curve_(self) -> list[float] | None:
         """Held-out loss after each epoch; None where nothing was held out."""
-        has_held_out = "valid_loss" in self.net_.history[0]
-        return self.net_.history[:, "valid_loss"] if has_held_out else None
+        return self._curve("valid_loss") or None
+
+    def _curve(self, name: str) -> list[float]:
+        # An interrupted epoch has a record, but no losses.
+        return [epoch[name] for epoch in self.net_.history if name in epoch]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -36,13 +36,13 @@ class Parameters(BaseEstimator):
     linear_penalty: float = 0.5
     l1_penalty: float = 0.0
     optimizer: str | Callable = "adamw"
-    lr: float = 3e-3
+    lr: float = 2e-3
     weight_decay: float = 1e-4
     batch_size: int | str = "auto"
     max_epochs: int = 100
     early_stopping: bool = True
     validation_fraction: float | str = "auto"
-    n_iter_no_change: int = 7
+    n_iter_no_change: int = 10
     tol: float = 1e-3
     warm_start: bool = False
     device: str = "auto"

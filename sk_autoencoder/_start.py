@@ -16,6 +16,7 @@ from sk_autoencoder.objectives import Loss
 
 HELD_OUT_SHARE, HELD_OUT_ROWS = 0.1, 32  # what validation_fraction="auto" aims at
 START_MARGIN = 0.01  # share of the held-out error by which training has to beat PCA
+START_NOISE = 1.5  # and the standard errors beyond that
 JUDGE_ROWS = 20  # fewer held-out rows cannot tell whether training paid
 SMALL_SPECTRUM = 1_000  # columns up to which a covariance matrix is the fastest way
 
@@ -154,11 +155,12 @@ def linear_start(axes: Axes, n_components: int, loss: Loss) -> LinearStart:
 def clearly_lower(after: np.ndarray, before: np.ndarray) -> bool:
     """Whether errors of the same rows fell by a margin that is more than noise.
 
-    The mean has to fall by 1 % and by its standard error beyond that; fewer than 20 rows
-    do not tell.
+    The mean has to fall by 1 % and by one and a half standard errors beyond that; fewer
+    than 20 rows do not tell.
     """
     gain = before - after
     if len(gain) < JUDGE_ROWS:
         return False
-    noise = gain.std(ddof=1) / len(gain) ** 0.5
-    return bool(gain.mean() > START_MARGIN * abs(before.mean()) + noise)
+    margin = START_MARGIN * abs(before.mean())
+    noise = START_NOISE * gain.std(ddof=1) / len(gain) ** 0.5
+    return bool(gain.mean() > margin + noise)

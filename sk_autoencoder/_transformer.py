@@ -44,8 +44,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         With ``"pca"`` encoder and decoder get a linear path beside the nonlinear one. It
         starts at PCA of the rows that are fitted to and the nonlinear one at zero, so that
         training begins at PCA. If the error of 20 or more held-out rows does not fall
-        clearly below PCA's (by 1 % and one standard error), PCA of all rows is what is
-        kept. ``"random"`` gives the plain network.
+        clearly below PCA's (by 1 % and one and a half standard errors), PCA of all rows is
+        what is kept. ``"random"`` gives the plain network.
     loss : str or callable, default="squared_error"
         Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``
         (squared up to one scaled unit), or ``"binary_cross_entropy"`` (a sigmoid output;
@@ -66,7 +66,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         Weight of the sum of the absolute values of all weights in the loss.
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
         Name of an optimizer, or a class like those of ``torch.optim``.
-    lr : float, default=3e-3
+    lr : float, default=2e-3
         Learning rate at the beginning.
     weight_decay : float, default=1e-4
         Decay of the weights (L2), as the optimizer defines it.
@@ -82,7 +82,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     validation_fraction : float or "auto", default="auto"
         Share of the rows to hold out; ``"auto"`` takes a tenth, but 32 rows if that is
         more and at most a third.
-    n_iter_no_change : int, default=7
+    n_iter_no_change : int, default=10
         Epochs without an improvement of the held-out loss after which it has stalled.
     tol : float, default=1e-3
         Share by which the held-out loss has to fall to count as improved.

@@ -256,6 +256,7 @@ def test_an_interrupted_fit_keeps_the_best_weights(estimator, curved):
     with pytest.warns(UserWarning, match="interrupted"):
         estimator.fit(curved)
     assert 0 < estimator.best_epoch_ <= estimator.n_iter_ < estimator.max_epochs
+    assert len(estimator.validation_curve_) == len(estimator.loss_curve_)
     assert estimator.score(curved) > 0
 
 

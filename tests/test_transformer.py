@@ -216,12 +216,22 @@ def test_each_term_of_the_loss_is_recorded_by_name(digits):
         assert last[f"{part}_loss"] == pytest.approx(sum(terms))
 
 
-def test_the_linear_penalty_keeps_codes_readable_for_linear_models(curved):
+def test_the_linear_penalty_keeps_codes_readable_for_linear_models():
+    X = load_digits().data[:1000] / 16
+
     def readable(**params):
-        codes = AutoencoderTransformer(2, random_state=0, **params).fit_transform(curved)
-        return LinearRegression().fit(codes, curved).score(codes, curved)
+        autoencoder = AutoencoderTransformer(2, max_epochs=30, random_state=0, **params)
+        codes = autoencoder.fit_transform(X)
+        return LinearRegression().fit(codes, X).score(codes, X)
 
     assert readable(linear_penalty=10) > readable(linear_penalty=0) + 0.02
+
+
+def test_no_epoch_leaves_no_curve(digits):
+    autoencoder = AutoencoderTransformer(2, max_epochs=0, random_state=0).fit(digits)
+    assert autoencoder.loss_curve_ == []
+    assert autoencoder.validation_curve_ is None
+    assert autoencoder.n_iter_ == autoencoder.best_epoch_ == 0
 
 
 def test_tied_weights_are_tied_after_training(digits):
