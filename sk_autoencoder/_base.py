@@ -104,7 +104,9 @@ class BaseAutoencoder(
         self.net_, self._streams = net, False
         self.best_epoch_ = net.best_epoch
         if started and valid is not None and not starts.clearly_lower(after, before):
-            self._start(module, X, np.arange(X.shape[0]), seed)
+            everything = np.arange(X.shape[0])
+            module.cpu().scaler = self._make_scaler(X, everything)
+            self._start(module, X, everything, seed)
             module.to(device)
             self.best_epoch_ = 0
 
@@ -201,9 +203,8 @@ class BaseAutoencoder(
             return int(self.n_components)
         everything = np.arange(X.shape[0])
         rows = Rows(X, self._make_scaler(X, everything), everything)
-        return starts.count_components(
-            starts.principal_axes(rows, None, seed), self.n_components
-        )
+        axes = starts.principal_axes(rows, None, seed)
+        return starts.count_components(axes, self.n_components)
 
     def _build_network(self, n_features: int, n_components: int) -> Network:
         build = self._make_network()
@@ -216,7 +217,6 @@ class BaseAutoencoder(
         can_start = type(module.network).start_from is not Network.start_from
         if self.init != "pca" or not can_start:
             return False
-        module.cpu().scaler = self._make_scaler(X, indices)
         rows = Rows(X, module.scaler, indices)
         axes = starts.principal_axes(rows, self.n_components_, seed)
         start = starts.linear_start(axes, self.n_components_, self._loss())
