@@ -103,10 +103,7 @@ def sweep(tables, n_seeds: int, only_two: bool) -> tuple[Table, list[dict]]:
         )
         cells = [result.get(column, np.nan) for column in COLUMNS]
         report.add(table.name, n_samples, n_features, k, *cells, result["longest"])
-        print(
-            *(f"{c:.4g}" if isinstance(c, float) else c for c in report.rows[-1]),
-            flush=True,
-        )
+        print(report.line(-1), flush=True)
     return report, results
 
 

@@ -41,10 +41,10 @@ def hold_out(
     return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
 
 
-def pieces(X, indices: np.ndarray, least: int = 1) -> Iterator:
+def pieces(X, indices: np.ndarray) -> Iterator:
     """Yield the rows `indices` of X in pieces of bounded size."""
-    size = max(PIECE_BYTES // (8 * X.shape[1]), least)
-    for where in gen_batches(len(indices), size, min_batch_size=least):
+    size = max(PIECE_BYTES // (8 * X.shape[1]), 1)
+    for where in gen_batches(len(indices), size):
         yield X[indices[where]]
 
 
@@ -83,7 +83,6 @@ class Axes(NamedTuple):
     mean: np.ndarray  # (n_features,)
     components: np.ndarray  # (n_axes, n_features), unit norm, by falling variance
     variance: np.ndarray  # (n_axes,)
-    total_variance: float
 
 
 def principal_axes(rows: Rows, n_components: int | None, seed: int) -> Axes:
@@ -92,16 +91,16 @@ def principal_axes(rows: Rows, n_components: int | None, seed: int) -> Axes:
     n_axes = min(len(rows), n_features, n_components or np.inf)
     fitted, scale = moments(rows.X, rows.indices), rows.scaler.scale.cpu().numpy()
     mean = (fitted.mean_ - rows.scaler.center.cpu().numpy()) / scale
-    total = float((fitted.var_ / scale**2).sum())
+    total = (fitted.var_ / scale**2).sum()
     if not total > len(rows) * np.finfo(np.float32).eps ** 2:
-        return Axes(mean, np.zeros((0, n_features)), np.zeros(0), total)
+        return Axes(mean, np.zeros((0, n_features)), np.zeros(0))
     if rows.resident is not None:
         pca = PCA(n_axes, random_state=seed).fit(rows.resident.cpu().double().numpy())
     elif issparse(rows.X):
         pca = _fit_sparse(rows, n_axes, seed)
     else:
         pca = _fit_streamed(rows, n_axes)
-    return Axes(mean, pca.components_[:n_axes], pca.explained_variance_[:n_axes], total)
+    return Axes(mean, pca.components_[:n_axes], pca.explained_variance_[:n_axes])
 
 
 def _fit_sparse(rows: Rows, n_axes: int, seed: int) -> PCA:

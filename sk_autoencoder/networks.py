@@ -188,7 +188,6 @@ class Transposed(nn.Module):
     def __init__(self, mirror: nn.Linear) -> None:
         super().__init__()
         self.mirror = mirror
-        self.in_features = mirror.out_features
         self.bias = nn.Parameter(torch.zeros(mirror.in_features))
 
     @property
