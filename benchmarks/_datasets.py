@@ -31,12 +31,12 @@ def bundled() -> Iterator[Table]:
     yield Table("diabetes", data.data.astype(float), None)
 
 
-def load(folders: list[Path], max_rows: int) -> Iterator[Table]:
+def load(folders: list[Path], max_rows: int, with_bundled: bool = True) -> Iterator[Table]:
     """Yield the bundled tables and those of every file in `folders`, by size.
 
     Tables of more than `max_rows` rows are cut to a random draw of that many.
     """
-    tables = list(bundled())
+    tables = list(bundled()) if with_bundled else []
     for folder in folders:
         files = sorted(p for p in folder.iterdir() if _reader(p) is not None)
         tables += [_reader(path)(path) for path in files]

@@ -1,6 +1,7 @@
 """Autoencoders that behave like scikit-learn estimators."""
 
+from sk_autoencoder._outlier import AutoencoderOutlierDetector
 from sk_autoencoder._transformer import AutoencoderTransformer
 
-__all__ = ["AutoencoderTransformer"]
+__all__ = ["AutoencoderOutlierDetector", "AutoencoderTransformer"]
 __version__ = "0.1.0.dev0"

@@ -17,10 +17,11 @@ from skorch.callbacks import Callback
 from sk_autoencoder import _start as starts
 from sk_autoencoder import _validation as checks
 from sk_autoencoder._callbacks import Cosine, KeepBest, ReportEpochs
+from sk_autoencoder._ensemble import Ensemble
 from sk_autoencoder._net import ONE_THREAD_WORK, AutoencoderNet, Rows
 from sk_autoencoder._parameters import OPTIMIZERS, Parameters
 from sk_autoencoder.corruptions import GaussianNoise
-from sk_autoencoder.networks import Autoencoder, Dense, Network
+from sk_autoencoder.networks import Autoencoder, Dense, Network, Scaler
 from sk_autoencoder.objectives import LOSSES, Loss, Objective, l1_norm, linear_error
 
 
@@ -41,11 +42,12 @@ class BaseAutoencoder(
         return GaussianNoise(self.noise_level)
 
     def _make_objective(self) -> Objective:
-        error = self._loss().error
+        error, trim_fraction = self._loss().error, self.trim_fraction
         linear_penalty = self.linear_penalty if self.init == "pca" else 0
         return Objective(
             error,
-            linear=(linear_penalty, partial(linear_error, error)),
+            trim_fraction,
+            linear=(linear_penalty, partial(linear_error, error, trim_fraction)),
             l1=(self.l1_penalty, l1_norm),
         )
 
@@ -71,28 +73,37 @@ class BaseAutoencoder(
         ValueError
             If a parameter or X does not fit, or if the loss is not finite.
         """
+        return self._fit_on(X)
+
+    def _fit_on(self, X, rows: np.ndarray | None = None):
+        """Fit to the rows of X that `rows` names, or (n_members, n_rows) of an ensemble."""
         goes_on = self.warm_start and hasattr(self, "net_")
         X = self._check_rows_to_fit(X, reset=not goes_on, ensure_min_samples=2)
+        rows = np.arange(X.shape[0]) if rows is None else rows
         if goes_on:
             self._check_same_width()
         device = checks.find_device(self.device)
         context = self._init_callback_context(max_subtasks=self.max_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=X)
         with checks.seeded(self.random_state, device) as seed:
-            self._fit(X, device, seed, ReportEpochs(self, context, X))
+            self._fit(X, rows, device, seed, ReportEpochs(self, context, X))
         context.call_on_fit_task_end(
             estimator=self, X=X, y=X, reconstruction_attributes=dict
         )
         return self
 
-    def _fit(self, X, device: torch.device, seed: int, report: Callback) -> None:
+    def _fit(self, X, rows: np.ndarray, device, seed: int, report: Callback) -> None:
         share = self.validation_fraction if self.early_stopping else None
-        fitting, held_out = starts.hold_out(X.shape[0], share)
+        kept, out = starts.hold_out(rows.shape[-1], share)
+        fitting, held_out = rows[..., kept], None if out is None else rows[..., out]
         is_fresh = not (self.warm_start and hasattr(self, "net_"))
-        module = self._make_module(X, fitting, seed) if is_fresh else self.net_.module_
-        started = is_fresh and self._start(module, X, fitting, seed)
+        if is_fresh:
+            n_components = self._count_components(X, rows, seed)
+            module, started = self._make_module(X, fitting, n_components, seed)
+        else:
+            module, started = self.net_.module_, False
         net = self._make_net(module.to(device), self._epoch_callbacks(report))
-        net.set_params(batch_size=self._batch_size(len(fitting)), verbose=self.verbose)
+        net.set_params(batch_size=self._batch_size(len(kept)), verbose=self.verbose)
         train = Rows(X, module.scaler, fitting)
         valid = None if held_out is None else Rows(X, module.scaler, held_out)
         with self._threads(module, net.batch_size):
@@ -104,10 +115,8 @@ class BaseAutoencoder(
         self.net_, self._streams = net, False
         self.best_epoch_ = net.best_epoch
         if started and valid is not None and not starts.clearly_lower(after, before):
-            everything = np.arange(X.shape[0])
-            module.cpu().scaler = self._make_scaler(X, everything)
-            self._start(module, X, everything, seed)
-            module.to(device)
+            start, _ = self._make_module(X, rows, n_components, seed)
+            module.load_state_dict(start.state_dict())
             self.best_epoch_ = 0
 
     @checks.fit_context
@@ -139,8 +148,8 @@ class BaseAutoencoder(
     def _stream(self, X, device: torch.device, seed: int) -> None:
         indices = np.arange(X.shape[0])
         if not hasattr(self, "net_"):
-            module = self._make_module(X, indices, seed)
-            self._start(module, X, indices, seed)
+            n_components = self._count_components(X, indices, seed)
+            module, _ = self._make_module(X, indices, n_components, seed)
         else:
             module = self.net_.module_
         if not getattr(self, "_streams", False):
@@ -190,39 +199,46 @@ class BaseAutoencoder(
         scaling = self.scaling if self._loss().scaled else None
         return starts.make_scaler(X, indices, scaling)
 
-    def _make_module(self, X, indices: np.ndarray, seed: int) -> Autoencoder:
-        scaler = self._make_scaler(X, indices)
-        self.n_components_ = self._count_components(X, seed)
-        network = self._build_network(X.shape[1], self.n_components_)
-        return Autoencoder(network, scaler, self._make_corruption(), self._loss().link())
+    def _make_module(self, X, rows: np.ndarray, n_components: int, seed: int):
+        """Return an autoencoder, or an ensemble, and whether it starts at PCA."""
+        scaler = self._make_scaler(X, np.unique(rows))
+        members, started = [], False
+        for own in np.atleast_2d(rows):
+            network = self._build_network(X.shape[1], n_components, check=not members)
+            started = self._start(network, X, own, scaler, n_components, seed)
+            corruption, link = self._make_corruption(), self._loss().link()
+            members.append(Autoencoder(network, scaler, corruption, link))
+        self.n_components_ = n_components * len(members)
+        return members[0] if rows.ndim == 1 else Ensemble(members), started
 
-    def _count_components(self, X, seed: int) -> int:
+    def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
+        rows = np.unique(rows)
         if self.n_components is None:
-            return min(X.shape)
+            return min(len(rows), X.shape[1])
         if self.n_components >= 1:
             return int(self.n_components)
-        everything = np.arange(X.shape[0])
-        rows = Rows(X, self._make_scaler(X, everything), everything)
-        axes = starts.principal_axes(rows, None, seed)
+        scaled = Rows(X, self._make_scaler(X, rows), rows)
+        axes = starts.principal_axes(scaled, None, seed)
         return starts.count_components(axes, self.n_components)
 
-    def _build_network(self, n_features: int, n_components: int) -> Network:
+    def _build_network(self, n_features: int, n_components: int, check: bool) -> Network:
         build = self._make_network()
         network = copy.deepcopy(build(n_features, n_components))  # may be the user's own
-        checks.check_network(network, n_features, n_components)
+        if check:
+            checks.check_network(network, n_features, n_components)
         return network
 
-    def _start(self, module: Autoencoder, X, indices: np.ndarray, seed: int) -> bool:
-        """Start at PCA of the rows `indices`; return whether the network can."""
-        can_start = type(module.network).start_from is not Network.start_from
+    def _start(
+        self, network: Network, X, rows, scaler: Scaler, n_components: int, seed: int
+    ) -> bool:
+        """Start at PCA of the rows of X that `rows` names; return whether that worked."""
+        can_start = type(network).start_from is not Network.start_from
         if self.init != "pca" or not can_start:
             return False
-        rows = Rows(X, module.scaler, indices)
-        axes = starts.principal_axes(rows, self.n_components_, seed)
-        start = starts.linear_start(axes, self.n_components_, self._loss())
-        return module.network.start_from(start)
+        axes = starts.principal_axes(Rows(X, scaler, rows), n_components, seed)
+        return network.start_from(starts.linear_start(axes, n_components, self._loss()))
 
-    def _make_net(self, module: Autoencoder, callbacks: list) -> AutoencoderNet:
+    def _make_net(self, module: Autoencoder | Ensemble, callbacks: list) -> AutoencoderNet:
         optimizer = OPTIMIZERS.get(self.optimizer, self.optimizer)
         wished = {"weight_decay": self.weight_decay, "fused": True}
         known = inspect.signature(optimizer).parameters
@@ -247,7 +263,7 @@ class BaseAutoencoder(
         schedule = keep_best if self.early_stopping else Cosine()
         return [("schedule", schedule), *self._user_callbacks(), ("report", report)]
 
-    def _threads(self, module: Autoencoder, n_rows: int):
+    def _threads(self, module: torch.nn.Module, n_rows: int):
         n_weights = sum(p.numel() for p in module.parameters())
         return checks.threads(n_rows * n_weights, ONE_THREAD_WORK)
 
@@ -265,7 +281,7 @@ class BaseAutoencoder(
         codes : ndarray of shape (n_samples, n_components)
             In scaled units, in the precision of X.
         """
-        return self._map(Autoencoder.encode, X)
+        return self._map(lambda module, rows: module.encode(rows), X)
 
     def inverse_transform(self, X):
         """Return the rows that codes stand for.
@@ -288,7 +304,7 @@ class BaseAutoencoder(
                 f"{type(self).__name__} have n_components={self.n_components_}."
             )
         with self._threads(self.net_.module_, len(X)):
-            return self.net_.map(Autoencoder.decode, X)
+            return self.net_.map(lambda module, rows: module.decode(rows), X)
 
     def reconstruct(self, X):
         """Return X as the autoencoder sees it: encoded and decoded.
@@ -302,7 +318,7 @@ class BaseAutoencoder(
         rows : ndarray of shape (n_samples, n_features)
             In the units and the precision of X.
         """
-        return self._map(Autoencoder.reconstruct, X)
+        return self._map(lambda module, rows: module.reconstruct(rows), X)
 
     def score_samples(self, X):
         """Return minus the error of each row's reconstruction, as training measures it.
@@ -319,11 +335,14 @@ class BaseAutoencoder(
         """
         check_is_fitted(self)
 
-        def minus_error(module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
-            x = module.scaler(rows)
-            return -self.net_.criterion_.error(module.network(x).reconstruction, x)
+        def error(autoencoder: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
+            x = autoencoder.scaler(rows)
+            return self.net_.criterion_.error(autoencoder.network(x).reconstruction, x)
 
-        return self._map(minus_error, X)
+        def score(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
+            return -module.each(error, rows).reshape(-1, len(rows)).mean(0)
+
+        return self._map(score, X)
 
     def score(self, X, y=None):
         """Return the coefficient of determination R² of the reconstruction.

@@ -19,7 +19,7 @@ from skorch.callbacks import Callback, EpochTimer, PrintLog
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sk_autoencoder.networks import Scaler
+from sk_autoencoder.networks import Autoencoder, Scaler
 
 RESIDENT_BYTES = 64 * 2**20  # scaled rows are kept as one tensor up to this size
 PIECE_BYTES = 8 * 2**20  # larger dense arrays are shuffled and scaled in such pieces
@@ -35,34 +35,48 @@ class Rows(Dataset):
     ----------
     X : ndarray, memory map or CSR array of shape (n_samples, n_features)
     scaler : Scaler
-    indices : ndarray of shape (n_rows,)
-        The rows of X to use.
+    indices : ndarray of shape (n_rows,) or (n_members, n_rows)
+        The rows of X to use, or those that each member of an ensemble uses.
     """
 
     def __init__(self, X, scaler: Scaler, indices: np.ndarray) -> None:
         self.X = X
         self.scaler = scaler
-        self.indices = indices
+        self.indices = indices.ravel()
+        self.n_members = len(indices) if indices.ndim > 1 else None
         self.resident: Tensor | None = None
         row_bytes = 4 * X.shape[1]
-        if not issparse(X) and len(indices) * row_bytes <= RESIDENT_BYTES:
-            self.resident = self[:]
-        piece_bytes = 0 if issparse(X) else PIECE_BYTES
+        if not issparse(X) and indices.size * row_bytes <= RESIDENT_BYTES:
+            self.resident = self[np.arange(indices.size)]
+        piece_bytes = 0 if issparse(X) else PIECE_BYTES // (self.n_members or 1)
         self.piece = len(self) if self.resident is not None else piece_bytes // row_bytes
 
     def __len__(self) -> int:
-        return len(self.indices)
+        """Return the number of rows, of each member where there are several."""
+        return len(self.indices) // (self.n_members or 1)
 
-    def __getitem__(self, where: np.ndarray | slice) -> Tensor:
+    def __getitem__(self, where: np.ndarray) -> Tensor:
         if self.resident is not None:
             return self.resident[where]
-        part = as_tensor(self.X[self.indices[where]], self.scaler.center.device)
-        return self.scaler(part).to(torch.float32)
+        rows = self.X[self.indices[where.ravel()]]
+        part = as_tensor(rows, self.scaler.center.device)
+        return self.scaler(part).to(torch.float32).unflatten(0, where.shape)
+
+    def order(self, shuffle: bool) -> np.ndarray:
+        """Return the positions of all rows, of shape (n_rows,) or (n_members, n_rows)."""
+        n_rows = len(self)
+        draw = torch.randperm if shuffle else torch.arange
+        if self.n_members is None:
+            return draw(n_rows).numpy()
+        return np.stack([draw(n_rows) + i * n_rows for i in range(self.n_members)])
 
 
 def as_tensor(part, device: torch.device | str) -> Tensor:
-    """Return rows of an array, dense or sparse, as a dense tensor on `device`."""
-    dense = part.toarray() if issparse(part) else np.asarray(part)
+    """Return rows of an array, dense or sparse, as a dense tensor on `device`.
+
+    Contiguous, so that the order of the array in memory does not change the rounding.
+    """
+    dense = part.toarray() if issparse(part) else np.ascontiguousarray(part)
     if not dense.flags.writeable:  # torch would warn: it has no read-only tensors
         dense = dense.copy()
     return torch.from_numpy(dense).to(device)
@@ -78,11 +92,10 @@ class Batches:
 
     def __iter__(self) -> Iterator[Tensor]:
         n = len(self.rows)
-        order = torch.randperm(n) if self.shuffle else torch.arange(n)
-        indices = order.numpy()  # one tensor element would index numpy as a number
+        order = self.rows.order(self.shuffle)
         piece = max(self.rows.piece // self.batch_size, 1) * self.batch_size
         for where in gen_batches(n, n if self.rows.piece >= n else piece):
-            yield from self.rows[indices[where]].split(self.batch_size)
+            yield from self.rows[order[..., where]].split(self.batch_size, dim=-2)
 
 
 class AutoencoderNet(NeuralNet):
@@ -130,11 +143,12 @@ class AutoencoderNet(NeuralNet):
         n_rows, totals = 0, defaultdict(lambda: torch.zeros((), dtype=torch.float64))
         for batch in batches:
             terms = step_fn(batch)["terms"]
+            n_batch = batch.shape[-2]
             # Summed in place: a list of tensors would pin freed memory between them, and
             # reading the number would wait for a GPU.
             for name, term in terms.items():
-                totals[name] = totals[name].to(term.device).add_(term, alpha=len(batch))
-            n_rows += len(batch)
+                totals[name] = totals[name].to(term.device).add_(term, alpha=n_batch)
+            n_rows += n_batch
         return {name: float(total) / n_rows for name, total in totals.items()}
 
     def _hears_batches(self) -> bool:
@@ -192,13 +206,20 @@ class AutoencoderNet(NeuralNet):
             return self._step(batch)
 
     def _step(self, batch: Tensor) -> dict:
-        out = self.module_(batch)
-        terms = self.criterion_(self.module_.network, batch, out)
+        terms, reconstruction = self.module_.each(self._terms, batch)
+        loss = reduce(torch.add, terms.values())
+        if loss.ndim:  # one number a member, each of which trains as if alone
+            loss = loss.sum()
+            terms = {name: term.mean() for name, term in terms.items()}
         return {
-            "loss": reduce(torch.add, terms.values()),
-            "y_pred": out,
+            "loss": loss,
+            "y_pred": reconstruction,
             "terms": {name: term.detach() for name, term in terms.items()},
         }
+
+    def _terms(self, autoencoder: Autoencoder, x: Tensor):
+        out = autoencoder(x)
+        return self.criterion_(autoencoder.network, x, out), out.reconstruction
 
     def mean_loss(self, rows: Rows) -> float:
         """Return the loss of `rows`, as a held-out epoch records it."""
@@ -209,10 +230,13 @@ class AutoencoderNet(NeuralNet):
     def row_errors(self, rows: Rows) -> np.ndarray:
         """Return the error of each of `rows`, penalties left out."""
         self._set_training(False)
+
+        def error(autoencoder: Autoencoder, x: Tensor) -> Tensor:
+            return self.criterion_.error(autoencoder(x).reconstruction, x)
+
         with torch.no_grad():
             errors = [
-                self.criterion_.error(self.module_(batch).reconstruction, batch)
-                for batch in self.get_iterator(rows)
+                self.module_.each(error, batch).ravel() for batch in self.get_iterator(rows)
             ]
         return torch.cat(errors).cpu().double().numpy()
 

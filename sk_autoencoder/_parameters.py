@@ -35,6 +35,7 @@ class Parameters(BaseEstimator):
     noise_level: float = 0.3
     linear_penalty: float = 0.5
     l1_penalty: float = 0.0
+    trim_fraction: float = 0.0
     optimizer: str | Callable = "adamw"
     lr: float = 2e-3
     weight_decay: float = 1e-4
@@ -67,6 +68,7 @@ class Parameters(BaseEstimator):
         "noise_level": [Interval(Real, 0, None, closed="left")],
         "linear_penalty": [Interval(Real, 0, None, closed="left")],
         "l1_penalty": [Interval(Real, 0, None, closed="left")],
+        "trim_fraction": [Interval(Real, 0, 1, closed="left")],
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],

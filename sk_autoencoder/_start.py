@@ -117,7 +117,7 @@ def _fit_streamed(rows: Rows, n_axes: int) -> IncrementalPCA:
     carried = n_features if n_features <= SMALL_SPECTRUM else n_axes
     pca = IncrementalPCA(carried)
     for where in gen_batches(len(rows), max(rows.piece, carried), min_batch_size=carried):
-        pca.partial_fit(rows[where].cpu().double().numpy(), check_input=False)
+        pca.partial_fit(rows[np.r_[where]].cpu().double().numpy(), check_input=False)
     return pca
 
 

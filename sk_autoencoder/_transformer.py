@@ -64,6 +64,9 @@ class AutoencoderTransformer(BaseAutoencoder):
         noise, it is no part of the held-out loss.
     l1_penalty : float, default=0.0
         Weight of the sum of the absolute values of all weights in the loss.
+    trim_fraction : float, default=0.0
+        Share of the rows of a batch, those with the largest error, that is left out of
+        the loss, so that outliers are not learned [3]_.
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
         Name of an optimizer, or a class like those of ``torch.optim``.
     lr : float, default=2e-3
@@ -140,6 +143,8 @@ class AutoencoderTransformer(BaseAutoencoder):
        neural networks", Science 313, 2006.
     .. [2] C. M. Bishop, "Training with noise is equivalent to Tikhonov regularization",
        Neural Computation 7, 1995.
+    .. [3] P. J. Rousseeuw, "Least median of squares regression", Journal of the American
+       Statistical Association 79, 1984.
 
     Examples
     --------

@@ -8,11 +8,13 @@ import torch
 from scipy.sparse import issparse
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
+from sklearn.utils._set_output import ADAPTERS_MANAGER
 
 from sk_autoencoder.networks import Network
 
 __all__ = [
+    "HasMethods",
     "Interval",
     "RealNotInt",
     "StrOptions",
@@ -22,6 +24,7 @@ __all__ = [
     "fit_context",
     "seeded",
     "threads",
+    "wrap_like",
 ]
 
 fit_context = _fit_context(prefer_skip_nested_validation=True)
@@ -110,3 +113,11 @@ def threads(work: float, enough: float):
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def wrap_like(X, values: np.ndarray):
+    """Return `values` as a frame with the columns and the index of X, if X is a frame."""
+    library = type(X).__module__.split(".")[0]
+    if library not in ADAPTERS_MANAGER.adapters:
+        return values
+    return ADAPTERS_MANAGER.adapters[library].create_container(values, X, list(X.columns))

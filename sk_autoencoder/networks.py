@@ -14,6 +14,8 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
+from sk_autoencoder.corruptions import GaussianNoise
+
 __all__ = [
     "ACTIVATIONS",
     "Autoencoder",
@@ -117,6 +119,7 @@ class DenseNetwork(Network):
         activation: Callable[[], nn.Module],
         dropout: float,
         tied_weights: bool,
+        code_layer: nn.Module | None = None,
     ) -> None:
         super().__init__()
         linears = [nn.Linear(a, b) for a, b in pairwise(sizes)]
@@ -127,12 +130,15 @@ class DenseNetwork(Network):
         self.encoder = _with_activations(linears, activation, dropout)
         self.decoder = _with_activations(mirrored, activation, dropout)
         self.tied_weights = tied_weights
+        self.code_layer = code_layer
         self.linear: LinearPath | None = None
         self.register_buffer("code_scale", torch.ones(sizes[-1]))
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the codes (batch, n_components) of `x` (batch, n_features)."""
         code = self.encoder(x)
+        if self.code_layer is not None:
+            return self.code_layer(code)
         return code if self.linear is None else code + self.linear.encode(x)
 
     def decode(self, code: Tensor) -> Tensor:
@@ -148,6 +154,8 @@ class DenseNetwork(Network):
     @torch.no_grad()
     def start_from(self, start: LinearStart) -> bool:
         """Put a linear path beside the layers, whose output starts at zero."""
+        if self.code_layer is not None:  # a bounded or noisy code is not PCA's
+            return False
         self.linear = LinearPath(start, self.tied_weights)
         self.code_scale.copy_(start.code_scale)
         self.eval()  # no dropout
@@ -223,6 +231,18 @@ class Dense(BaseEstimator):
         Share of the hidden units that is dropped in each training step.
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder.
+    code_activation : str or callable, default="identity"
+        Nonlinearity of the code. A bounded one, like ``"tanh"``, keeps the decoder from
+        following rows that lie far out.
+    code_noise : float, default=0.0
+        Standard deviation of Gaussian noise that is added to the code while training;
+        with a bounded code it limits how much the code can carry.
+    zero_bias : bool, default=False
+        Whether the biases start at zero, instead of being drawn as torch does.
+
+    Notes
+    -----
+    A network with a bounded or noisy code does not start from PCA.
 
     Examples
     --------
@@ -241,11 +261,17 @@ class Dense(BaseEstimator):
         activation: str | Callable[[], nn.Module] = "gelu",
         dropout: float = 0.0,
         tied_weights: bool = False,
+        code_activation: str | Callable[[], nn.Module] = "identity",
+        code_noise: float = 0.0,
+        zero_bias: bool = False,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.dropout = dropout
         self.tied_weights = tied_weights
+        self.code_activation = code_activation
+        self.code_noise = code_noise
+        self.zero_bias = zero_bias
 
     def __call__(self, n_features: int, n_components: int) -> DenseNetwork:
         """Build the network for that many features and components."""
@@ -255,13 +281,27 @@ class Dense(BaseEstimator):
             raise ValueError(
                 f"hidden_layer_sizes={hidden!r} has to hold positive integers."
             )
-        activation = self.activation
-        return DenseNetwork(
+        network = DenseNetwork(
             [n_features, *sizes, n_components],
-            ACTIVATIONS[activation] if isinstance(activation, str) else activation,
+            _activation(self.activation),
             self.dropout,
             self.tied_weights,
+            self._code_layer(),
         )
+        for parameter in network.parameters():
+            if self.zero_bias and parameter.ndim == 1:
+                nn.init.zeros_(parameter)
+        return network
+
+    def _code_layer(self) -> nn.Module | None:
+        if self.code_activation == "identity" and not self.code_noise:
+            return None
+        squash = _activation(self.code_activation)()
+        return nn.Sequential(squash, GaussianNoise(self.code_noise))
+
+
+def _activation(name: str | Callable[[], nn.Module]) -> Callable[[], nn.Module]:
+    return ACTIVATIONS[name] if isinstance(name, str) else name
 
 
 class Scaler(nn.Module):
@@ -320,6 +360,10 @@ class Autoencoder(nn.Module):
     def forward(self, x: Tensor) -> Output:
         """Corrupt, encode and decode scaled rows `x` of shape (batch, n_features)."""
         return self.network(self.corruption(x))
+
+    def each(self, function: Callable, x: Tensor) -> Tensor:
+        """Return ``function(autoencoder, x)``; an ensemble asks each of its members."""
+        return function(self, x)
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the codes (batch, n_components) of rows `x` (batch, n_features)."""

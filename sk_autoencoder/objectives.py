@@ -24,6 +24,7 @@ __all__ = [
     "l1_norm",
     "linear_error",
     "squared_error",
+    "trimmed_mean",
 ]
 
 Error = Callable[[Tensor, Tensor], Tensor]
@@ -80,13 +81,31 @@ LOSSES = {
 }
 
 
+def trimmed_mean(errors: Tensor, trim_fraction: float) -> Tensor:
+    """Mean over rows, without the share `trim_fraction` of the largest errors.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_autoencoder.objectives import trimmed_mean
+    >>> trimmed_mean(torch.tensor([1.0, 90.0, 2.0, 3.0]), 0.25)
+    tensor(2.)
+    """
+    if not trim_fraction:
+        return errors.mean()
+    n_kept = max(round((1 - trim_fraction) * len(errors)), 1)
+    return errors.topk(n_kept, largest=False, sorted=False).values.mean()
+
+
 def l1_norm(network: Network, x: Tensor, out: Output) -> Tensor:
     """Sum of the absolute values of all weights; biases are free."""
     matrices = [p for p in network.parameters() if p.ndim > 1]
     return torch.stack([p.abs().sum() for p in matrices]).sum()
 
 
-def linear_error(error: Error, network: Network, x: Tensor, out: Output) -> Tensor:
+def linear_error(
+    error: Error, trim_fraction: float, network: Network, x: Tensor, out: Output
+) -> Tensor:
     """Mean error of what the network's linear path alone makes of the codes.
 
     Where a linear decoder can read the codes too, linear models and distances can. Zero
@@ -94,7 +113,9 @@ def linear_error(error: Error, network: Network, x: Tensor, out: Output) -> Tens
     shapes what is learned, and is no part of what the held-out loss measures.
     """
     output = network.decode_linearly(out.code) if network.training else None
-    return out.code.new_zeros(()) if output is None else error(output, x).mean()
+    if output is None:
+        return out.code.new_zeros(())
+    return trimmed_mean(error(output, x), trim_fraction)
 
 
 class Objective(nn.Module):
@@ -104,6 +125,8 @@ class Objective(nn.Module):
     ----------
     error : callable
         ``(output, x) -> (batch,)``
+    trim_fraction : float, default=0.0
+        Share of the rows of a batch, those with the largest error, to leave out.
     **penalties : tuple of (float, callable)
         Weight and ``(network, x, out) -> scalar`` by name. A weight of zero leaves the
         penalty out; one that is a ``torch.nn.Module`` is trained too.
@@ -115,16 +138,20 @@ class Objective(nn.Module):
     {'l1': 0.001}
     """
 
-    def __init__(self, error: Error, **penalties: tuple[float, Penalty]) -> None:
+    def __init__(
+        self, error: Error, trim_fraction: float = 0.0, **penalties: tuple[float, Penalty]
+    ) -> None:
         super().__init__()
         self.error = error
+        self.trim_fraction = trim_fraction
         self.weights = {name: w for name, (w, _) in penalties.items() if w}
         for name in self.weights:
             setattr(self, name, penalties[name][1])
 
     def forward(self, network: Network, x: Tensor, out: Output) -> dict[str, Tensor]:
         """Return each term, weighted, by name: scalars whose sum is the loss."""
-        terms = {"error": self.error(out.reconstruction, x).mean()}
+        errors = self.error(out.reconstruction, x)
+        terms = {"error": trimmed_mean(errors, self.trim_fraction)}
         for name, weight in self.weights.items():
             terms[name] = weight * getattr(self, name)(network, x, out)
         return terms

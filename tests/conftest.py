@@ -7,14 +7,26 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import numpy as np
 import pytest
-from catalogue import CATALOGUE
+from catalogue import AUTOENCODERS, CATALOGUE, DETECTORS, name
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 
 
-@pytest.fixture(params=CATALOGUE, ids=lambda estimator: type(estimator).__name__)
+@pytest.fixture(params=CATALOGUE, ids=name)
 def estimator(request):
     """Each estimator of the catalogue in turn, quick to fit."""
+    return clone(request.param)
+
+
+@pytest.fixture(params=AUTOENCODERS, ids=name)
+def autoencoder(request):
+    """Each estimator that gives codes in turn, quick to fit."""
+    return clone(request.param)
+
+
+@pytest.fixture(params=DETECTORS, ids=name)
+def detector(request):
+    """Each detector in turn, by itself and around an autoencoder."""
     return clone(request.param)
 
 

@@ -1,15 +1,17 @@
 """scikit-learn's own checks, those that ``check_estimator`` leaves out included."""
 
 import pytest
-from catalogue import CATALOGUE, CLASSES
+from catalogue import AUTOENCODERS, CATALOGUE, CLASSES, name
 from sklearn.utils import estimator_checks as checks
 
 PRIVATE_CHECKS = [
     checks.check_dataframe_column_names_consistency,
     checks.check_estimator_cloneable,
+    checks.check_param_validation,
+]
+TRANSFORMER_CHECKS = [
     checks.check_global_output_transform_pandas,
     checks.check_global_set_output_transform_polars,
-    checks.check_param_validation,
     checks.check_set_output_transform,
     checks.check_set_output_transform_pandas,
     checks.check_set_output_transform_polars,
@@ -27,6 +29,13 @@ def test_check_estimator_with_default_parameters(cls):
 # scikit-learn's checks mix frames and arrays, which warns.
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
 @pytest.mark.parametrize("check", PRIVATE_CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("estimator", CATALOGUE, ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("estimator", CATALOGUE, ids=name)
 def test_checks_that_scikit_learn_keeps_for_itself(estimator, check):
+    check(type(estimator).__name__, estimator)
+
+
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
+@pytest.mark.parametrize("check", TRANSFORMER_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("estimator", AUTOENCODERS, ids=name)
+def test_checks_of_transformers(estimator, check):
     check(type(estimator).__name__, estimator)

@@ -50,20 +50,20 @@ BAD_PARAMETERS = {
 @pytest.mark.parametrize(
     ("name", "value"), [(k, v) for k, values in BAD_PARAMETERS.items() for v in values]
 )
-def test_parameters(estimator, iris, name, value):
+def test_parameters(autoencoder, iris, name, value):
     with pytest.raises((ValueError, TypeError), match=name):
-        estimator.set_params(**{name: value}).fit(iris)
+        autoencoder.set_params(**{name: value}).fit(iris)
 
 
 @pytest.mark.parametrize("sizes", [(16, 0), (16, -3), (2.5,), ("16",)])
-def test_widths_of_hidden_layers(estimator, iris, sizes):
+def test_widths_of_hidden_layers(autoencoder, iris, sizes):
     with pytest.raises(ValueError, match=r"hidden_layer_sizes.*positive"):
-        estimator.set_params(hidden_layer_sizes=sizes).fit(iris)
+        autoencoder.set_params(hidden_layer_sizes=sizes).fit(iris)
 
 
-def test_a_fraction_that_leaves_no_row(estimator, iris):
+def test_a_fraction_that_leaves_no_row(autoencoder, iris):
     with pytest.raises(ValueError, match=r"fraction=0\.99.*early_stopping=False"):
-        estimator.set_params(validation_fraction=0.99).fit(iris[:5])
+        autoencoder.set_params(validation_fraction=0.99).fit(iris[:5])
 
 
 class Pair(Network):
@@ -75,47 +75,47 @@ class Pair(Network):
         self.decode = torch.nn.Linear(n_components, n_outputs)
 
 
-def test_a_network_whose_code_has_the_wrong_width(estimator, iris):
-    estimator.set_params(n_components=2, network=lambda d, k: Pair(d, 5, d))
+def test_a_network_whose_code_has_the_wrong_width(autoencoder, iris):
+    autoencoder.set_params(n_components=2, network=lambda d, k: Pair(d, 5, d))
     with pytest.raises(ValueError, match=r"code.*\(2, 5\).*n_components=2"):
-        estimator.fit(iris)
+        autoencoder.fit(iris)
 
 
-def test_a_network_whose_rows_have_the_wrong_width(estimator, iris):
-    estimator.set_params(n_components=2, network=lambda d, k: Pair(d, k, 7))
+def test_a_network_whose_rows_have_the_wrong_width(autoencoder, iris):
+    autoencoder.set_params(n_components=2, network=lambda d, k: Pair(d, k, 7))
     with pytest.raises(ValueError, match=r"reconstruction.*\(2, 7\).*4 features"):
-        estimator.fit(iris)
+        autoencoder.fit(iris)
 
 
-def test_cross_entropy_of_values_that_are_no_shares(estimator, iris):
-    estimator.set_params(loss="binary_cross_entropy")
+def test_cross_entropy_of_values_that_are_no_shares(autoencoder, iris):
+    autoencoder.set_params(loss="binary_cross_entropy")
     with pytest.raises(ValueError, match=r"binary_cross_entropy.*\[0, 1\].*MinMaxScaler"):
-        estimator.fit(iris)
+        autoencoder.fit(iris)
 
 
-def test_a_loss_that_diverges(estimator, iris):
+def test_a_loss_that_diverges(autoencoder, iris):
     with pytest.raises(ValueError, match=r"diverged.*Lower lr=1e\+30"):
-        estimator.set_params(lr=1e30, init="random").fit(iris)
+        autoencoder.set_params(lr=1e30, init="random").fit(iris)
 
 
-def test_codes_of_the_wrong_width(estimator, iris):
-    codes = estimator.fit(iris).transform(iris)
+def test_codes_of_the_wrong_width(autoencoder, iris):
+    codes = autoencoder.fit(iris).transform(iris)
     with pytest.raises(ValueError, match=f"X has {codes.shape[1] + 1} columns"):
-        estimator.inverse_transform(np.c_[codes, codes[:, :1]])
+        autoencoder.inverse_transform(np.c_[codes, codes[:, :1]])
 
 
 @pytest.mark.parametrize(
     "method", ["transform", "inverse_transform", "reconstruct", "score_samples", "score"]
 )
-def test_use_before_fit(estimator, iris, method):
+def test_use_before_fit(autoencoder, iris, method):
     with pytest.raises(NotFittedError):
-        getattr(estimator, method)(iris)
+        getattr(autoencoder, method)(iris)
 
 
 @pytest.mark.parametrize("method", ["transform", "reconstruct", "score_samples", "score"])
-def test_rows_of_another_width(estimator, iris, method):
-    estimator.fit(iris)
+def test_rows_of_another_width(autoencoder, iris, method):
+    autoencoder.fit(iris)
     with pytest.raises(
         ValueError, match=r"X has 3 features, but .* is expecting 4 features"
     ):
-        getattr(estimator, method)(iris[:, :3])
+        getattr(autoencoder, method)(iris[:, :3])

@@ -1,0 +1,85 @@
+"""Several autoencoders as one: the members are trained and used side by side."""
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from sk_autoencoder.networks import Autoencoder, Network, Scaler
+
+
+class Ensemble(nn.Module):
+    """Autoencoders of one architecture, whose networks differ in their weights.
+
+    The weights at one place of the network are one tensor with the members along its first
+    axis, and ``vmap`` turns what one member does into what all do at once. To its users an
+    ensemble is an autoencoder: its code holds the members' codes side by side, and its
+    reconstruction is the mean of theirs.
+
+    Parameters
+    ----------
+    members : sequence of Autoencoder
+        They share the scaler, the corruption and the link of the first.
+    """
+
+    def __init__(self, members: Sequence[Autoencoder]) -> None:
+        super().__init__()
+        self.n_members = len(members)
+        self.member = copy.deepcopy(members[0])
+        weights, buffers = stack_module_state([each.network.eval() for each in members])
+        for name, tensor in weights.items():
+            layer, last = self._place(name)
+            layer.register_parameter(last, nn.Parameter(tensor.detach()))
+        for name, tensor in buffers.items():
+            layer, last = self._place(name)
+            layer.register_buffer(last, tensor)
+
+    def _place(self, name: str) -> tuple[nn.Module, str]:
+        layer, _, last = name.rpartition(".")
+        return self.network.get_submodule(layer), last
+
+    @property
+    def network(self) -> Network:
+        """The network of the members, with the weights of all."""
+        return self.member.network
+
+    @property
+    def scaler(self) -> Scaler:
+        """The scaler of all members."""
+        return self.member.scaler
+
+    def forward(self, function: Callable[[Autoencoder, Tensor], Any], x: Tensor) -> Any:
+        """Return ``function(member, x)`` for the one member whose weights are in place."""
+        return function(self.member, x)
+
+    def each(self, function: Callable[[Autoencoder, Tensor], Any], x: Tensor) -> Any:
+        """Return ``function(member, x)`` for all members, along a new first axis.
+
+        Rows `x` of shape (batch, n_features) go to every member; of rows of shape
+        (n_members, batch, n_features) each member gets its own.
+        """
+        place = "member.network"
+        weights = dict(self.network.named_parameters(place))
+        buffers = dict(self.network.named_buffers(place))
+
+        def one(state: dict[str, Tensor], rows: Tensor) -> Any:
+            return functional_call(self, state, (function, rows))
+
+        in_dims = (0, 0 if x.ndim > 2 else None)
+        return vmap(one, in_dims, randomness="different")({**weights, **buffers}, x)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Return the members' codes (batch, n_members * n_components), side by side."""
+        codes = self.each(Autoencoder.encode, x)  # (n_members, batch, n_components)
+        return codes.movedim(0, 1).flatten(1)
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Return the mean of the rows that the members' parts of `code` mean."""
+        codes = code.unflatten(1, (self.n_members, -1)).movedim(1, 0)
+        return self.each(Autoencoder.decode, codes).mean(0)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """Return the mean of the members' reconstructions (batch, n_features) of `x`."""
+        return self.each(Autoencoder.reconstruct, x).mean(0)

@@ -1,0 +1,85 @@
+"""How unusual a row is by the errors of its reconstructions, and where to draw the line."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sk_autoencoder.networks import Autoencoder
+
+QUANTILE = 0.9  # of the absolute errors of a feature: its usual error
+LEAST_USUAL = 0.05  # of the root mean squared error, for features that are mostly constant
+LEAST_SCALE = 1e-3  # of the largest usual error of a feature
+FENCE = 0.6  # interquartile ranges beyond the quartile
+
+
+def _error(autoencoder: Autoencoder, rows: Tensor) -> Tensor:
+    x = autoencoder.scaler(rows)
+    return autoencoder.link(autoencoder.network(x).reconstruction) - x
+
+
+def errors(module: nn.Module, rows: Tensor) -> Tensor:
+    """Return the errors of all members in scaled units, (n_members, batch, n_features)."""
+    return module.each(_error, rows).reshape(-1, *rows.shape)
+
+
+def learn_usual(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return usual errors, weights, and how unusual these rows are to each member.
+
+    Parameters
+    ----------
+    errors : ndarray of shape (n_samples, n_members, n_features)
+
+    Returns
+    -------
+    scale : ndarray of shape (n_members, n_features)
+    weight : ndarray of shape (n_members,)
+    unusual : ndarray of shape (n_samples, n_members)
+        Of median 1 for each member.
+    """
+    errors = np.abs(errors)
+    rank = int(QUANTILE * (len(errors) - 1))
+    scale = np.partition(errors, rank, axis=0)[rank]
+    scale = np.maximum(scale, LEAST_USUAL * np.sqrt((errors**2).mean(axis=0)))
+    scale += LEAST_SCALE * scale.max(axis=1, keepdims=True)
+    scale = np.where(scale == 0, 1, scale)
+    unusual = np.log1p((errors / scale) ** 2).sum(axis=-1)
+    typical = np.median(unusual, axis=0)
+    weight = 1 / np.where(typical == 0, 1, typical)
+    return scale, weight, unusual * weight
+
+
+def unusual(scale: np.ndarray, weight: np.ndarray, reduce: Callable[[Tensor], Tensor]):
+    """Return the function that tells how unusual rows are, the mean over members.
+
+    It applies `reduce` to what each cell adds, (n_members, batch, n_features).
+    """
+
+    def mean(module: nn.Module, rows: Tensor) -> Tensor:
+        like = {"dtype": rows.dtype, "device": rows.device}
+        cells = errors(module, rows)
+        cells.div_(torch.as_tensor(scale, **like)[:, None]).square_().log1p_()
+        return torch.tensordot(
+            torch.as_tensor(weight / len(weight), **like), reduce(cells), dims=1
+        )
+
+    return mean
+
+
+def threshold(scores: np.ndarray, false_positive_rate: float | None) -> float:
+    """Return the score below which rows are flagged.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_samples,)
+        Of rows that the scoring models have not seen.
+    false_positive_rate : float or None
+        Share of new regular rows to flag, where `scores` are of regular rows. None draws
+        a fence below the first quartile.
+    """
+    if false_positive_rate is not None:
+        rank = int(false_positive_rate * (len(scores) + 1))
+        return float(np.sort(scores)[max(rank - 1, 0)])
+    low, high = np.quantile(scores, [0.25, 0.75])
+    return float(low - FENCE * (high - low))
