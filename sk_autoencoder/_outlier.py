@@ -131,7 +131,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
 
         AutoencoderTransformer(
             n_components=min(n_features, 64),
-            network=Dense((32,), "relu", code_activation="tanh", code_noise=0.2, zero_bias=True),
+            network=Dense(
+                (32,), "relu", code_activation="tanh", code_noise=0.2, zero_bias=True
+            ),
             init="random", loss="absolute_error", scaling="standard", noise_level=0,
             trim_fraction=0.2, lr=0.01, weight_decay=0, batch_size=64, max_epochs=15,
             early_stopping=False,

@@ -10,9 +10,12 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
+from torch.optim.lr_scheduler import ExponentialLR
 
 from sk_autoencoder import AutoencoderTransformer
 from sk_autoencoder import _start as start_module
+from sk_autoencoder._parameters import OPTIMIZERS
 from sk_autoencoder.networks import ACTIVATIONS, Dense
 
 START = {"max_epochs": 0, "early_stopping": False, "random_state": 0}
@@ -289,6 +292,28 @@ def test_optimizers_train(curved, optimizer):
         1, optimizer=optimizer, lr=1e-3, random_state=0, max_epochs=20, early_stopping=False
     ).fit(curved)
     assert autoencoder.loss_curve_[-1] < autoencoder.loss_curve_[0]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_step_without_its_wrappers_is_the_same_step(curved, name):
+    wrapped = type("Wrapped", (OPTIMIZERS[name],), {})
+    plain, other = (
+        AutoencoderTransformer(1, optimizer=o, lr=1e-3, **QUICK).fit_transform(curved)
+        for o in (name, wrapped)
+    )
+    np.testing.assert_array_equal(plain, other)
+
+
+def test_a_scheduler_of_torch_finds_its_steps_taken(curved):
+    class Exponential(Callback):
+        def on_train_begin(self, net, **kwargs):
+            self.scheduler_ = ExponentialLR(net.optimizer_, 0.5)
+
+        def on_epoch_end(self, net, **kwargs):
+            self.scheduler_.step()  # warns if the optimizer's step was never called
+
+    autoencoder = AutoencoderTransformer(1, callbacks=[Exponential()], **QUICK).fit(curved)
+    assert autoencoder.history_[-1, "event_lr"] < 0.1 * autoencoder.lr
 
 
 @pytest.mark.parametrize("early_stopping", [True, False])
