@@ -57,13 +57,14 @@ class Rows(Dataset):
         """Return the number of rows, of each member where there are several."""
         return len(self.indices) // (self.n_members or 1)
 
-    def __getitem__(self, where: np.ndarray) -> Tensor:
-        flat = where.ravel()
+    def __getitem__(self, where: np.ndarray | int) -> Tensor:
+        shape = (*np.shape(where), self.X.shape[1])
+        flat = np.reshape(where, -1)
         if self.resident is not None:  # three times as fast as indexing
             index = torch.from_numpy(flat).to(self.resident.device)
-            return self.resident.index_select(0, index).unflatten(0, where.shape)
+            return self.resident.index_select(0, index).reshape(shape)
         part = as_tensor(self.X[self.indices[flat]], self.scaler.center.device)
-        return self.scaler(part).to(torch.float32).unflatten(0, where.shape)
+        return self.scaler(part).to(torch.float32).reshape(shape)
 
     def order(self, shuffle: bool) -> np.ndarray:
         """Return the positions of all rows, of shape (n_rows,) or (n_members, n_rows)."""
