@@ -202,9 +202,9 @@ class BaseAutoencoder(
     def _make_module(self, X, rows: np.ndarray, n_components: int, seed: int):
         """Return an autoencoder, or an ensemble, and whether it starts at PCA."""
         scaler = self._make_scaler(X, np.unique(rows))
-        members, started = [], False
-        for own in np.atleast_2d(rows):
-            network = self._build_network(X.shape[1], n_components, check=not members)
+        subsets, members, started = np.atleast_2d(rows), [], False
+        networks = self._build_networks(X.shape[1], n_components, len(subsets))
+        for network, own in zip(networks, subsets, strict=True):
             started = self._start(network, X, own, scaler, n_components, seed)
             corruption, link = self._make_corruption(), self._loss().link()
             members.append(Autoencoder(network, scaler, corruption, link))
@@ -221,12 +221,15 @@ class BaseAutoencoder(
         axes = starts.principal_axes(scaled, None, seed)
         return starts.count_components(axes, self.n_components)
 
-    def _build_network(self, n_features: int, n_components: int, check: bool) -> Network:
+    def _build_networks(
+        self, n_features: int, n_components: int, n_networks: int
+    ) -> list[Network]:
         build = self._make_network()
-        network = copy.deepcopy(build(n_features, n_components))  # may be the user's own
-        if check:
-            checks.check_network(network, n_features, n_components)
-        return network
+        networks = [build(n_features, n_components) for _ in range(n_networks)]
+        if len(set(networks)) < max(n_networks, 2):  # may be the user's own module
+            networks = [copy.deepcopy(network) for network in networks]
+        checks.check_network(networks[0], n_features, n_components)
+        return networks
 
     def _start(
         self, network: Network, X, rows, scaler: Scaler, n_components: int, seed: int

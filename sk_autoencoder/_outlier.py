@@ -21,7 +21,8 @@ N_MEMBERS, N_MEMBERS_WIDE, WIDE = 16, 8, 256  # fewer members beyond so many fea
 MEMBER_ROWS, MEMBER_SHARE = 256, 0.75  # rows of a member, at most that share of all
 SINGLE_SHARE = 0.8  # share of the rows that a single autoencoder is fitted to
 CODE_WIDTH = 64  # largest width of the default design's code
-CALIBRATION_ROWS, CALIBRATION_BYTES = 4096, 64 * 2**20
+CALIBRATION_ROWS, CALIBRATION_BYTES = 1024, 64 * 2**20
+FLAGGED_ROWS = 50  # rows beyond the threshold that a false_positive_rate is read from
 
 
 def default_autoencoder(n_features: int) -> AutoencoderTransformer:
@@ -36,10 +37,10 @@ def default_autoencoder(n_features: int) -> AutoencoderTransformer:
         scaling="standard",
         noise_level=0,
         trim_fraction=0.2,
-        lr=0.01,
+        lr=0.02,
         weight_decay=0,
         batch_size=64,
-        max_epochs=15,
+        max_epochs=10,
         early_stopping=False,
     )
 
@@ -135,7 +136,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
                 (32,), "relu", code_activation="tanh", code_noise=0.2, zero_bias=True
             ),
             init="random", loss="absolute_error", scaling="standard", noise_level=0,
-            trim_fraction=0.2, lr=0.01, weight_decay=0, batch_size=64, max_epochs=15,
+            trim_fraction=0.2, lr=0.02, weight_decay=0, batch_size=64, max_epochs=10,
             early_stopping=False,
         )
 
@@ -277,7 +278,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     def _calibrate(self, X, rows: np.ndarray, rng) -> np.ndarray:
         """Return scores of training rows by members that were not fitted to them."""
         row_bytes = X.dtype.itemsize * len(rows) * X.shape[1]
-        n_drawn = np.clip(CALIBRATION_BYTES // row_bytes, 256, CALIBRATION_ROWS)
+        wished = max(CALIBRATION_ROWS, FLAGGED_ROWS / (self.false_positive_rate or 1))
+        n_drawn = np.clip(CALIBRATION_BYTES // row_bytes, 256, int(wished))
         drawn = np.sort(rng.permutation(X.shape[0])[:n_drawn])
         unseen = ~np.stack([np.isin(drawn, own) for own in rows], axis=1)
         if self._scores_errors():

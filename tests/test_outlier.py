@@ -1,0 +1,339 @@
+"""The detector: IsolationForest's contract, thresholds, explanations, ensembles."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import roc_auc_score
+from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sk_autoencoder import AutoencoderOutlierDetector, AutoencoderTransformer, _unusual
+from sk_autoencoder._ensemble import Ensemble
+from sk_autoencoder.networks import Autoencoder, Dense, Network, Scaler
+
+QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 8, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def correlated():
+    """1,500 rows of 20 columns that five hidden ones determine but for some noise."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1500, 5)) @ rng.normal(size=(5, 20))
+    return X + 0.3 * rng.normal(size=X.shape)
+
+
+def test_it_has_the_contract_of_isolation_forest(detector, iris):
+    detector.fit(iris)
+    X = np.r_[iris, [[5.0, 1.0, 6.0, 0.0]]]
+    forest = IsolationForest(random_state=0).fit(iris)
+    for method in ("score_samples", "decision_function", "predict"):
+        ours, theirs = getattr(detector, method)(X), getattr(forest, method)(X)
+        assert ours.shape == theirs.shape
+        assert ours.dtype == theirs.dtype
+    scores = detector.score_samples(X)
+    np.testing.assert_array_equal(
+        detector.decision_function(X), scores - detector.offset_
+    )
+    np.testing.assert_array_equal(
+        detector.predict(X), np.where(scores < detector.offset_, -1, 1)
+    )
+    fitted = clone(detector).fit_predict(iris)
+    np.testing.assert_array_equal(fitted, detector.predict(iris))
+    assert scores.argmin() == 150
+
+
+def test_outliers_are_ranked_better_than_by_isolation_forest():
+    X, y = load_breast_cancer(return_X_y=True)
+    rng = np.random.default_rng(0)
+    rows = np.r_[np.flatnonzero(y == 1), rng.choice(np.flatnonzero(y == 0), 20, False)]
+    X, is_outlier = X[rows], y[rows] == 0
+    forests = [IsolationForest(random_state=i).fit(X) for i in range(3)]
+    ours = [AutoencoderOutlierDetector(random_state=i).fit(X) for i in range(3)]
+    auc = [
+        np.mean([roc_auc_score(is_outlier, -each.score_samples(X)) for each in group])
+        for group in (ours, forests)
+    ]
+    assert auc[0] > auc[1] > 0.8
+
+
+@pytest.mark.parametrize("contamination", [0.05, 0.3])
+def test_a_contamination_is_a_share_of_the_training_rows(
+    detector, correlated, contamination
+):
+    detector.set_params(contamination=contamination).fit(correlated)
+    share = (detector.predict(correlated) == -1).mean()
+    assert share == pytest.approx(contamination, abs=1 / len(correlated))
+
+
+def test_the_threshold_does_not_change_the_scores(detector, iris):
+    scores = detector.fit(iris).score_samples(iris)
+    for parameters in ({"contamination": 0.1}, {"false_positive_rate": 0.1}):
+        other = clone(detector).set_params(**parameters).fit(iris)
+        np.testing.assert_array_equal(other.score_samples(iris), scores)
+        assert other.offset_ != detector.offset_
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.1])
+@pytest.mark.parametrize(
+    "autoencoder", [None, AutoencoderTransformer(5, **QUICK)], ids=["default", "given"]
+)
+def test_regular_rows_are_flagged_as_often_as_asked_for(correlated, autoencoder, rate):
+    detector = AutoencoderOutlierDetector(
+        autoencoder, false_positive_rate=rate, random_state=0
+    )
+    shares = []
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(len(correlated))
+        detector.fit(correlated[order[:1000]])
+        shares.append((detector.predict(correlated[order[1000:]]) == -1).mean())
+    assert np.mean(shares) == pytest.approx(rate, rel=0.5)
+
+
+def test_the_threshold_comes_from_rows_not_trained_on():
+    class Memory(GaussianMixture):
+        """A model to which every row it was fitted to is perfect."""
+
+        def fit(self, X, y=None):
+            self.seen_ = {row.tobytes() for row in X}
+            return self
+
+        def score_samples(self, X):
+            return np.array([1.0 if x.tobytes() in self.seen_ else -x[0] for x in X])
+
+    X = np.random.default_rng(0).uniform(size=(500, 1))
+    detector = AutoencoderOutlierDetector(Memory(), random_state=0).fit(X)
+    unseen = [x[0] for x in X if x.tobytes() not in detector.autoencoder_.seen_]
+    assert len(unseen) == 100
+    low, high = np.quantile(-np.array(unseen), [0.25, 0.75])
+    assert detector.offset_ == pytest.approx(low - 0.6 * (high - low))
+
+
+def test_the_fence_and_the_quantile_of_known_scores():
+    scores = np.arange(1.0, 100.0)  # quartiles 25.5 and 74.5
+    assert _unusual.threshold(scores, None) == pytest.approx(25.5 - 0.6 * 49)
+    assert _unusual.threshold(scores, 0.05) == 5.0
+    assert _unusual.threshold(scores, 0.001) == 1.0
+
+
+def test_usual_errors_are_quantiles_and_the_median_row_is_a_one():
+    errors = np.random.default_rng(0).normal(size=(1001, 2, 3)) * [1, 10, 100]
+    scale, weight, unusual = _unusual.learn_usual(errors)
+    # The smallest scale is allowed to be off by a thousandth of the largest.
+    np.testing.assert_allclose(scale, [[1.645, 16.45, 164.5]] * 2, rtol=0.2)
+    np.testing.assert_allclose(np.median(unusual, axis=0), 1)
+    cells = np.log1p((errors[0] / scale) ** 2)
+    np.testing.assert_allclose(unusual[0], cells.sum(axis=1) * weight)
+
+
+def test_shares_of_features_sum_to_the_score(correlated):
+    detector = AutoencoderOutlierDetector(random_state=0).fit(correlated)
+    shares = detector.explain(correlated)
+    assert shares.shape == correlated.shape
+    assert (shares >= 0).all()
+    np.testing.assert_allclose(shares.sum(axis=1), -detector.score_samples(correlated))
+
+
+@pytest.mark.parametrize(
+    "autoencoder", [None, AutoencoderTransformer(5, random_state=0)], ids=["default", "given"]
+)
+def test_a_planted_fault_is_found(correlated, autoencoder):
+    rng = np.random.default_rng(1)
+    detector = AutoencoderOutlierDetector(autoencoder, random_state=0)
+    detector.fit(correlated[:1000])
+    rows, cells = correlated[1000:1200].copy(), rng.integers(20, size=200)
+    shift = 8 * correlated.std(axis=0)[cells] * rng.choice([-1, 1], 200)
+    rows[np.arange(200), cells] += shift
+    assert (detector.explain(rows).argmax(axis=1) == cells).mean() >= 0.95
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_shares_of_a_frame_are_a_frame(iris, frame):
+    names = ["sepal length", "sepal width", "petal length", "petal width"]
+    X = frame(dict(zip(names, iris.T, strict=True)))
+    shares = AutoencoderOutlierDetector(random_state=0).fit(X).explain(X)
+    assert isinstance(shares, frame)
+    assert list(shares.columns) == names
+    kept = pd.DataFrame(iris, columns=names).iloc[5:9]
+    detector = AutoencoderOutlierDetector(random_state=0).fit(kept)
+    assert list(detector.explain(kept).index) == [5, 6, 7, 8]
+
+
+def test_units_of_columns_do_not_matter(correlated):
+    detector = AutoencoderOutlierDetector(random_state=0)
+    expected = detector.fit(correlated).score_samples(correlated)
+    X = correlated * np.logspace(-6, 6, 20) + 3
+    scores = detector.fit(X).score_samples(X)
+    assert np.corrcoef(scores, expected)[0, 1] > 0.999
+
+
+def test_grid_search_reaches_the_autoencoder(correlated):
+    y = np.ones(len(correlated))
+    X = correlated.copy()
+    X[::50] = np.random.default_rng(0).permutation(X[::50], axis=1)
+    y[::50] = -1
+    search = GridSearchCV(
+        AutoencoderOutlierDetector(AutoencoderTransformer(**QUICK), random_state=0),
+        {"autoencoder__n_components": [1, 5]},
+        scoring="roc_auc",
+        cv=3,
+    ).fit(X, y)
+    assert search.best_params_ == {"autoencoder__n_components": 5}
+    assert search.best_score_ > 0.9
+    assert search.best_estimator_.autoencoder_.n_components_ == 5
+
+
+def test_it_ends_a_pipeline(correlated):
+    pipeline = make_pipeline(StandardScaler(), AutoencoderOutlierDetector(random_state=0))
+    alone = AutoencoderOutlierDetector(random_state=0).fit(correlated)
+    found = pipeline.fit(correlated).score_samples(correlated)
+    assert np.corrcoef(found, alone.score_samples(correlated))[0, 1] > 0.999
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        GaussianMixture(2, random_state=0),
+        make_pipeline(StandardScaler(), AutoencoderTransformer(**QUICK)),
+    ],
+    ids=["mixture", "pipeline"],
+)
+def test_anything_that_scores_samples_will_do(correlated, model):
+    detector = AutoencoderOutlierDetector(model, random_state=0).fit(correlated)
+    shuffled = np.random.default_rng(0).permuted(correlated[:50], axis=1)
+    assert (detector.predict(shuffled) == -1).mean() > 0.9
+    assert detector.method_ == "score_samples"
+    assert not hasattr(detector, "explain")
+
+
+class Convolution(Network):
+    """A network that no dense layer could replace: it looks at neighbours."""
+
+    def __init__(self, n_features, n_components):
+        super().__init__()
+        self.encode = torch.nn.Sequential(
+            torch.nn.Unflatten(-1, (1, n_features)),
+            torch.nn.Conv1d(1, 4, 3, padding=1),
+            torch.nn.ReLU(),
+            torch.nn.Flatten(),
+            torch.nn.Linear(4 * n_features, n_components),
+        )
+        self.decode = torch.nn.Linear(n_components, n_features)
+
+
+def test_members_may_be_of_any_architecture(correlated):
+    autoencoder = AutoencoderTransformer(5, network=Convolution, max_epochs=5)
+    detector = AutoencoderOutlierDetector(autoencoder, n_estimators=3, random_state=0)
+    detector.fit(correlated)
+    assert detector.error_scale_.shape == (3, 20)
+    layer = detector.autoencoder_.network_.encode[1]
+    assert layer.weight.shape == (3, 4, 1, 3)
+    assert not torch.equal(layer.weight[0], layer.weight[1])
+
+
+def members(n_members, **options):
+    torch.manual_seed(0)
+    scaler = Scaler(torch.ones(6).double(), 2 * torch.ones(6).double())
+    return [
+        Autoencoder(
+            Dense((8,), **options)(6, 3), scaler, torch.nn.Identity(), torch.nn.Identity()
+        ).eval()
+        for _ in range(n_members)
+    ]
+
+
+@pytest.mark.parametrize("options", [{}, {"tied_weights": True}, {"code_activation": "tanh"}])
+def test_an_ensemble_gives_what_its_members_give(options):
+    alone = members(3, **options)
+    together = Ensemble(alone).eval()
+    x = torch.randn(5, 6)
+    own = torch.randn(3, 5, 6)
+    expected = torch.stack([each.reconstruct(x) for each in alone])
+    torch.testing.assert_close(together.each(Autoencoder.reconstruct, x), expected)
+    torch.testing.assert_close(together.reconstruct(x), expected.mean(0))
+    codes = torch.cat([each.encode(x) for each in alone], dim=1)
+    torch.testing.assert_close(together.encode(x), codes)
+    torch.testing.assert_close(together.decode(codes), expected.mean(0))
+    expected = torch.stack([a.reconstruct(rows) for a, rows in zip(alone, own, strict=True)])
+    torch.testing.assert_close(together.each(Autoencoder.reconstruct, own), expected)
+
+
+def test_members_train_as_if_alone(correlated):
+    """One batch an epoch and no noise: only the start and the rows tell them apart."""
+    torch.manual_seed(0)
+    networks = [Dense((8,))(20, 3) for _ in range(3)]
+    rows = np.stack([np.arange(i, i + 100) for i in (0, 500, 900)])
+    options = {"init": "random", "noise_level": 0, "early_stopping": False}
+    options |= {"batch_size": 200, "max_epochs": 5, "scaling": None}
+    queue = iter(networks)
+    together = AutoencoderTransformer(3, network=lambda d, k: next(queue), **options)
+    together._fit_on(correlated, rows)
+    for i, network in enumerate(networks):
+        alone = AutoencoderTransformer(3, network=lambda d, k, n=network: n, **options)
+        alone._fit_on(correlated, rows[i])
+        codes = together.transform(correlated)[:, 3 * i : 3 * i + 3]
+        np.testing.assert_allclose(codes, alone.transform(correlated), rtol=1e-3, atol=1e-4)
+
+
+def test_an_ensemble_of_autoencoders_is_an_autoencoder(correlated):
+    detector = AutoencoderOutlierDetector(
+        AutoencoderTransformer(5, **QUICK), n_estimators=4, random_state=0
+    ).fit(correlated)
+    autoencoder = detector.autoencoder_
+    codes = autoencoder.transform(correlated)
+    assert codes.shape == (len(correlated), 4 * 5)
+    rows = autoencoder.inverse_transform(codes)
+    np.testing.assert_allclose(rows, autoencoder.reconstruct(correlated))
+    assert autoencoder.score(correlated) > 0.7
+    assert autoencoder.score_samples(correlated).shape == (len(correlated),)
+    assert list(autoencoder.get_feature_names_out())[-1] == "autoencodertransformer19"
+
+
+def test_wild_rows_are_trimmed():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 1)) @ np.ones((1, 8)) + 0.1 * rng.normal(size=(400, 8))
+    X[:60] = 5 * rng.normal(size=(60, 8))
+    parameters = {"init": "random", "early_stopping": False, "random_state": 0}
+    plain, trimmed = (
+        AutoencoderTransformer(1, trim_fraction=trim_fraction, **parameters).fit(X)
+        for trim_fraction in (0, 0.2)
+    )
+    assert 1 - trimmed.score(X[60:]) < 0.7 * (1 - plain.score(X[60:]))
+
+
+BAD = {
+    "contamination": [0, 0.6, -0.1, "few"],
+    "false_positive_rate": [0, 0.7, "few"],
+    "n_estimators": [0, 1.5, "many"],
+    "max_samples": [0, 1.5, "all"],
+    "method": ["mse"],
+    "autoencoder": [StandardScaler(), "autoencoder"],
+    "random_state": ["seed"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(k, v) for k in BAD for v in BAD[k]])
+def test_bad_parameters(iris, name, value):
+    with pytest.raises(ValueError, match=f"The '{name}' parameter .* must be"):
+        AutoencoderOutlierDetector().set_params(**{name: value}).fit(iris)
+
+
+def test_two_thresholds_are_one_too_many(iris):
+    detector = AutoencoderOutlierDetector(contamination=0.1, false_positive_rate=0.1)
+    with pytest.raises(ValueError, match=r"contamination=0\.1 and .*Leave one"):
+        detector.fit(iris)
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"n_estimators": 4}, {"method": "reconstruction"}], ids=str
+)
+def test_what_needs_an_autoencoder_of_the_library(iris, parameters):
+    detector = AutoencoderOutlierDetector(GaussianMixture(), **parameters)
+    with pytest.raises(ValueError, match=r"needs an autoencoder.*GaussianMixture.*Use"):
+        detector.fit(iris)
