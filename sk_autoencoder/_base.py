@@ -1,11 +1,9 @@
 """Where scikit-learn meets torch: what all autoencoders share."""
 
 import copy
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from numbers import Integral
 
 import numpy as np
 import torch
@@ -16,9 +14,9 @@ from skorch.callbacks import Callback
 
 from sk_autoencoder import _start as starts
 from sk_autoencoder import _validation as checks
-from sk_autoencoder._callbacks import Cosine, KeepBest, ReportEpochs
-from sk_autoencoder._net import ONE_THREAD_WORK, AutoencoderNet, Rows
-from sk_autoencoder._parameters import OPTIMIZERS, Parameters
+from sk_autoencoder._callbacks import Cosine, KeepBest, Replay, ReportEpochs
+from sk_autoencoder._net import ONE_THREAD_WORK, AutoencoderNet, Rows, State, between
+from sk_autoencoder._parameters import OPTIMIZERS, Parameters, known_options
 from sk_autoencoder.corruptions import GaussianNoise
 from sk_autoencoder.networks import Autoencoder, Dense, Network
 from sk_autoencoder.objectives import LOSSES, Loss, Objective, l1_norm, linear_error
@@ -74,7 +72,7 @@ class BaseAutoencoder(
         goes_on = self.warm_start and hasattr(self, "net_")
         X = self._check_rows_to_fit(X, reset=not goes_on, ensure_min_samples=2)
         if goes_on:
-            self._check_same_width()
+            checks.check_same_width(self.n_components, self.n_components_)
         device = checks.find_device(self.device)
         context = self._init_callback_context(max_subtasks=self.max_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=X)
@@ -97,18 +95,37 @@ class BaseAutoencoder(
         valid = None if held_out is None else Rows(X, module.scaler, held_out)
         with self._threads(module, net.batch_size):
             net.initialize()
-            before = None if valid is None else net.row_errors(valid)
+            start = net.copy_state()
             net.partial_fit((train, valid))
-            after = None if valid is None else net.row_errors(valid)
-        net.optimizer_.state.clear()  # else each pickle would carry it along
+            self.best_epoch_ = net.best_epoch
+            if started and valid is not None:
+                self._settle(net, start, X, valid, seed)
+        net.initialize_optimizer()  # its state would be in each pickle
         self.net_, self._streams = net, False
-        self.best_epoch_ = net.best_epoch
-        if started and valid is not None and not starts.clearly_lower(after, before):
-            everything = np.arange(X.shape[0])
-            module.cpu().scaler = self._make_scaler(X, everything)
-            self._start(module, X, everything, seed)
-            module.to(device)
-            self.best_epoch_ = 0
+
+    def _settle(self, net: AutoencoderNet, start: State, X, valid: Rows, seed: int):
+        """Keep what lies between PCA and the trained weights as the held-out rows say."""
+        schedule, end = net.schedule, net.copy_state()
+        share = starts.share_of_the_way(net.errors_between(start, end, valid))
+        self.best_epoch_ *= share > 0
+        refitted = None
+        if share == 0 or (schedule.is_done_ and X.shape[0] <= starts.REFIT_ROWS):
+            net.load_state(start)  # also the layers that PCA says nothing about
+            refitted = self._refit(net, X, valid, seed, schedule.rates_ if share else [])
+        net.load_state(between(*(refitted or (start, end)), share))
+
+    def _refit(self, net: AutoencoderNet, X, valid: Rows, seed: int, rates: list[float]):
+        """Train from PCA of all rows; return first and last weights unless interrupted."""
+        module, indices = net.module_.cpu(), np.arange(X.shape[0])
+        module.scaler = self._make_scaler(X, indices)
+        self._start(module, X, indices, seed)
+        callbacks = [("schedule", Replay(rates)), *self._user_callbacks()]
+        again = self._make_net(module.to(net.device), callbacks).initialize()
+        again.set_params(batch_size=self._batch_size(len(indices)), max_epochs=len(rates))
+        start = again.copy_state()
+        again.partial_fit((Rows(X, module.scaler, indices), valid))
+        is_done = len(again.curve("train_loss")) == len(rates)
+        return (start, again.copy_state()) if is_done else None
 
     @checks.fit_context
     def partial_fit(self, X, y=None):
@@ -130,8 +147,7 @@ class BaseAutoencoder(
         """
         is_first = not hasattr(self, "net_")
         X = self._check_rows_to_fit(X, reset=is_first, ensure_min_samples=1 + is_first)
-        device = checks.find_device(self.device)
-        n_seen = 0 if is_first else self.n_iter_
+        device, n_seen = checks.find_device(self.device), 0 if is_first else self.n_iter_
         with checks.seeded(self.random_state, device, n_seen) as seed:
             self._stream(X, device, seed)
         return self
@@ -147,7 +163,7 @@ class BaseAutoencoder(
             net = self._make_net(module.to(device), self._user_callbacks())
             self.net_ = net.set_params(max_epochs=1).initialize()
             self._streams = True
-        self.net_.set_params(batch_size=self._batch_size(len(indices)))
+        self.net_.set_params(batch_size=self._batch_size(X.shape[0]))
         with self._threads(module, self.net_.batch_size):
             self.net_.partial_fit((Rows(X, module.scaler, indices), None))
         self.best_epoch_ = self.n_iter_
@@ -168,14 +184,6 @@ class BaseAutoencoder(
             checks.check_unit_interval(X, self.loss)
         return X
 
-    def _check_same_width(self) -> None:
-        width = self.n_components
-        if isinstance(width, Integral) and width != self.n_components_:
-            raise ValueError(
-                f"n_components={width}, but warm_start=True goes on from a fit with "
-                f"{self.n_components_} components. Set warm_start=False to start anew."
-            )
-
     def _batch_size(self, n_rows: int) -> int:
         if self.batch_size == "auto":
             return int(np.clip(n_rows // 20, 8, 256))
@@ -187,8 +195,7 @@ class BaseAutoencoder(
         return Loss(self.loss) if callable(self.loss) else LOSSES[self.loss]
 
     def _make_scaler(self, X, indices: np.ndarray):
-        scaling = self.scaling if self._loss().scaled else None
-        return starts.make_scaler(X, indices, scaling)
+        return starts.make_scaler(X, indices, self.scaling if self._loss().scaled else None)
 
     def _make_module(self, X, indices: np.ndarray, seed: int) -> Autoencoder:
         scaler = self._make_scaler(X, indices)
@@ -201,14 +208,14 @@ class BaseAutoencoder(
             return min(X.shape)
         if self.n_components >= 1:
             return int(self.n_components)
-        everything = np.arange(X.shape[0])
-        rows = Rows(X, self._make_scaler(X, everything), everything)
+        indices = np.arange(X.shape[0])
+        rows = Rows(X, self._make_scaler(X, indices), indices)
         axes = starts.principal_axes(rows, None, seed)
         return starts.count_components(axes, self.n_components)
 
     def _build_network(self, n_features: int, n_components: int) -> Network:
-        build = self._make_network()
-        network = copy.deepcopy(build(n_features, n_components))  # may be the user's own
+        network = self._make_network()(n_features, n_components)
+        network = copy.deepcopy(network)  # may be the user's own
         checks.check_network(network, n_features, n_components)
         return network
 
@@ -217,16 +224,14 @@ class BaseAutoencoder(
         can_start = type(module.network).start_from is not Network.start_from
         if self.init != "pca" or not can_start:
             return False
-        rows = Rows(X, module.scaler, indices)
-        axes = starts.principal_axes(rows, self.n_components_, seed)
-        start = starts.linear_start(axes, self.n_components_, self._loss())
+        rows, n_components = Rows(X, module.scaler, indices), self.n_components_
+        axes = starts.principal_axes(rows, n_components, seed)
+        start = starts.linear_start(axes, n_components, self._loss())
         return module.network.start_from(start)
 
     def _make_net(self, module: Autoencoder, callbacks: list) -> AutoencoderNet:
         optimizer = OPTIMIZERS.get(self.optimizer, self.optimizer)
-        wished = {"weight_decay": self.weight_decay, "fused": True}
-        known = inspect.signature(optimizer).parameters
-        options = {f"optimizer__{k}": v for k, v in wished.items() if k in known}
+        options = known_options(optimizer, weight_decay=self.weight_decay, fused=True)
         return AutoencoderNet(
             module,
             self._make_objective(),
@@ -381,16 +386,12 @@ class BaseAutoencoder(
     @property
     def loss_curve_(self) -> list[float]:
         """Training loss after each epoch."""
-        return self._curve("train_loss")
+        return self.net_.curve("train_loss")
 
     @property
     def validation_curve_(self) -> list[float] | None:
         """Held-out loss after each epoch; None where nothing was held out."""
-        return self._curve("valid_loss") or None
-
-    def _curve(self, name: str) -> list[float]:
-        # An interrupted epoch has a record, but no losses.
-        return [epoch[name] for epoch in self.net_.history if name in epoch]
+        return self.net_.curve("valid_loss") or None
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
