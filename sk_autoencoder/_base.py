@@ -1,55 +1,29 @@
 """Where scikit-learn meets torch: what all autoencoders share."""
 
-import copy
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from numbers import Integral
 
 import numpy as np
 import torch
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from skorch.callbacks import Callback
 
 from sk_autoencoder import _start as starts
 from sk_autoencoder import _validation as checks
-from sk_autoencoder._callbacks import Cosine, KeepBest, ReportEpochs
-from sk_autoencoder._ensemble import Ensemble
-from sk_autoencoder._net import ONE_THREAD_WORK, AutoencoderNet, Rows
-from sk_autoencoder._parameters import OPTIMIZERS, Parameters
-from sk_autoencoder.corruptions import GaussianNoise
-from sk_autoencoder.networks import Autoencoder, Dense, Network, Scaler
-from sk_autoencoder.objectives import LOSSES, Loss, Objective, l1_norm, linear_error
+from sk_autoencoder._building import Building
+from sk_autoencoder._callbacks import Replay, ReportEpochs
+from sk_autoencoder._net import Rows, State, between
+from sk_autoencoder.networks import Autoencoder, Network
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class BaseAutoencoder(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Parameters
+    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Building
 ):
     """Base class of autoencoders: a variant overrides one of the ``_make`` methods."""
-
-    # What a variant may change
-
-    def _make_network(self) -> Callable[[int, int], Network]:
-        return self.network or Dense(
-            self.hidden_layer_sizes, self.activation, self.dropout, self.tied_weights
-        )
-
-    def _make_corruption(self) -> torch.nn.Module:
-        return GaussianNoise(self.noise_level)
-
-    def _make_objective(self) -> Objective:
-        error, trim_fraction = self._loss().error, self.trim_fraction
-        linear_penalty = self.linear_penalty if self.init == "pca" else 0
-        return Objective(
-            error,
-            trim_fraction,
-            linear=(linear_penalty, partial(linear_error, error, trim_fraction)),
-            l1=(self.l1_penalty, l1_norm),
-        )
 
     # Fitting
 
@@ -81,7 +55,7 @@ class BaseAutoencoder(
         X = self._check_rows_to_fit(X, reset=not goes_on, ensure_min_samples=2)
         rows = np.arange(X.shape[0]) if rows is None else rows
         if goes_on:
-            self._check_same_width()
+            checks.check_same_width(self.n_components, self.n_components_)
         device = checks.find_device(self.device)
         context = self._init_callback_context(max_subtasks=self.max_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=X)
@@ -95,29 +69,56 @@ class BaseAutoencoder(
     def _fit(self, X, rows: np.ndarray, device, seed: int, report: Callback) -> None:
         share = self.validation_fraction if self.early_stopping else None
         kept, out = starts.hold_out(rows.shape[-1], share)
-        fitting, held_out = rows[..., kept], None if out is None else rows[..., out]
-        is_fresh = not (self.warm_start and hasattr(self, "net_"))
-        if is_fresh:
-            n_components = self._count_components(X, rows, seed)
-            module, started = self._make_module(X, fitting, n_components, seed)
+        if self.warm_start and hasattr(self, "net_"):
+            module, started, build = self.net_.module_, False, None
         else:
-            module, started = self.net_.module_, False
+            build = self._make_builder(X, rows, seed)
+            module, started = build(rows[..., kept])
         net = self._make_net(module.to(device), self._epoch_callbacks(report))
         net.set_params(batch_size=self._batch_size(len(kept)), verbose=self.verbose)
-        train = Rows(X, module.scaler, fitting)
-        valid = None if held_out is None else Rows(X, module.scaler, held_out)
+        train = Rows(X, module.scaler, rows[..., kept])
+        valid = None if out is None else Rows(X, module.scaler, rows[..., out])
         with self._threads(module, net.batch_size):
             net.initialize()
-            before = None if valid is None else net.row_errors(valid)
+            start = net.copy_state()
             net.partial_fit((train, valid))
-            after = None if valid is None else net.row_errors(valid)
-        net.optimizer_.state.clear()  # else each pickle would carry it along
+            self.best_epoch_ = net.best_epoch
+            if started and valid is not None:
+                self._settle(net, start, X, rows, valid, build)
+        net.initialize_optimizer()  # its state would be in each pickle
         self.net_, self._streams = net, False
-        self.best_epoch_ = net.best_epoch
-        if started and valid is not None and not starts.clearly_lower(after, before):
-            start, _ = self._make_module(X, rows, n_components, seed)
-            module.load_state_dict(start.state_dict())
-            self.best_epoch_ = 0
+
+    def _make_builder(self, X, rows: np.ndarray, seed: int) -> Callable:
+        """Return what makes an autoencoder of rows, always from the same draws."""
+        return partial(
+            self._make_module,
+            X,
+            n_components=self._count_components(X, rows, seed),
+            seed=seed,
+            draws=torch.get_rng_state(),
+        )
+
+    def _settle(self, net, start: State, X, rows: np.ndarray, valid: Rows, build) -> None:
+        """Keep what lies between PCA and the trained weights as the held-out rows say."""
+        schedule, end = net.schedule, net.copy_state()
+        share = starts.share_of_the_way(net.errors_between(start, end, valid))
+        self.best_epoch_ *= share > 0
+        refitted = None
+        if share == 0 or (schedule.is_done_ and rows.shape[-1] <= starts.REFIT_ROWS):
+            rates = schedule.rates_ if share else []
+            refitted = self._refit(build(rows)[0].to(net.device), X, rows, valid, rates)
+        net.load_state(between(*(refitted or (start, end)), share))
+
+    def _refit(self, module, X, rows: np.ndarray, valid: Rows, rates: list[float]):
+        """Train on all rows; return first and last weights, or None if interrupted."""
+        callbacks = [("schedule", Replay(rates)), *self._user_callbacks()]
+        net = self._make_net(module, callbacks).initialize()
+        n_rows = rows.shape[-1]
+        net.set_params(batch_size=self._batch_size(n_rows), max_epochs=len(rates))
+        start = net.copy_state()
+        net.partial_fit((Rows(X, module.scaler, rows), valid))
+        is_done = len(net.curve("train_loss")) == len(rates)
+        return (start, net.copy_state()) if is_done else None
 
     @checks.fit_context
     def partial_fit(self, X, y=None):
@@ -148,8 +149,7 @@ class BaseAutoencoder(
     def _stream(self, X, device: torch.device, seed: int) -> None:
         indices = np.arange(X.shape[0])
         if not hasattr(self, "net_"):
-            n_components = self._count_components(X, indices, seed)
-            module, _ = self._make_module(X, indices, n_components, seed)
+            module, _ = self._make_builder(X, indices, seed)(indices)
         else:
             module = self.net_.module_
         if not getattr(self, "_streams", False):
@@ -176,99 +176,6 @@ class BaseAutoencoder(
         if self.loss == "binary_cross_entropy":
             checks.check_unit_interval(X, self.loss)
         return X
-
-    def _check_same_width(self) -> None:
-        width = self.n_components
-        if isinstance(width, Integral) and width != self.n_components_:
-            raise ValueError(
-                f"n_components={width}, but warm_start=True goes on from a fit with "
-                f"{self.n_components_} components. Set warm_start=False to start anew."
-            )
-
-    def _batch_size(self, n_rows: int) -> int:
-        if self.batch_size == "auto":
-            return int(np.clip(n_rows // 20, 8, 256))
-        return self.batch_size
-
-    # Building
-
-    def _loss(self) -> Loss:
-        return Loss(self.loss) if callable(self.loss) else LOSSES[self.loss]
-
-    def _make_scaler(self, X, indices: np.ndarray):
-        scaling = self.scaling if self._loss().scaled else None
-        return starts.make_scaler(X, indices, scaling)
-
-    def _make_module(self, X, rows: np.ndarray, n_components: int, seed: int):
-        """Return an autoencoder, or an ensemble, and whether it starts at PCA."""
-        scaler = self._make_scaler(X, np.unique(rows))
-        subsets, members, started = np.atleast_2d(rows), [], False
-        networks = self._build_networks(X.shape[1], n_components, len(subsets))
-        for network, own in zip(networks, subsets, strict=True):
-            started = self._start(network, X, own, scaler, n_components, seed)
-            corruption, link = self._make_corruption(), self._loss().link()
-            members.append(Autoencoder(network, scaler, corruption, link))
-        self.n_components_ = n_components * len(members)
-        return members[0] if rows.ndim == 1 else Ensemble(members), started
-
-    def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
-        rows = np.unique(rows)
-        if self.n_components is None:
-            return min(len(rows), X.shape[1])
-        if self.n_components >= 1:
-            return int(self.n_components)
-        scaled = Rows(X, self._make_scaler(X, rows), rows)
-        axes = starts.principal_axes(scaled, None, seed)
-        return starts.count_components(axes, self.n_components)
-
-    def _build_networks(
-        self, n_features: int, n_components: int, n_networks: int
-    ) -> list[Network]:
-        build = self._make_network()
-        networks = [build(n_features, n_components) for _ in range(n_networks)]
-        if len(set(networks)) < max(n_networks, 2):  # may be the user's own module
-            networks = [copy.deepcopy(network) for network in networks]
-        checks.check_network(networks[0], n_features, n_components)
-        return networks
-
-    def _start(
-        self, network: Network, X, rows, scaler: Scaler, n_components: int, seed: int
-    ) -> bool:
-        """Start at PCA of the rows of X that `rows` names; return whether that worked."""
-        can_start = type(network).start_from is not Network.start_from
-        if self.init != "pca" or not can_start:
-            return False
-        axes = starts.principal_axes(Rows(X, scaler, rows), n_components, seed)
-        return network.start_from(starts.linear_start(axes, n_components, self._loss()))
-
-    def _make_net(self, module: Autoencoder | Ensemble, callbacks: list) -> AutoencoderNet:
-        optimizer = OPTIMIZERS.get(self.optimizer, self.optimizer)
-        wished = {"weight_decay": self.weight_decay, "fused": True}
-        known = inspect.signature(optimizer).parameters
-        options = {f"optimizer__{k}": v for k, v in wished.items() if k in known}
-        return AutoencoderNet(
-            module,
-            self._make_objective(),
-            optimizer=optimizer,
-            lr=self.lr,
-            max_epochs=self.max_epochs,
-            callbacks=callbacks,
-            device=str(next(module.parameters()).device),
-            verbose=0,
-            **options,
-        )
-
-    def _user_callbacks(self) -> list:
-        return [clone(callback, safe=False) for callback in self.callbacks or ()]
-
-    def _epoch_callbacks(self, report: Callback) -> list:
-        keep_best = KeepBest(self.n_iter_no_change, self.tol)
-        schedule = keep_best if self.early_stopping else Cosine()
-        return [("schedule", schedule), *self._user_callbacks(), ("report", report)]
-
-    def _threads(self, module: torch.nn.Module, n_rows: int):
-        n_weights = sum(p.numel() for p in module.parameters())
-        return checks.threads(n_rows * n_weights, ONE_THREAD_WORK)
 
     # Using
 
@@ -403,16 +310,12 @@ class BaseAutoencoder(
     @property
     def loss_curve_(self) -> list[float]:
         """Training loss after each epoch."""
-        return self._curve("train_loss")
+        return self.net_.curve("train_loss")
 
     @property
     def validation_curve_(self) -> list[float] | None:
         """Held-out loss after each epoch; None where nothing was held out."""
-        return self._curve("valid_loss") or None
-
-    def _curve(self, name: str) -> list[float]:
-        # An interrupted epoch has a record, but no losses.
-        return [epoch[name] for epoch in self.net_.history if name in epoch]
+        return self.net_.curve("valid_loss") or None
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

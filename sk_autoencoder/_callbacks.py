@@ -20,6 +20,16 @@ class KeepBest(Callback):
         How often the learning rate is lowered before training stops.
     factor : float, default=0.3
         What the learning rate is multiplied by.
+
+    Attributes
+    ----------
+    best_epoch_ : int
+        Epoch of the kept weights; 0 is the start.
+    rates_ : list of float
+        Learning rate of each epoch that led to the kept weights, those left out from
+        which training went back.
+    is_done_ : bool
+        Whether training came to its end, not to an interrupt.
     """
 
     def __init__(self, patience: int, tol: float, n_drops: int = 2, factor: float = 0.3):
@@ -31,18 +41,21 @@ class KeepBest(Callback):
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         self.best_epoch_ = self.n_stale_ = self.n_dropped_ = 0
         self.best_loss_ = self.best_state_ = None
+        self.path_, self.rates_, self.is_done_ = [], [], False
 
     def on_epoch_begin(self, net, dataset_valid=None, **kwargs):
         if self.best_state_ is None:
             self._keep(net, net.mean_loss(dataset_valid), epoch=0)
 
     def on_epoch_end(self, net, **kwargs):
-        net.history.record("event_lr", net.optimizer_.param_groups[0]["lr"])
+        self.path_.append(net.optimizer_.param_groups[0]["lr"])
+        net.history.record("event_lr", self.path_[-1])
         loss = net.history[-1, "valid_loss"]
         if loss < self.best_loss_ - self.tol * abs(self.best_loss_):
             self._keep(net, loss, epoch=len(net.history))
         else:
             self.n_stale_ += 1
+        self.is_done_ = len(net.history) == net.max_epochs
         if self.n_stale_ >= self.patience:
             self._end_stage(net)
 
@@ -53,16 +66,31 @@ class KeepBest(Callback):
 
     def _keep(self, net, loss: float, epoch: int) -> None:
         self.best_loss_, self.best_epoch_, self.n_stale_ = loss, epoch, 0
-        self.best_state_ = net.copy_state()
+        self.best_state_, self.rates_ = net.copy_state(), self.path_.copy()
 
     def _end_stage(self, net) -> None:
         if self.n_dropped_ == self.n_drops:
+            self.is_done_ = True
             raise KeyboardInterrupt  # skorch's way to stop
         net.load_state(self.best_state_)
+        self.path_ = self.rates_.copy()
+        # The momentum leads on along the way that was given up.
+        net.optimizer_.state.clear()
         for group in net.optimizer_.param_groups:
             group["lr"] *= self.factor
         self.n_dropped_ += 1
         self.n_stale_ = 0
+
+
+class Replay(Callback):
+    """Set the learning rate of each epoch to one of `rates`."""
+
+    def __init__(self, rates: list[float]):
+        self.rates = rates
+
+    def on_epoch_begin(self, net, **kwargs):
+        for group in net.optimizer_.param_groups:
+            group["lr"] = self.rates[len(net.history) - 1]
 
 
 class Cosine(Callback):

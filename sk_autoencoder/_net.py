@@ -27,7 +27,10 @@ RESIDENT_BYTES = 64 * 2**20  # scaled rows are kept as one tensor up to this siz
 PIECE_BYTES = 8 * 2**20  # larger dense arrays are shuffled and scaled in such pieces
 INFERENCE_BYTES = 2**20  # rows that go through a network at once, so that they stay cached
 ONE_THREAD_WORK = 2**24  # multiplications a batch below which a second thread slows down
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the way from the start to the trained weights
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+State = list[dict[str, Tensor]]  # the weights of the module and of the criterion
 
 
 class Rows(Dataset):
@@ -84,6 +87,15 @@ def as_tensor(part, device: torch.device | str) -> Tensor:
     if not dense.flags.writeable:  # torch would warn: it has no read-only tensors
         dense = dense.copy()
     return torch.from_numpy(dense).to(device)
+
+
+def between(start: State, end: State, share: float) -> State:
+    """Return the weights at a `share` of the straight way from `start` to `end`."""
+
+    def mix(a: Tensor, b: Tensor) -> Tensor:
+        return a.lerp(b, share) if a.is_floating_point() else b
+
+    return [{k: mix(a[k], b[k]) for k in a} for a, b in zip(start, end, strict=True)]
 
 
 class Batches:
@@ -266,18 +278,38 @@ class AutoencoderNet(NeuralNet):
             ]
         return torch.cat(errors).cpu().double().numpy()
 
+    def errors_between(
+        self, start: State, end: State, rows: Rows
+    ) -> dict[float, np.ndarray]:
+        """Return the error of each of `rows` at each of `SHARES` of the way to `end`."""
+        errors = {}
+        for share in SHARES:
+            self.load_state(between(start, end, share))
+            errors[share] = self.row_errors(rows)
+        return errors
+
+    @property
+    def schedule(self) -> Callback:
+        """The callback that sets the learning rate."""
+        return dict(self.callbacks_)["schedule"]
+
     @property
     def best_epoch(self) -> int:
         """The epoch whose weights were kept: the last where nothing was held out."""
-        kept = getattr(dict(self.callbacks_)["schedule"], "best_epoch_", None)
+        kept = getattr(self.schedule, "best_epoch_", None)
         return len(self.history) if kept is None else kept
 
-    def copy_state(self) -> list[dict[str, Tensor]]:
+    def curve(self, name: str) -> list[float]:
+        """Return what was recorded under `name` in each epoch."""
+        # An interrupted epoch has a record, but no losses.
+        return [epoch[name] for epoch in self.history if name in epoch]
+
+    def copy_state(self) -> State:
         """Return a copy of all weights."""
         parts = (self.module_, self.criterion_)
         return [{k: v.clone() for k, v in p.state_dict().items()} for p in parts]
 
-    def load_state(self, state: list[dict[str, Tensor]]) -> None:
+    def load_state(self, state: State) -> None:
         """Put the weights of :meth:`copy_state` back."""
         for part, weights in zip((self.module_, self.criterion_), state, strict=True):
             part.load_state_dict(weights)

@@ -1,5 +1,6 @@
 """The parameters of all autoencoders, declared once."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
@@ -19,6 +20,12 @@ OPTIMIZERS = {
 }
 
 
+def known_options(optimizer: Callable, **wished) -> dict:
+    """Return those `wished` options that `optimizer` takes, in skorch's names."""
+    known = inspect.signature(optimizer).parameters
+    return {f"optimizer__{k}": v for k, v in wished.items() if k in known}
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
 class Parameters(BaseEstimator):
     """Fields give every estimator a typed constructor that only stores."""
@@ -33,7 +40,7 @@ class Parameters(BaseEstimator):
     loss: str | Callable = "squared_error"
     scaling: str | None = "global"
     noise_level: float = 0.3
-    linear_penalty: float = 0.5
+    linear_penalty: float = 0.75
     l1_penalty: float = 0.0
     trim_fraction: float = 0.0
     optimizer: str | Callable = "adamw"
@@ -43,7 +50,7 @@ class Parameters(BaseEstimator):
     max_epochs: int = 100
     early_stopping: bool = True
     validation_fraction: float | str = "auto"
-    n_iter_no_change: int = 10
+    n_iter_no_change: int = 20
     tol: float = 1e-3
     warm_start: bool = False
     device: str = "auto"

@@ -15,9 +15,9 @@ from sk_autoencoder.networks import LinearStart, Scaler
 from sk_autoencoder.objectives import Loss
 
 HELD_OUT_SHARE, HELD_OUT_ROWS = 0.1, 32  # what validation_fraction="auto" aims at
-START_MARGIN = 0.01  # share of the held-out error by which training has to beat PCA
-START_NOISE = 1.5  # and the standard errors beyond that
-JUDGE_ROWS = 20  # fewer held-out rows cannot tell whether training paid
+START_NOISE = 1.5  # standard errors by which training has to beat PCA
+JUDGE_ROWS = 15  # fewer held-out rows cannot tell whether training paid
+REFIT_ROWS = 1_000  # up to which the rows held out are worth a second training
 SMALL_SPECTRUM = 1_000  # columns up to which a covariance matrix is the fastest way
 
 
@@ -151,15 +151,17 @@ def linear_start(axes: Axes, n_components: int, loss: Loss) -> LinearStart:
     )
 
 
-def clearly_lower(after: np.ndarray, before: np.ndarray) -> bool:
-    """Whether errors of the same rows fell by a margin that is more than noise.
+def share_of_the_way(errors: dict[float, np.ndarray]) -> float:
+    """Return how far to go from the start, given the errors of the same rows on the way.
 
-    The mean has to fall by 1 % and by one and a half standard errors beyond that; fewer
-    than 20 rows do not tell.
+    Where the mean error falls most after one and a half standard errors are taken off;
+    that is nowhere if none is left, or if fewer than 15 rows were held out.
     """
-    gain = before - after
-    if len(gain) < JUDGE_ROWS:
-        return False
-    margin = START_MARGIN * abs(before.mean())
-    noise = START_NOISE * gain.std(ddof=1) / len(gain) ** 0.5
-    return bool(gain.mean() > margin + noise)
+
+    def cautious_gain(share: float) -> float:
+        gain = errors[0.0] - errors[share]
+        return gain.mean() - START_NOISE * gain.std(ddof=1) / len(gain) ** 0.5
+
+    if len(errors[0.0]) < JUDGE_ROWS:
+        return 0.0
+    return max(errors, key=cautious_gain)  # the smallest of equals

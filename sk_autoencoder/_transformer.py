@@ -43,9 +43,11 @@ class AutoencoderTransformer(BaseAutoencoder):
     init : {"pca", "random"}, default="pca"
         With ``"pca"`` encoder and decoder get a linear path beside the nonlinear one. It
         starts at PCA of the rows that are fitted to and the nonlinear one at zero, so that
-        training begins at PCA. If the error of 20 or more held-out rows does not fall
-        clearly below PCA's (by 1 % and one and a half standard errors), PCA of all rows is
-        what is kept. ``"random"`` gives the plain network.
+        training begins at PCA. Held-out rows then choose how far to go from PCA to the
+        trained weights (0, 1/4, 1/2, 3/4 or all of the way): as far as their error falls
+        most, less one and a half standard errors. Where it does not, or fewer than 15 rows
+        were held out, PCA of all rows is what is kept. ``"random"`` gives the plain
+        network.
     loss : str or callable, default="squared_error"
         Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``
         (squared up to one scaled unit), or ``"binary_cross_entropy"`` (a sigmoid output;
@@ -58,7 +60,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     noise_level : float, default=0.3
         Standard deviation, in scaled units, of the Gaussian noise that is added to each
         cell while training. It keeps the codes of neighbours together [2]_.
-    linear_penalty : float, default=0.5
+    linear_penalty : float, default=0.75
         With ``init="pca"``, weight in the loss of the error that the decoder's linear path
         makes alone. It keeps codes readable for linear models and for distances; like the
         noise, it is no part of the held-out loss.
@@ -80,12 +82,14 @@ class AutoencoderTransformer(BaseAutoencoder):
     early_stopping : bool, default=True
         Whether to hold out rows and keep the weights with the lowest loss on them. When
         the loss stalls, training goes back to the best weights with 0.3 of the learning
-        rate, twice, and then stops. Otherwise all epochs are run on all rows, with a
-        learning rate that falls to zero along a cosine.
+        rate, twice, and then stops. With 1,000 rows or fewer and a start from PCA, the
+        epochs that led to the best weights are then run once more, from PCA of all rows
+        and on all rows. Otherwise all epochs are run on all rows, with a learning rate
+        that falls to zero along a cosine.
     validation_fraction : float or "auto", default="auto"
         Share of the rows to hold out; ``"auto"`` takes a tenth, but 32 rows if that is
         more and at most a third.
-    n_iter_no_change : int, default=10
+    n_iter_no_change : int, default=20
         Epochs without an improvement of the held-out loss after which it has stalled.
     tol : float, default=1e-3
         Share by which the held-out loss has to fall to count as improved.
@@ -94,8 +98,9 @@ class AutoencoderTransformer(BaseAutoencoder):
     device : str, default="auto"
         Where to compute: ``"cpu"``, ``"cuda"``, …; ``"auto"`` takes a GPU if there is one.
     callbacks : list of skorch callbacks or None, default=None
-        Called while training; they are cloned first. scikit-learn's own callbacks are set
-        by ``set_callbacks``.
+        Called while training, also when it is repeated on all rows; they are cloned
+        first. scikit-learn's own callbacks are set by ``set_callbacks``, and hear of the
+        first training only.
     verbose : int, default=0
         With 1, a line is printed after each epoch.
     random_state : int, RandomState instance or None, default=None
@@ -111,9 +116,9 @@ class AutoencoderTransformer(BaseAutoencoder):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, where X has string names.
     n_iter_ : int
-        Number of epochs run.
+        Number of epochs run, without those that were repeated on all rows.
     best_epoch_ : int
-        Epoch whose weights were kept; 0 is the start.
+        Epoch with the lowest held-out loss; 0 is the start.
     loss_curve_ : list of float
         Training loss after each epoch, noise included.
     validation_curve_ : list of float or None

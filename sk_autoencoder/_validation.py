@@ -19,6 +19,7 @@ __all__ = [
     "RealNotInt",
     "StrOptions",
     "check_network",
+    "check_same_width",
     "check_unit_interval",
     "find_device",
     "fit_context",
@@ -81,6 +82,15 @@ def check_network(network, n_features: int, n_components: int) -> None:
                 f"should have (2, {width}): X has {n_features} features, and "
                 f"n_components={n_components}."
             )
+
+
+def check_same_width(n_components, fitted: int) -> None:
+    """Raise a ValueError if a fit with another number of components is to go on."""
+    if isinstance(n_components, Integral) and n_components != fitted:
+        raise ValueError(
+            f"n_components={n_components}, but warm_start=True goes on from a fit with "
+            f"{fitted} components. Set warm_start=False to start anew."
+        )
 
 
 @contextmanager

@@ -38,9 +38,7 @@ def test_it_has_the_contract_of_isolation_forest(detector, iris):
         assert ours.shape == theirs.shape
         assert ours.dtype == theirs.dtype
     scores = detector.score_samples(X)
-    np.testing.assert_array_equal(
-        detector.decision_function(X), scores - detector.offset_
-    )
+    np.testing.assert_array_equal(detector.decision_function(X), scores - detector.offset_)
     np.testing.assert_array_equal(
         detector.predict(X), np.where(scores < detector.offset_, -1, 1)
     )
@@ -141,7 +139,9 @@ def test_shares_of_features_sum_to_the_score(correlated):
 
 
 @pytest.mark.parametrize(
-    "autoencoder", [None, AutoencoderTransformer(5, random_state=0)], ids=["default", "given"]
+    "autoencoder",
+    [None, AutoencoderTransformer(5, random_state=0)],
+    ids=["default", "given"],
 )
 def test_a_planted_fault_is_found(correlated, autoencoder):
     rng = np.random.default_rng(1)
@@ -248,7 +248,9 @@ def members(n_members, **options):
     ]
 
 
-@pytest.mark.parametrize("options", [{}, {"tied_weights": True}, {"code_activation": "tanh"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"tied_weights": True}, {"code_activation": "tanh"}]
+)
 def test_an_ensemble_gives_what_its_members_give(options):
     alone = members(3, **options)
     together = Ensemble(alone).eval()
@@ -260,7 +262,9 @@ def test_an_ensemble_gives_what_its_members_give(options):
     codes = torch.cat([each.encode(x) for each in alone], dim=1)
     torch.testing.assert_close(together.encode(x), codes)
     torch.testing.assert_close(together.decode(codes), expected.mean(0))
-    expected = torch.stack([a.reconstruct(rows) for a, rows in zip(alone, own, strict=True)])
+    expected = torch.stack(
+        [a.reconstruct(rows) for a, rows in zip(alone, own, strict=True)]
+    )
     torch.testing.assert_close(together.each(Autoencoder.reconstruct, own), expected)
 
 

@@ -29,7 +29,9 @@ def quick(n_components=4, **params):
 
 
 def test_grid_search_in_two_processes():
-    pipeline = Pipeline([("reduce", quick()), ("classify", LogisticRegression())])
+    pipeline = Pipeline(
+        [("reduce", quick()), ("classify", LogisticRegression(max_iter=500))]
+    )
     grid = {
         "reduce__n_components": [2, 8],
         "reduce__hidden_layer_sizes": [(16,), (16, 8)],

@@ -1,5 +1,7 @@
 """Known answers of the plain autoencoder."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -188,7 +190,7 @@ def test_the_training_loss_is_the_mean_error_of_the_rows(digits):
 def test_absolute_errors_are_not_led_astray_by_wild_rows():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(500, 1)) @ np.ones((1, 6)) + 0.05 * rng.normal(size=(500, 6))
-    wild = np.r_[X, 30 * rng.normal(size=(10, 6))]
+    wild = np.r_[X, 100 * rng.normal(size=(10, 6))]
     squared = AutoencoderTransformer(1, random_state=0).fit(wild)
     robust = clone(squared).set_params(loss="absolute_error").fit(wild)
     assert robust.score(X) > squared.score(X)
@@ -333,20 +335,95 @@ def test_training_stops_when_the_held_out_loss_stalls(digits):
 
 
 def test_a_few_held_out_rows_are_no_evidence(curved):
-    autoencoder = AutoencoderTransformer(1, random_state=0, validation_fraction=0.03)
+    autoencoder = AutoencoderTransformer(1, random_state=0, validation_fraction=0.02)
     assert autoencoder.fit(curved[:600]).best_epoch_ == 0
-    autoencoder.set_params(validation_fraction=0.05)
+    autoencoder.set_params(validation_fraction=0.03)
     assert autoencoder.fit(curved[:600]).best_epoch_ > 0
 
 
 @pytest.mark.parametrize(
-    ("after", "before", "expected"),
+    ("errors", "expected"),
     [
-        (np.full(40, 0.98), np.ones(40), True),
-        (np.full(40, 0.995), np.ones(40), False),  # less than 1 %
-        (np.tile([0.0, 1.9], 20), np.ones(40), False),  # less than its noise
-        (np.full(10, 0.5), np.ones(10), False),  # too few rows
+        ({0.0: np.ones(40), 0.5: np.full(40, 0.9), 1.0: np.full(40, 0.8)}, 1.0),
+        ({0.0: np.ones(40), 0.5: np.full(40, 0.8), 1.0: np.full(40, 0.9)}, 0.5),
+        ({0.0: np.ones(40), 0.5: np.ones(40), 1.0: np.ones(40)}, 0.0),
+        # a larger gain, but less sure
+        ({0.0: np.ones(40), 0.5: np.full(40, 0.9), 1.0: np.tile([0.0, 1.7], 20)}, 0.5),
+        ({0.0: np.ones(40), 1.0: np.tile([0.0, 1.9], 20)}, 0.0),  # less than its noise
+        ({0.0: np.ones(14), 1.0: np.full(14, 0.5)}, 0.0),  # too few rows
     ],
 )
-def test_what_counts_as_clearly_better(after, before, expected):
-    assert start_module.clearly_lower(after, before) is expected
+def test_how_far_training_leaves_the_start(errors, expected):
+    assert start_module.share_of_the_way(errors) == expected
+
+
+@pytest.mark.parametrize("n_rows", [600, 1100])
+def test_a_few_rows_are_trained_on_once_more_with_those_held_out(n_rows):
+    X = np.sin(np.linspace(0, 9, n_rows)[:, None] + np.arange(6))
+    X += np.linspace(0, 1, n_rows)[:, None]  # so that each choice of rows has its mean
+    autoencoder = AutoencoderTransformer(1, max_epochs=20, random_state=0).fit(X)
+    assert autoencoder.best_epoch_ > 0
+    assert len(autoencoder.validation_curve_) == autoencoder.n_iter_
+    center = autoencoder.net_.module_.scaler.center.numpy()
+    assert np.allclose(center, X.mean(axis=0), rtol=1e-12) == (n_rows <= 1000)
+
+
+class Epochs(Callback):
+    """Note the learning rate of each epoch; interrupt some training."""
+
+    trainings: ClassVar[list] = []
+
+    def __init__(self, interrupt=None):
+        self.interrupt = interrupt
+
+    def on_train_begin(self, net, **kwargs):
+        self.trainings.append([])
+
+    def on_epoch_end(self, net, **kwargs):
+        self.trainings[-1].append(net.optimizer_.param_groups[0]["lr"])
+        if len(self.trainings) == self.interrupt and len(self.trainings[-1]) == 3:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    monkeypatch.setattr(Epochs, "trainings", [])
+    return Epochs.trainings
+
+
+def test_the_second_training_goes_the_way_that_led_to_the_best_weights(curved, trainings):
+    autoencoder = AutoencoderTransformer(
+        1, max_epochs=60, n_iter_no_change=2, random_state=0, callbacks=[Epochs()]
+    ).fit(curved)
+    first, second = trainings
+    assert autoencoder.n_iter_ - len(first) in (0, 1)  # the schedule ends the last epoch
+    assert second[0] == first[0]
+    assert np.all(np.diff(second) <= 0)
+    assert len(second) <= autoencoder.best_epoch_
+    assert second[-1] == autoencoder.history_[autoencoder.best_epoch_ - 1, "event_lr"]
+
+
+@pytest.mark.parametrize(("interrupt", "n_trainings"), [(1, 1), (2, 2)])
+def test_an_interrupt_ends_both_trainings(curved, trainings, interrupt, n_trainings):
+    params = {"max_epochs": 20, "random_state": 0}
+    autoencoder = AutoencoderTransformer(1, callbacks=[Epochs(interrupt)], **params)
+    autoencoder.fit(curved)
+    assert len(trainings) == n_trainings
+    assert autoencoder.best_epoch_ > 0
+    assert autoencoder.score(curved) > pca_score(curved, curved, 1)
+    # These are the weights of the first training, and its scale.
+    center = autoencoder.net_.module_.scaler.center.numpy()
+    assert not np.allclose(center, curved.mean(axis=0), rtol=1e-9)
+
+
+def test_training_does_not_carry_on_with_the_momentum_of_a_lost_way(curved):
+    class Momentum(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            net.history.record("with_momentum", len(net.optimizer_.state) > 0)
+
+    autoencoder = AutoencoderTransformer(
+        1, n_iter_no_change=2, random_state=0, callbacks=[Momentum()]
+    ).fit(curved)
+    momentum = np.array(autoencoder.history_[:, "with_momentum"])
+    falls = np.r_[True, np.diff(autoencoder.history_[:, "event_lr"]) < 0]
+    np.testing.assert_array_equal(momentum, ~falls)

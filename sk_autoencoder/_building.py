@@ -1,0 +1,131 @@
+"""How the parameters of an autoencoder become its parts."""
+
+import copy
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from skorch.callbacks import Callback
+
+from sk_autoencoder import _start as starts
+from sk_autoencoder import _validation as checks
+from sk_autoencoder._callbacks import Cosine, KeepBest
+from sk_autoencoder._ensemble import Ensemble
+from sk_autoencoder._net import ONE_THREAD_WORK, AutoencoderNet, Rows
+from sk_autoencoder._parameters import OPTIMIZERS, Parameters, known_options
+from sk_autoencoder.corruptions import GaussianNoise
+from sk_autoencoder.networks import Autoencoder, Dense, Network, Scaler
+from sk_autoencoder.objectives import LOSSES, Loss, Objective, l1_norm, linear_error
+
+
+class Building(Parameters):
+    """Makes networks, objectives and trainers, as the parameters say."""
+
+    # What a variant may change
+
+    def _make_network(self) -> Callable[[int, int], Network]:
+        return self.network or Dense(
+            self.hidden_layer_sizes, self.activation, self.dropout, self.tied_weights
+        )
+
+    def _make_corruption(self) -> torch.nn.Module:
+        return GaussianNoise(self.noise_level)
+
+    def _make_objective(self) -> Objective:
+        error, trim_fraction = self._loss().error, self.trim_fraction
+        linear_penalty = self.linear_penalty if self.init == "pca" else 0
+        return Objective(
+            error,
+            trim_fraction,
+            linear=(linear_penalty, partial(linear_error, error, trim_fraction)),
+            l1=(self.l1_penalty, l1_norm),
+        )
+
+    # What they share
+
+    def _loss(self) -> Loss:
+        return Loss(self.loss) if callable(self.loss) else LOSSES[self.loss]
+
+    def _make_scaler(self, X, indices: np.ndarray):
+        scaling = self.scaling if self._loss().scaled else None
+        return starts.make_scaler(X, indices, scaling)
+
+    def _make_module(self, X, rows: np.ndarray, n_components: int, seed: int, draws):
+        """Return an autoencoder, or an ensemble, and whether it starts at PCA.
+
+        `draws` is the state of torch's generator that the weights are drawn from.
+        """
+        torch.set_rng_state(draws)
+        scaler = self._make_scaler(X, rows if rows.ndim == 1 else np.unique(rows))
+        subsets, members, started = np.atleast_2d(rows), [], False
+        networks = self._build_networks(X.shape[1], n_components, len(subsets))
+        for network, own in zip(networks, subsets, strict=True):
+            started = self._start(network, X, own, scaler, n_components, seed)
+            corruption, link = self._make_corruption(), self._loss().link()
+            members.append(Autoencoder(network, scaler, corruption, link))
+        self.n_components_ = n_components * len(members)
+        return members[0] if rows.ndim == 1 else Ensemble(members), started
+
+    def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
+        if self.n_components is not None and self.n_components >= 1:
+            return int(self.n_components)
+        rows = np.unique(rows)
+        if self.n_components is None:
+            return min(len(rows), X.shape[1])
+        scaled = Rows(X, self._make_scaler(X, rows), rows)
+        axes = starts.principal_axes(scaled, None, seed)
+        return starts.count_components(axes, self.n_components)
+
+    def _build_networks(
+        self, n_features: int, n_components: int, n_networks: int
+    ) -> list[Network]:
+        build = self._make_network()
+        networks = [build(n_features, n_components) for _ in range(n_networks)]
+        if len(set(networks)) < max(n_networks, 2):  # may be the user's own module
+            networks = [copy.deepcopy(network) for network in networks]
+        checks.check_network(networks[0], n_features, n_components)
+        return networks
+
+    def _start(
+        self, network: Network, X, rows, scaler: Scaler, n_components: int, seed: int
+    ) -> bool:
+        """Start at PCA of the rows of X that `rows` names; return whether that worked."""
+        can_start = type(network).start_from is not Network.start_from
+        if self.init != "pca" or not can_start:
+            return False
+        axes = starts.principal_axes(Rows(X, scaler, rows), n_components, seed)
+        return network.start_from(starts.linear_start(axes, n_components, self._loss()))
+
+    def _make_net(self, module: Autoencoder | Ensemble, callbacks: list) -> AutoencoderNet:
+        optimizer = OPTIMIZERS.get(self.optimizer, self.optimizer)
+        options = known_options(optimizer, weight_decay=self.weight_decay, fused=True)
+        return AutoencoderNet(
+            module,
+            self._make_objective(),
+            optimizer=optimizer,
+            lr=self.lr,
+            max_epochs=self.max_epochs,
+            callbacks=callbacks,
+            device=str(next(module.parameters()).device),
+            verbose=0,
+            **options,
+        )
+
+    def _user_callbacks(self) -> list:
+        return [clone(callback, safe=False) for callback in self.callbacks or ()]
+
+    def _epoch_callbacks(self, report: Callback) -> list:
+        keep_best = KeepBest(self.n_iter_no_change, self.tol)
+        schedule = keep_best if self.early_stopping else Cosine()
+        return [("schedule", schedule), *self._user_callbacks(), ("report", report)]
+
+    def _threads(self, module: torch.nn.Module, n_rows: int):
+        n_weights = sum(p.numel() for p in module.parameters())
+        return checks.threads(n_rows * n_weights, ONE_THREAD_WORK)
+
+    def _batch_size(self, n_rows: int) -> int:
+        if self.batch_size == "auto":
+            return int(np.clip(n_rows // 20, 8, 256))
+        return self.batch_size
