@@ -17,10 +17,10 @@ from sk_autoencoder import _validation as checks
 from sk_autoencoder._transformer import AutoencoderTransformer
 from sk_autoencoder.networks import Dense
 
-N_MEMBERS, N_MEMBERS_WIDE, WIDE = 16, 8, 256  # fewer members beyond so many features
-MEMBER_ROWS, MEMBER_SHARE = 256, 0.75  # rows of a member, at most that share of all
+N_MEMBERS, N_MEMBERS_WIDE, WIDE = 12, 8, 256  # fewer members beyond so many features
+MEMBER_ROWS, MEMBER_SHARE = 512, 0.85  # rows of a member, at most that share of all
 SINGLE_SHARE = 0.8  # share of the rows that a single autoencoder is fitted to
-CODE_WIDTH = 64  # largest width of the default design's code
+CODE_WIDTH = 32  # largest width of the default design's code
 CALIBRATION_ROWS, CALIBRATION_BYTES = 1024, 64 * 2**20
 FLAGGED_ROWS = 50  # rows beyond the threshold that a false_positive_rate is read from
 
@@ -29,9 +29,7 @@ def default_autoencoder(n_features: int) -> AutoencoderTransformer:
     """Return the member of the default ensemble."""
     return AutoencoderTransformer(
         min(n_features, CODE_WIDTH),
-        network=Dense(
-            (32,), "relu", code_activation="tanh", code_noise=0.2, zero_bias=True
-        ),
+        network=Dense((32,), "relu", code_activation="tanh", code_noise=0.2),
         init="random",
         loss="absolute_error",
         scaling="standard",
@@ -40,7 +38,7 @@ def default_autoencoder(n_features: int) -> AutoencoderTransformer:
         lr=0.02,
         weight_decay=0,
         batch_size=64,
-        max_epochs=10,
+        max_epochs=5,
         early_stopping=False,
     )
 
@@ -131,12 +129,10 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     The default design is::
 
         AutoencoderTransformer(
-            n_components=min(n_features, 64),
-            network=Dense(
-                (32,), "relu", code_activation="tanh", code_noise=0.2, zero_bias=True
-            ),
+            n_components=min(n_features, 32),
+            network=Dense((32,), "relu", code_activation="tanh", code_noise=0.2),
             init="random", loss="absolute_error", scaling="standard", noise_level=0,
-            trim_fraction=0.2, lr=0.02, weight_decay=0, batch_size=64, max_epochs=10,
+            trim_fraction=0.2, lr=0.02, weight_decay=0, batch_size=64, max_epochs=5,
             early_stopping=False,
         )
 

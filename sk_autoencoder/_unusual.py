@@ -11,7 +11,8 @@ from sk_autoencoder.networks import Autoencoder
 QUANTILE = 0.9  # of the absolute errors of a feature: its usual error
 LEAST_USUAL = 0.05  # of the root mean squared error, for features that are mostly constant
 LEAST_SCALE = 1e-3  # of the largest usual error of a feature
-FENCE = 0.6  # interquartile ranges beyond the quartile
+CAP, SLOPE = 4.0, 0.25  # usual errors up to which all counts, and how little counts beyond
+FENCE_QUANTILE, FENCE = 0.2, 0.25  # a quarter of the distance between fifths, beyond it
 
 
 def _error(autoencoder: Autoencoder, rows: Tensor) -> Tensor:
@@ -22,6 +23,16 @@ def _error(autoencoder: Autoencoder, rows: Tensor) -> Tensor:
 def errors(module: nn.Module, rows: Tensor) -> Tensor:
     """Return the errors of all members in scaled units, (n_members, batch, n_features)."""
     return module.each(_error, rows).reshape(-1, *rows.shape)
+
+
+def excess(errors: Tensor) -> Tensor:
+    r"""Return how much errors count, in place: :math:`\min(u, 4) + \log^+(u / 4) / 4`.
+
+    `errors` is absolute, in multiples of the usual error. So no cell decides alone, and
+    still none beyond the cap is as large as another.
+    """
+    beyond = (errors / CAP).clamp_(min=1).log_()
+    return errors.clamp_(max=CAP).add_(beyond, alpha=SLOPE)
 
 
 def learn_usual(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -44,7 +55,7 @@ def learn_usual(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     scale = np.maximum(scale, LEAST_USUAL * np.sqrt((errors**2).mean(axis=0)))
     scale += LEAST_SCALE * scale.max(axis=1, keepdims=True)
     scale = np.where(scale == 0, 1, scale)
-    unusual = np.log1p((errors / scale) ** 2).sum(axis=-1)
+    unusual = excess(torch.from_numpy(errors / scale)).sum(-1).numpy()
     typical = np.median(unusual, axis=0)
     weight = 1 / np.where(typical == 0, 1, typical)
     return scale, weight, unusual * weight
@@ -58,11 +69,9 @@ def unusual(scale: np.ndarray, weight: np.ndarray, reduce: Callable[[Tensor], Te
 
     def mean(module: nn.Module, rows: Tensor) -> Tensor:
         like = {"dtype": rows.dtype, "device": rows.device}
-        cells = errors(module, rows)
-        cells.div_(torch.as_tensor(scale, **like)[:, None]).square_().log1p_()
-        return torch.tensordot(
-            torch.as_tensor(weight / len(weight), **like), reduce(cells), dims=1
-        )
+        shared = torch.as_tensor(weight / len(weight), **like)
+        cells = errors(module, rows).abs_().div_(torch.as_tensor(scale, **like)[:, None])
+        return torch.tensordot(shared, reduce(excess(cells)), dims=1)
 
     return mean
 
@@ -76,10 +85,10 @@ def threshold(scores: np.ndarray, false_positive_rate: float | None) -> float:
         Of rows that the scoring models have not seen.
     false_positive_rate : float or None
         Share of new regular rows to flag, where `scores` are of regular rows. None draws
-        a fence below the first quartile.
+        a fence below the lowest fifth.
     """
     if false_positive_rate is not None:
         rank = int(false_positive_rate * (len(scores) + 1))
         return float(np.sort(scores)[max(rank - 1, 0)])
-    low, high = np.quantile(scores, [0.25, 0.75])
+    low, high = np.quantile(scores, [FENCE_QUANTILE, 1 - FENCE_QUANTILE])
     return float(low - FENCE * (high - low))

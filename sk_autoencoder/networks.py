@@ -237,8 +237,6 @@ class Dense(BaseEstimator):
     code_noise : float, default=0.0
         Standard deviation of Gaussian noise that is added to the code while training;
         with a bounded code it limits how much the code can carry.
-    zero_bias : bool, default=False
-        Whether the biases start at zero, instead of being drawn as torch does.
 
     Notes
     -----
@@ -263,7 +261,6 @@ class Dense(BaseEstimator):
         tied_weights: bool = False,
         code_activation: str | Callable[[], nn.Module] = "identity",
         code_noise: float = 0.0,
-        zero_bias: bool = False,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -271,7 +268,6 @@ class Dense(BaseEstimator):
         self.tied_weights = tied_weights
         self.code_activation = code_activation
         self.code_noise = code_noise
-        self.zero_bias = zero_bias
 
     def __call__(self, n_features: int, n_components: int) -> DenseNetwork:
         """Build the network for that many features and components."""
@@ -281,17 +277,13 @@ class Dense(BaseEstimator):
             raise ValueError(
                 f"hidden_layer_sizes={hidden!r} has to hold positive integers."
             )
-        network = DenseNetwork(
+        return DenseNetwork(
             [n_features, *sizes, n_components],
             _activation(self.activation),
             self.dropout,
             self.tied_weights,
             self._code_layer(),
         )
-        for parameter in network.parameters():
-            if self.zero_bias and parameter.ndim == 1:
-                nn.init.zeros_(parameter)
-        return network
 
     def _code_layer(self) -> nn.Module | None:
         if self.code_activation == "identity" and not self.code_noise:
