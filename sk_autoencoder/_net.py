@@ -324,7 +324,8 @@ class AutoencoderNet(NeuralNet):
         if X.dtype == np.float64:
             module = copy.deepcopy(module).double()
         n_rows = X.shape[0]
-        size = max(INFERENCE_BYTES // (X.dtype.itemsize * X.shape[1]), 1)
+        row_bytes = X.dtype.itemsize * X.shape[1] * module.n_members**0.5
+        size = max(int(INFERENCE_BYTES / row_bytes), 1)
         result = None
         with torch.inference_mode():
             for start in range(0, n_rows, size):

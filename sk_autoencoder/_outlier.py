@@ -17,11 +17,11 @@ from sk_autoencoder import _validation as checks
 from sk_autoencoder._transformer import AutoencoderTransformer
 from sk_autoencoder.networks import Dense
 
-N_MEMBERS, N_MEMBERS_WIDE, WIDE = 12, 8, 256  # fewer members beyond so many features
+N_MEMBERS, N_MEMBERS_WIDE, WIDE = 12, 6, 256  # fewer members beyond so many features
 MEMBER_ROWS, MEMBER_SHARE = 512, 0.85  # rows of a member, at most that share of all
 SINGLE_SHARE = 0.8  # share of the rows that a single autoencoder is fitted to
 CODE_WIDTH = 32  # largest width of the default design's code
-CALIBRATION_ROWS, CALIBRATION_BYTES = 1024, 64 * 2**20
+CALIBRATION_ROWS, CALIBRATION_BYTES = 1024, 16 * 2**20
 FLAGGED_ROWS = 50  # rows beyond the threshold that a false_positive_rate is read from
 
 

@@ -11,7 +11,7 @@ from sk_autoencoder.networks import Autoencoder
 QUANTILE = 0.9  # of the absolute errors of a feature: its usual error
 LEAST_USUAL = 0.05  # of the root mean squared error, for features that are mostly constant
 LEAST_SCALE = 1e-3  # of the largest usual error of a feature
-CAP, SLOPE = 4.0, 0.25  # usual errors up to which all counts, and how little counts beyond
+CAP = 4.0  # usual errors up to which an error counts in full
 FENCE_QUANTILE, FENCE = 0.2, 0.25  # a quarter of the distance between fifths, beyond it
 
 
@@ -25,14 +25,14 @@ def errors(module: nn.Module, rows: Tensor) -> Tensor:
     return module.each(_error, rows).reshape(-1, *rows.shape)
 
 
-def excess(errors: Tensor) -> Tensor:
-    r"""Return how much errors count, in place: :math:`\min(u, 4) + \log^+(u / 4) / 4`.
+def capped(errors: Tensor) -> Tensor:
+    """Return how much absolute errors count, in place, in multiples of the usual error.
 
-    `errors` is absolute, in multiples of the usual error. So no cell decides alone, and
-    still none beyond the cap is as large as another.
+    As they are up to 4, then ``5 - 4 / error``: no cell decides alone, and still of two
+    large errors the larger one counts more.
     """
-    beyond = (errors / CAP).clamp_(min=1).log_()
-    return errors.clamp_(max=CAP).add_(beyond, alpha=SLOPE)
+    beyond = errors.clamp(min=CAP).reciprocal_()
+    return errors.clamp_(max=CAP).add_(1).sub_(beyond, alpha=CAP)
 
 
 def learn_usual(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -55,7 +55,7 @@ def learn_usual(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     scale = np.maximum(scale, LEAST_USUAL * np.sqrt((errors**2).mean(axis=0)))
     scale += LEAST_SCALE * scale.max(axis=1, keepdims=True)
     scale = np.where(scale == 0, 1, scale)
-    unusual = excess(torch.from_numpy(errors / scale)).sum(-1).numpy()
+    unusual = capped(torch.from_numpy(errors / scale)).sum(-1).numpy()
     typical = np.median(unusual, axis=0)
     weight = 1 / np.where(typical == 0, 1, typical)
     return scale, weight, unusual * weight
@@ -71,7 +71,7 @@ def unusual(scale: np.ndarray, weight: np.ndarray, reduce: Callable[[Tensor], Te
         like = {"dtype": rows.dtype, "device": rows.device}
         shared = torch.as_tensor(weight / len(weight), **like)
         cells = errors(module, rows).abs_().div_(torch.as_tensor(scale, **like)[:, None])
-        return torch.tensordot(shared, reduce(excess(cells)), dims=1)
+        return torch.tensordot(shared, reduce(capped(cells)), dims=1)
 
     return mean
 

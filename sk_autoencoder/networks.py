@@ -340,6 +340,8 @@ class Autoencoder(nn.Module):
         Makes the decoder's output a scaled row: the identity, or a sigmoid.
     """
 
+    n_members = 1
+
     def __init__(
         self, network: Network, scaler: Scaler, corruption: nn.Module, link: nn.Module
     ) -> None:
