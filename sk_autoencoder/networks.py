@@ -195,12 +195,13 @@ class Transposed(nn.Module):
 
     def __init__(self, mirror: nn.Linear) -> None:
         super().__init__()
-        self.mirror = mirror
+        # Not registered: functional_call loses the weights of a module with two names.
+        self.mirror = (mirror,)
         self.bias = nn.Parameter(torch.zeros(mirror.in_features))
 
     @property
     def weight(self) -> Tensor:
-        return self.mirror.weight.T
+        return self.mirror[0].weight.T
 
     def forward(self, x: Tensor) -> Tensor:
         return nn.functional.linear(x, self.weight, self.bias)
