@@ -52,12 +52,12 @@ class PyOD(OutlierMixin, BaseEstimator):
     def fit(self, X, y=None):
         """Fit the detector."""
         with contextlib.redirect_stderr(io.StringIO()):
-            self.detector.fit(X)
+            self.detector_ = self.detector.fit(X)
         return self
 
     def score_samples(self, X):
         """Return minus PyOD's score of each row."""
-        return -self.detector.decision_function(X)
+        return -self.detector_.decision_function(X)
 
 
 def rivals(seed: int) -> dict:

@@ -10,7 +10,7 @@ from sk_autoencoder.networks import Autoencoder
 
 QUANTILE = 0.9  # of the absolute errors of a feature: its usual error
 LEAST_USUAL = 0.05  # of the root mean squared error, for features that are mostly constant
-LEAST_SCALE = 1e-3  # of the largest usual error of a feature
+LEAST_SCALE = 1e-2  # of the largest usual error of a feature
 CAP = 4.0  # usual errors up to which an error counts in full
 FENCE_QUANTILE, FENCE = 0.2, 0.25  # a quarter of the distance between fifths, beyond it
 

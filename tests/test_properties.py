@@ -242,7 +242,7 @@ def test_nothing_depends_on_unit_and_offset(estimator, digits, factor, offset):
     found = outputs(estimator.fit(X), X)
     if "reconstruct" in found:  # in the units of X
         found["reconstruct"] = found["reconstruct"] / factor - offset
-    if "decision_function" in found:  # logarithms of small errors magnify rounding
+    if "decision_function" in found:  # multiples of small errors magnify rounding
         for name, values in expected.items():
             assert np.corrcoef(found[name], values)[0, 1] > 0.999
     else:
