@@ -106,7 +106,9 @@ class BaseAutoencoder(
         refitted = None
         if share == 0 or (schedule.is_done_ and rows.shape[-1] <= starts.REFIT_ROWS):
             rates = schedule.rates_ if share else []
-            refitted = self._refit(build(rows)[0].to(net.device), X, rows, valid, rates)
+            with torch.random.fork_rng(devices=[]):  # else training repeats its draws too
+                module, _ = build(rows)
+            refitted = self._refit(module.to(net.device), X, rows, valid, rates)
         net.load_state(between(*(refitted or (start, end)), share))
 
     def _refit(self, module, X, rows: np.ndarray, valid: Rows, rates: list[float]):

@@ -17,7 +17,7 @@ from sk_autoencoder import _validation as checks
 from sk_autoencoder._transformer import AutoencoderTransformer
 from sk_autoencoder.networks import Dense
 
-N_MEMBERS, N_MEMBERS_WIDE, WIDE = 12, 6, 256  # fewer members beyond so many features
+N_MEMBERS, N_MEMBERS_WIDE, WIDE = 12, 5, 256  # fewer members beyond so many features
 MEMBER_ROWS, MEMBER_SHARE = 512, 0.85  # rows of a member, at most that share of all
 SINGLE_SHARE = 0.8  # share of the rows that a single autoencoder is fitted to
 CODE_WIDTH = 32  # largest width of the default design's code
@@ -80,7 +80,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         autoencoder. None takes the design of the Notes.
     n_estimators : int or "auto", default="auto"
         Number of autoencoders, all trained at once; ``"auto"`` takes one `autoencoder`,
-        but 12 of the default design (6 for more than 256 features).
+        but 12 of the default design (5 for more than 256 features).
     max_samples : int, float in (0, 1] or "auto", default="auto"
         Number or share of the rows that each of them is fitted to; ``"auto"`` takes 512
         rows but at most 85 % for several, and 80 % for a single one. The rows left out
