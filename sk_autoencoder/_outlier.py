@@ -139,7 +139,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
 
     On 23 tables of the ADBench collection (at most 10,000 rows, outliers in the training
     rows, three seeds, ``python -m benchmarks.outliers``) the mean AUROC of held-out rows is
-    0.790 against 0.763 for IsolationForest, and the mean average precision 0.42 against
+    0.789 against 0.763 for IsolationForest, and the mean average precision 0.42 against
     0.38. Leaving out one part of the design lowers the mean AUROC and average precision
     (four seeds) by .011 and .028 without trimming, by .034 and .060 with squared errors
     besides, by .011 and .011 where squares are summed instead of capped errors, by .005
