@@ -13,7 +13,7 @@ from sk_autoencoder import _start as starts
 from sk_autoencoder import _validation as checks
 from sk_autoencoder._callbacks import Cosine, KeepBest
 from sk_autoencoder._ensemble import Ensemble
-from sk_autoencoder._net import ONE_THREAD_WORK, AutoencoderNet, Rows
+from sk_autoencoder._net import THREAD_WORK, AutoencoderNet, Rows
 from sk_autoencoder._parameters import OPTIMIZERS, Parameters, known_options
 from sk_autoencoder.corruptions import GaussianNoise
 from sk_autoencoder.networks import Autoencoder, Dense, Network, Scaler
@@ -123,7 +123,7 @@ class Building(Parameters):
 
     def _threads(self, module: torch.nn.Module, n_rows: int):
         n_weights = sum(p.numel() for p in module.parameters())
-        return checks.threads(n_rows * n_weights, ONE_THREAD_WORK)
+        return checks.threads(n_rows * n_weights, THREAD_WORK)
 
     def _batch_size(self, n_rows: int) -> int:
         if self.batch_size == "auto":

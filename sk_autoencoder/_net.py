@@ -26,7 +26,7 @@ from sk_autoencoder.networks import Autoencoder, Scaler
 RESIDENT_BYTES = 64 * 2**20  # scaled rows are kept as one tensor up to this size
 PIECE_BYTES = 8 * 2**20  # larger dense arrays are shuffled and scaled in such pieces
 INFERENCE_BYTES = 2**20  # rows that go through a network at once, so that they stay cached
-ONE_THREAD_WORK = 2**24  # multiplications a batch below which a second thread slows down
+THREAD_WORK = 3 * 2**19  # multiplications of a batch that keep one thread busy
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the way from the start to the trained weights
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 

@@ -114,11 +114,10 @@ def seeded(random_state, device: torch.device, offset: int = 0):
 
 
 @contextmanager
-def threads(work: float, enough: float):
-    """Use one torch thread where `work` is less than is `enough` for several."""
+def threads(work: float, share: float):
+    """Use one torch thread for each `share` of the `work`, as far as there are threads."""
     before = torch.get_num_threads()
-    if work < enough:
-        torch.set_num_threads(1)
+    torch.set_num_threads(int(np.clip(work / share, 1, before)))
     try:
         yield
     finally:
