@@ -13,10 +13,11 @@ from skorch.callbacks import Callback
 
 from sk_autoencoder import _start as starts
 from sk_autoencoder import _validation as checks
+from sk_autoencoder._autoencoder import Autoencoder
 from sk_autoencoder._building import Building
 from sk_autoencoder._callbacks import Replay, ReportEpochs
-from sk_autoencoder._net import Rows, State, between
-from sk_autoencoder.networks import Autoencoder, Network
+from sk_autoencoder._net import AutoencoderNet, Rows, State, between
+from sk_autoencoder.networks import Network
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -85,8 +86,12 @@ class BaseAutoencoder(
             self.best_epoch_ = net.best_epoch
             if started and valid is not None:
                 self._settle(net, start, X, rows, valid, build)
+            self._finish(net, train, valid)
         net.initialize_optimizer()  # its state would be in each pickle
         self.net_, self._streams = net, False
+
+    def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
+        """Learn what can be learned only after training."""
 
     def _make_builder(self, X, rows: np.ndarray, seed: int) -> Callable:
         """Return what makes an autoencoder of rows, always from the same draws."""
@@ -101,7 +106,7 @@ class BaseAutoencoder(
     def _settle(self, net, start: State, X, rows: np.ndarray, valid: Rows, build) -> None:
         """Keep what lies between PCA and the trained weights as the held-out rows say."""
         schedule, end = net.schedule, net.copy_state()
-        share = starts.share_of_the_way(net.errors_between(start, end, valid))
+        share = starts.share_of_the_way(net.losses_between(start, end, valid))
         self.best_epoch_ *= share > 0
         refitted = None
         if share == 0 or (schedule.is_done_ and rows.shape[-1] <= starts.REFIT_ROWS):
@@ -160,7 +165,9 @@ class BaseAutoencoder(
             self._streams = True
         self.net_.set_params(batch_size=self._batch_size(len(indices)))
         with self._threads(module, self.net_.batch_size):
-            self.net_.partial_fit((Rows(X, module.scaler, indices), None))
+            rows = Rows(X, module.scaler, indices)
+            self.net_.partial_fit((rows, None))
+            self._finish(self.net_, rows, None)
         self.best_epoch_ = self.n_iter_
 
     def _check_X(self, X, *, reset: bool, ensure_min_samples: int = 1):

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,12 +12,13 @@ from skorch.callbacks import Callback
 
 from sk_autoencoder import _start as starts
 from sk_autoencoder import _validation as checks
+from sk_autoencoder._autoencoder import Autoencoder
 from sk_autoencoder._callbacks import Cosine, KeepBest
 from sk_autoencoder._ensemble import Ensemble
 from sk_autoencoder._net import THREAD_WORK, AutoencoderNet, Rows
 from sk_autoencoder._parameters import OPTIMIZERS, Parameters, known_options
 from sk_autoencoder.corruptions import GaussianNoise
-from sk_autoencoder.networks import Autoencoder, Dense, Network, Scaler
+from sk_autoencoder.networks import Dense, Network
 from sk_autoencoder.objectives import LOSSES, Loss, Objective, l1_norm, linear_error
 
 
@@ -30,10 +32,12 @@ class Building(Parameters):
             self.hidden_layer_sizes, self.activation, self.dropout, self.tied_weights
         )
 
-    def _make_corruption(self) -> torch.nn.Module:
+    judge_corrupted: ClassVar[bool] = False  # whether held-out rows are corrupted too
+
+    def _make_corruption(self, rows: Rows) -> torch.nn.Module:
         return GaussianNoise(self.noise_level)
 
-    def _make_objective(self) -> Objective:
+    def _make_objective(self, module: Autoencoder | Ensemble) -> Objective:
         error, trim_fraction = self._loss().error, self.trim_fraction
         linear_penalty = self.linear_penalty if self.init == "pca" else 0
         return Objective(
@@ -62,9 +66,12 @@ class Building(Parameters):
         subsets, members, started = np.atleast_2d(rows), [], False
         networks = self._build_networks(X.shape[1], n_components, len(subsets))
         for network, own in zip(networks, subsets, strict=True):
-            started = self._start(network, X, own, scaler, n_components, seed)
-            corruption, link = self._make_corruption(), self._loss().link()
-            members.append(Autoencoder(network, scaler, corruption, link))
+            own_rows, link = Rows(X, scaler, own), self._loss().link()
+            corruption = self._make_corruption(own_rows)
+            started = self._start(network, corruption, own_rows, n_components, seed)
+            members.append(
+                Autoencoder(network, scaler, corruption, link, self.judge_corrupted)
+            )
         self.n_components_ = n_components * len(members)
         return members[0] if rows.ndim == 1 else Ensemble(members), started
 
@@ -89,13 +96,13 @@ class Building(Parameters):
         return networks
 
     def _start(
-        self, network: Network, X, rows, scaler: Scaler, n_components: int, seed: int
+        self, network: Network, corruption, rows: Rows, n_components: int, seed: int
     ) -> bool:
-        """Start at PCA of the rows of X that `rows` names; return whether that worked."""
+        """Start at PCA of `rows`; return whether that worked."""
         can_start = type(network).start_from is not Network.start_from
         if self.init != "pca" or not can_start:
             return False
-        axes = starts.principal_axes(Rows(X, scaler, rows), n_components, seed)
+        axes = starts.principal_axes(rows, n_components, seed)
         return network.start_from(starts.linear_start(axes, n_components, self._loss()))
 
     def _make_net(self, module: Autoencoder | Ensemble, callbacks: list) -> AutoencoderNet:
@@ -103,7 +110,7 @@ class Building(Parameters):
         options = known_options(optimizer, weight_decay=self.weight_decay, fused=True)
         return AutoencoderNet(
             module,
-            self._make_objective(),
+            self._make_objective(module),
             optimizer=optimizer,
             lr=self.lr,
             max_epochs=self.max_epochs,

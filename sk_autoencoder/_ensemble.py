@@ -7,7 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from sk_autoencoder.networks import Autoencoder, Network, Scaler
+from sk_autoencoder._autoencoder import Autoencoder, Scaler
+from sk_autoencoder.networks import Network
 
 
 class Ensemble(nn.Module):
@@ -49,6 +50,11 @@ class Ensemble(nn.Module):
     def scaler(self) -> Scaler:
         """The scaler of all members."""
         return self.member.scaler
+
+    @property
+    def corruption(self) -> nn.Module:
+        """The corruption of all members."""
+        return self.member.corruption
 
     def forward(self, function: Callable[[Autoencoder, Tensor], Any], x: Tensor) -> Any:
         """Return ``function(member, x)`` for the one member whose weights are in place."""

@@ -9,28 +9,50 @@ import inspect
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial, reduce
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
+from scipy.sparse import hstack, issparse
 from sklearn.utils import gen_batches
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PrintLog
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sk_autoencoder._autoencoder import Autoencoder, Scaler
 from sk_autoencoder._parameters import OPTIMIZERS
-from sk_autoencoder.networks import Autoencoder, Scaler
+from sk_autoencoder._validation import draws_of
 
 RESIDENT_BYTES = 64 * 2**20  # scaled rows are kept as one tensor up to this size
 PIECE_BYTES = 8 * 2**20  # larger dense arrays are shuffled and scaled in such pieces
 INFERENCE_BYTES = 2**20  # rows that go through a network at once, so that they stay cached
 THREAD_WORK = 3 * 2**19  # multiplications of a batch that keep one thread busy
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the way from the start to the trained weights
+HELD_OUT_SEED = 2**31  # added to the seed of training
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 State = list[dict[str, Tensor]]  # the weights of the module and of the criterion
+
+
+class Pairs:
+    """Rows and what they should become, read as one array with both side by side.
+
+    Parameters
+    ----------
+    X : ndarray or CSR array of shape (n_samples, n_features)
+    targets : ndarray or CSR array of shape (n_samples, n_features)
+    """
+
+    def __init__(self, X, targets) -> None:
+        self.X = X
+        self.targets = targets
+        self.shape = X.shape
+
+    def __getitem__(self, index):
+        join = hstack if issparse(self.X) or issparse(self.targets) else np.hstack
+        return join([self.X[index], self.targets[index]])  # (n_rows, 2 * n_features)
 
 
 class Rows(Dataset):
@@ -38,7 +60,7 @@ class Rows(Dataset):
 
     Parameters
     ----------
-    X : ndarray, memory map or CSR array of shape (n_samples, n_features)
+    X : ndarray, memory map, CSR array or Pairs, of shape (n_samples, n_features)
     scaler : Scaler
     indices : ndarray of shape (n_rows,) or (n_members, n_rows)
         The rows of X to use, or those that each member of an ensemble uses.
@@ -50,7 +72,7 @@ class Rows(Dataset):
         self.indices = indices.ravel()
         self.n_members = len(indices) if indices.ndim > 1 else None
         self.resident: Tensor | None = None
-        row_bytes = 4 * X.shape[1]
+        row_bytes = 4 * X[:1].shape[1]
         if not issparse(X) and indices.size * row_bytes <= RESIDENT_BYTES:
             self.resident = self[np.arange(indices.size)]
         piece_bytes = 0 if issparse(X) else PIECE_BYTES // (self.n_members or 1)
@@ -61,13 +83,14 @@ class Rows(Dataset):
         return len(self.indices) // (self.n_members or 1)
 
     def __getitem__(self, where: np.ndarray | int) -> Tensor:
-        shape = (*np.shape(where), self.X.shape[1])
+        shape = (*np.shape(where), -1)
         flat = np.reshape(where, -1)
         if self.resident is not None:  # three times as fast as indexing
             index = torch.from_numpy(flat).to(self.resident.device)
             return self.resident.index_select(0, index).reshape(shape)
         part = as_tensor(self.X[self.indices[flat]], self.scaler.center.device)
-        return self.scaler(part).to(torch.float32).reshape(shape)
+        each = part.unflatten(-1, (-1, self.X.shape[1]))  # (n_rows, 1 or 2, n_features)
+        return self.scaler(each).to(torch.float32).reshape(shape)
 
     def order(self, shuffle: bool) -> np.ndarray:
         """Return the positions of all rows, of shape (n_rows,) or (n_members, n_rows)."""
@@ -117,7 +140,7 @@ class Batches:
 class AutoencoderNet(NeuralNet):
     """The trainer of every autoencoder.
 
-    `module` is an :class:`~sk_autoencoder.networks.Autoencoder`, `criterion` an
+    `module` is an :class:`~sk_autoencoder._autoencoder.Autoencoder`, `criterion` an
     :class:`~sk_autoencoder.objectives.Objective`; ``fit`` takes the pair of training
     and held-out :class:`Rows`, the latter None where nothing is held out.
 
@@ -157,14 +180,15 @@ class AutoencoderNet(NeuralNet):
         elif training:
             step_fn = self._make_quiet_step()
         n_rows, totals = 0, defaultdict(lambda: torch.zeros((), dtype=torch.float64))
-        for batch in batches:
-            terms = step_fn(batch)["terms"]
-            n_batch = batch.shape[-2]
-            # Summed in place: a list of tensors would pin freed memory between them, and
-            # reading the number would wait for a GPU.
-            for name, term in terms.items():
-                totals[name] = totals[name].to(term.device).add_(term, alpha=n_batch)
-            n_rows += n_batch
+        with nullcontext() if training else self._same_draws():
+            for batch in batches:
+                terms = step_fn(batch)["terms"]
+                n_batch = batch.shape[-2]
+                # Summed in place: a list of tensors would pin freed memory between them,
+                # and reading the number would wait for a GPU.
+                for name, term in terms.items():
+                    totals[name] = totals[name].to(term.device).add_(term, alpha=n_batch)
+                n_rows += n_batch
         return {name: float(total) / n_rows for name, total in totals.items()}
 
     def _hears_batches(self) -> bool:
@@ -255,9 +279,10 @@ class AutoencoderNet(NeuralNet):
             "terms": {name: term.detach() for name, term in terms.items()},
         }
 
-    def _terms(self, autoencoder: Autoencoder, x: Tensor):
+    def _terms(self, autoencoder: Autoencoder, rows: Tensor):
+        x, target = autoencoder.split(rows)
         out = autoencoder(x)
-        return self.criterion_(autoencoder.network, x, out), out.reconstruction
+        return self.criterion_(autoencoder.network, target, out), out.reconstruction
 
     def mean_loss(self, rows: Rows) -> float:
         """Return the loss of `rows`, as a held-out epoch records it."""
@@ -265,28 +290,34 @@ class AutoencoderNet(NeuralNet):
         terms = self._mean_terms(batches, False, "start", self.validation_step)
         return self._checked_loss(terms)
 
-    def row_errors(self, rows: Rows) -> np.ndarray:
-        """Return the error of each of `rows`, penalties left out."""
+    def row_losses(self, rows: Rows) -> np.ndarray:
+        """Return the loss of each of `rows`."""
         self._set_training(False)
 
-        def error(autoencoder: Autoencoder, x: Tensor) -> Tensor:
-            return self.criterion_.error(autoencoder(x).reconstruction, x)
+        def losses(autoencoder: Autoencoder, rows: Tensor) -> Tensor:
+            x, target = autoencoder.split(rows)
+            return self.criterion_.row_losses(autoencoder.network, target, autoencoder(x))
 
-        with torch.no_grad():
-            errors = [
-                self.module_.each(error, batch).ravel() for batch in self.get_iterator(rows)
+        with torch.no_grad(), self._same_draws():
+            found = [
+                self.module_.each(losses, batch).ravel()
+                for batch in self.get_iterator(rows)
             ]
-        return torch.cat(errors).cpu().double().numpy()
+        return torch.cat(found).cpu().double().numpy()
 
-    def errors_between(
+    def losses_between(
         self, start: State, end: State, rows: Rows
     ) -> dict[float, np.ndarray]:
-        """Return the error of each of `rows` at each of `SHARES` of the way to `end`."""
-        errors = {}
+        """Return the loss of each of `rows` at each of `SHARES` of the way to `end`."""
+        losses = {}
         for share in SHARES:
             self.load_state(between(start, end, share))
-            errors[share] = self.row_errors(rows)
-        return errors
+            losses[share] = self.row_losses(rows)
+        return losses
+
+    def _same_draws(self):
+        """Let held-out rows meet the same noise each time, whatever was drawn before."""
+        return draws_of(torch.initial_seed() + HELD_OUT_SEED, torch.device(self.device))
 
     @property
     def schedule(self) -> Callback:

@@ -10,8 +10,9 @@ from sklearn.decomposition import PCA, IncrementalPCA
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
 
+from sk_autoencoder._autoencoder import Scaler
 from sk_autoencoder._net import PIECE_BYTES, Rows
-from sk_autoencoder.networks import LinearStart, Scaler
+from sk_autoencoder.networks import LinearStart
 from sk_autoencoder.objectives import Loss
 
 HELD_OUT_SHARE, HELD_OUT_ROWS = 0.1, 32  # what validation_fraction="auto" aims at
@@ -151,17 +152,17 @@ def linear_start(axes: Axes, n_components: int, loss: Loss) -> LinearStart:
     )
 
 
-def share_of_the_way(errors: dict[float, np.ndarray]) -> float:
-    """Return how far to go from the start, given the errors of the same rows on the way.
+def share_of_the_way(losses: dict[float, np.ndarray]) -> float:
+    """Return how far to go from the start, given the losses of the same rows on the way.
 
-    Where the mean error falls most after one and a half standard errors are taken off;
+    Where the mean loss falls most after one and a half standard errors are taken off;
     that is nowhere if none is left, or if fewer than 15 rows were held out.
     """
 
     def cautious_gain(share: float) -> float:
-        gain = errors[0.0] - errors[share]
+        gain = losses[0.0] - losses[share]
         return gain.mean() - START_NOISE * gain.std(ddof=1) / len(gain) ** 0.5
 
-    if len(errors[0.0]) < JUDGE_ROWS:
+    if len(losses[0.0]) < JUDGE_ROWS:
         return 0.0
-    return max(errors, key=cautious_gain)  # the smallest of equals
+    return max(losses, key=cautious_gain)  # the smallest of equals

@@ -21,6 +21,7 @@ __all__ = [
     "check_network",
     "check_same_width",
     "check_unit_interval",
+    "draws_of",
     "find_device",
     "fit_context",
     "seeded",
@@ -104,13 +105,20 @@ def seeded(random_state, device: torch.device, offset: int = 0):
         seed = int(random_state)
     else:
         seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    with draws_of(seed + offset, device):
+        yield seed
+
+
+@contextmanager
+def draws_of(seed: int, device: torch.device):
+    """Let torch draw what `seed` gives, and leave its generators as they were found."""
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
-        torch.default_generator.manual_seed(seed + offset)
+        torch.default_generator.manual_seed(seed)
         for each in cuda:
             with torch.cuda.device(each):
-                torch.cuda.manual_seed(seed + offset)
-        yield seed
+                torch.cuda.manual_seed(seed)
+        yield
 
 
 @contextmanager

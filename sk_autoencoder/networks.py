@@ -18,12 +18,10 @@ from sk_autoencoder.corruptions import GaussianNoise
 
 __all__ = [
     "ACTIVATIONS",
-    "Autoencoder",
     "Dense",
     "LinearStart",
     "Network",
     "Output",
-    "Scaler",
 ]
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -295,79 +293,3 @@ class Dense(BaseEstimator):
 
 def _activation(name: str | Callable[[], nn.Module]) -> Callable[[], nn.Module]:
     return ACTIVATIONS[name] if isinstance(name, str) else name
-
-
-class Scaler(nn.Module):
-    """Subtract a center and divide by a scale, in the precision of the input.
-
-    Parameters
-    ----------
-    center : Tensor of shape (n_features,)
-        In the units of X, float64, so that a large offset costs no digits.
-    scale : Tensor of shape (n_features,)
-        In the units of X, float64.
-    """
-
-    center: Tensor
-    scale: Tensor
-
-    def __init__(self, center: Tensor, scale: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("center", center)
-        self.register_buffer("scale", scale)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Scale `x` of shape (batch, n_features)."""
-        return (x - self.center.to(x.dtype)).div_(self.scale.to(x.dtype))
-
-    def inverse(self, x: Tensor) -> Tensor:
-        """Bring `x` of shape (batch, n_features) back to the units of X."""
-        return x * self.scale.to(x.dtype) + self.center.to(x.dtype)
-
-
-class Autoencoder(nn.Module):
-    """A network with what surrounds it: scaling, corruption and link.
-
-    ``forward`` takes scaled rows and serves training; the other methods take and give
-    rows in the units of X.
-
-    Parameters
-    ----------
-    network : Network
-    scaler : Scaler
-    corruption : nn.Module
-        Changes scaled rows while training.
-    link : nn.Module
-        Makes the decoder's output a scaled row: the identity, or a sigmoid.
-    """
-
-    n_members = 1
-
-    def __init__(
-        self, network: Network, scaler: Scaler, corruption: nn.Module, link: nn.Module
-    ) -> None:
-        super().__init__()
-        self.network = network
-        self.scaler = scaler
-        self.corruption = corruption
-        self.link = link
-
-    def forward(self, x: Tensor) -> Output:
-        """Corrupt, encode and decode scaled rows `x` of shape (batch, n_features)."""
-        return self.network(self.corruption(x))
-
-    def each(self, function: Callable, x: Tensor) -> Tensor:
-        """Return ``function(autoencoder, x)``; an ensemble asks each of its members."""
-        return function(self, x)
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Return the codes (batch, n_components) of rows `x` (batch, n_features)."""
-        return self.network.encode(self.scaler(x))
-
-    def decode(self, code: Tensor) -> Tensor:
-        """Return the rows (batch, n_features) that `code` (batch, n_components) means."""
-        return self.scaler.inverse(self.link(self.network.decode(code)))
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """Return the reconstruction of rows `x` of shape (batch, n_features)."""
-        return self.decode(self.encode(x))

@@ -2,10 +2,11 @@
 
 An error takes ``(output, x)``, both of shape (batch, n_features) and in scaled units, and
 gives one number a row, summed over features. A penalty takes ``(network, x, out)`` and
-gives one number. An :class:`Objective` is an error plus named, weighted penalties.
+gives one number, or one a row. An :class:`Objective` is an error plus named, weighted
+penalties.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -128,8 +129,8 @@ class Objective(nn.Module):
     trim_fraction : float, default=0.0
         Share of the rows of a batch, those with the largest error, to leave out.
     **penalties : tuple of (float, callable)
-        Weight and ``(network, x, out) -> scalar`` by name. A weight of zero leaves the
-        penalty out; one that is a ``torch.nn.Module`` is trained too.
+        Weight and ``(network, x, out) -> scalar or (batch,)`` by name. A weight of zero
+        leaves the penalty out; one that is a ``torch.nn.Module`` is trained too.
 
     Examples
     --------
@@ -152,6 +153,19 @@ class Objective(nn.Module):
         """Return each term, weighted, by name: scalars whose sum is the loss."""
         errors = self.error(out.reconstruction, x)
         terms = {"error": trimmed_mean(errors, self.trim_fraction)}
-        for name, weight in self.weights.items():
-            terms[name] = weight * getattr(self, name)(network, x, out)
+        for name, value in self._penalties(network, x, out):
+            terms[name] = value.mean() if value.ndim else value
         return terms
+
+    def row_losses(self, network: Network, x: Tensor, out: Output) -> Tensor:
+        """Return error and penalties of each row, of shape (batch,); nothing is trimmed."""
+        losses = self.error(out.reconstruction, x)
+        for _, value in self._penalties(network, x, out):
+            losses = losses + value
+        return losses
+
+    def _penalties(
+        self, network: Network, x: Tensor, out: Output
+    ) -> Iterator[tuple[str, Tensor]]:
+        for name, weight in self.weights.items():
+            yield name, weight * getattr(self, name)(network, x, out)

@@ -15,8 +15,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_autoencoder import AutoencoderOutlierDetector, AutoencoderTransformer, _unusual
+from sk_autoencoder._autoencoder import Autoencoder, Scaler
 from sk_autoencoder._ensemble import Ensemble
-from sk_autoencoder.networks import Autoencoder, Dense, Network, Scaler
+from sk_autoencoder.networks import Dense, Network
 
 QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 8, "random_state": 0}
 

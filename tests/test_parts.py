@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import nn
 
+from sk_autoencoder._autoencoder import Scaler
 from sk_autoencoder.corruptions import GaussianNoise
-from sk_autoencoder.networks import Dense, LinearStart, Network, Output, Scaler
+from sk_autoencoder.networks import Dense, LinearStart, Network, Output
 from sk_autoencoder.objectives import (
     LOSSES,
     Objective,

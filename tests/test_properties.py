@@ -293,8 +293,8 @@ def test_an_interrupted_fit_keeps_the_best_weights(autoencoder, curved):
             return x
 
     corruption = type(autoencoder)._make_corruption
-    autoencoder._make_corruption = lambda: torch.nn.Sequential(
-        corruption(autoencoder), Interrupt()
+    autoencoder._make_corruption = lambda rows: torch.nn.Sequential(
+        corruption(autoencoder, rows), Interrupt()
     )
     with pytest.warns(UserWarning, match="interrupted"):
         autoencoder.fit(curved)

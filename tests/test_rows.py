@@ -7,8 +7,8 @@ import torch
 from scipy.sparse import csr_array, random_array
 
 from sk_autoencoder import AutoencoderTransformer, _net
+from sk_autoencoder._autoencoder import Scaler
 from sk_autoencoder._net import Batches, Rows
-from sk_autoencoder.networks import Scaler
 
 X = np.arange(60.0).reshape(20, 3)
 SCALER = Scaler(torch.tensor([1.0, 2.0, 3.0]).double(), torch.full((3,), 2.0).double())
