@@ -1,7 +1,12 @@
 """Autoencoders that behave like scikit-learn estimators."""
 
+from sk_autoencoder._denoising import DenoisingAutoencoder
 from sk_autoencoder._outlier import AutoencoderOutlierDetector
 from sk_autoencoder._transformer import AutoencoderTransformer
 
-__all__ = ["AutoencoderOutlierDetector", "AutoencoderTransformer"]
+__all__ = [
+    "AutoencoderOutlierDetector",
+    "AutoencoderTransformer",
+    "DenoisingAutoencoder",
+]
 __version__ = "0.1.0.dev0"

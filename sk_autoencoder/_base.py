@@ -16,7 +16,7 @@ from sk_autoencoder import _validation as checks
 from sk_autoencoder._autoencoder import Autoencoder
 from sk_autoencoder._building import Building
 from sk_autoencoder._callbacks import Replay, ReportEpochs
-from sk_autoencoder._net import AutoencoderNet, Rows, State, between
+from sk_autoencoder._net import AutoencoderNet, Rows, State, between, inputs, targets
 from sk_autoencoder.networks import Network
 
 
@@ -48,22 +48,23 @@ class BaseAutoencoder(
         ValueError
             If a parameter or X does not fit, or if the loss is not finite.
         """
-        return self._fit_on(X)
+        return self._fit_on(X, y)
 
-    def _fit_on(self, X, rows: np.ndarray | None = None):
+    def _fit_on(self, X, y=None, rows: np.ndarray | None = None):
         """Fit to the rows of X that `rows` names, or (n_members, n_rows) of an ensemble."""
         goes_on = self.warm_start and hasattr(self, "net_")
-        X = self._check_rows_to_fit(X, reset=not goes_on, ensure_min_samples=2)
+        X = self._check_rows_to_fit(X, y, reset=not goes_on, ensure_min_samples=2)
         rows = np.arange(X.shape[0]) if rows is None else rows
         if goes_on:
             checks.check_same_width(self.n_components, self.n_components_)
         device = checks.find_device(self.device)
         context = self._init_callback_context(max_subtasks=self.max_epochs)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=X)
+        given = {"X": inputs(X), "y": targets(X)}
+        context.call_on_fit_task_begin(estimator=self, **given)
         with checks.seeded(self.random_state, device) as seed:
-            self._fit(X, rows, device, seed, ReportEpochs(self, context, X))
+            self._fit(X, rows, device, seed, ReportEpochs(self, context, given))
         context.call_on_fit_task_end(
-            estimator=self, X=X, y=X, reconstruction_attributes=dict
+            estimator=self, **given, reconstruction_attributes=dict
         )
         return self
 
@@ -146,7 +147,7 @@ class BaseAutoencoder(
         self : object
         """
         is_first = not hasattr(self, "net_")
-        X = self._check_rows_to_fit(X, reset=is_first, ensure_min_samples=1 + is_first)
+        X = self._check_rows_to_fit(X, y, reset=is_first, ensure_min_samples=1 + is_first)
         device = checks.find_device(self.device)
         n_seen = 0 if is_first else self.n_iter_
         with checks.seeded(self.random_state, device, n_seen) as seed:
@@ -180,7 +181,8 @@ class BaseAutoencoder(
             ensure_min_samples=ensure_min_samples,
         )
 
-    def _check_rows_to_fit(self, X, **kwargs):
+    def _check_rows_to_fit(self, X, y, **kwargs):
+        """Return X, or :class:`Pairs` of X and `y` where a variant learns from both."""
         X = self._check_X(X, **kwargs)
         if self.loss == "binary_cross_entropy":
             checks.check_unit_interval(X, self.loss)

@@ -15,7 +15,7 @@ from sk_autoencoder import _validation as checks
 from sk_autoencoder._autoencoder import Autoencoder
 from sk_autoencoder._callbacks import Cosine, KeepBest
 from sk_autoencoder._ensemble import Ensemble
-from sk_autoencoder._net import THREAD_WORK, AutoencoderNet, Rows
+from sk_autoencoder._net import THREAD_WORK, AutoencoderNet, Rows, targets
 from sk_autoencoder._parameters import OPTIMIZERS, Parameters, known_options
 from sk_autoencoder.corruptions import GaussianNoise
 from sk_autoencoder.networks import Dense, Network
@@ -37,24 +37,24 @@ class Building(Parameters):
     def _make_corruption(self, rows: Rows) -> torch.nn.Module:
         return GaussianNoise(self.noise_level)
 
-    def _make_objective(self, module: Autoencoder | Ensemble) -> Objective:
-        error, trim_fraction = self._loss().error, self.trim_fraction
+    def _make_penalties(self, module: Autoencoder | Ensemble) -> dict:
+        """Return weight and function of each term of the loss beside the error."""
         linear_penalty = self.linear_penalty if self.init == "pca" else 0
-        return Objective(
-            error,
-            trim_fraction,
-            linear=(linear_penalty, partial(linear_error, error, trim_fraction)),
-            l1=(self.l1_penalty, l1_norm),
-        )
+        linear = partial(linear_error, self._loss().error, self.trim_fraction)
+        return {"linear": (linear_penalty, linear), "l1": (self.l1_penalty, l1_norm)}
 
     # What they share
+
+    def _make_objective(self, module: Autoencoder | Ensemble) -> Objective:
+        penalties = self._make_penalties(module)
+        return Objective(self._loss().error, self.trim_fraction, **penalties)
 
     def _loss(self) -> Loss:
         return Loss(self.loss) if callable(self.loss) else LOSSES[self.loss]
 
     def _make_scaler(self, X, indices: np.ndarray):
         scaling = self.scaling if self._loss().scaled else None
-        return starts.make_scaler(X, indices, scaling)
+        return starts.make_scaler(targets(X), indices, scaling)
 
     def _make_module(self, X, rows: np.ndarray, n_components: int, seed: int, draws):
         """Return an autoencoder, or an ensemble, and whether it starts at PCA.
@@ -81,7 +81,7 @@ class Building(Parameters):
         rows = np.unique(rows)
         if self.n_components is None:
             return min(len(rows), X.shape[1])
-        scaled = Rows(X, self._make_scaler(X, rows), rows)
+        scaled = Rows(targets(X), self._make_scaler(X, rows), rows)
         axes = starts.principal_axes(scaled, None, seed)
         return starts.count_components(axes, self.n_components)
 
@@ -102,8 +102,12 @@ class Building(Parameters):
         can_start = type(network).start_from is not Network.start_from
         if self.init != "pca" or not can_start:
             return False
-        axes = starts.principal_axes(rows, n_components, seed)
-        return network.start_from(starts.linear_start(axes, n_components, self._loss()))
+        found = self._find_filter(corruption, rows, n_components, seed)
+        return network.start_from(starts.linear_start(found, n_components, self._loss()))
+
+    def _find_filter(self, corruption, rows: Rows, n_components: int, seed: int):
+        """Return the linear autoencoder to start from: PCA of `rows`."""
+        return starts.projection(starts.principal_axes(rows, n_components, seed))
 
     def _make_net(self, module: Autoencoder | Ensemble, callbacks: list) -> AutoencoderNet:
         optimizer = OPTIMIZERS.get(self.optimizer, self.optimizer)

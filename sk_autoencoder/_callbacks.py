@@ -109,24 +109,23 @@ class Cosine(Callback):
 class ReportEpochs(Callback):
     """Tell scikit-learn's callbacks about each epoch."""
 
-    def __init__(self, estimator, context, X) -> None:
+    def __init__(self, estimator, context, given: dict) -> None:
         self.estimator = estimator
         self.context = context
-        self.X = X
+        self.given = given  # X and y
 
     def on_epoch_begin(self, net, **kwargs) -> None:
         self.epoch_ = self.context.subcontext(task_name="epoch")
-        self.epoch_.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=self.X)
+        self.epoch_.call_on_fit_task_begin(estimator=self.estimator, **self.given)
 
     def on_epoch_end(self, net, **kwargs) -> None:
         stop = self.epoch_.call_on_fit_task_end(
             estimator=self.estimator,
-            X=self.X,
-            y=self.X,
+            **self.given,
             reconstruction_attributes=lambda: {"net_": net},
         )
         if stop:
             raise KeyboardInterrupt  # skorch's way to stop
 
     def on_train_end(self, net, **kwargs) -> None:
-        self.estimator = self.context = self.X = self.epoch_ = None
+        self.estimator = self.context = self.given = self.epoch_ = None

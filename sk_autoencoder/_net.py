@@ -55,6 +55,16 @@ class Pairs:
         return join([self.X[index], self.targets[index]])  # (n_rows, 2 * n_features)
 
 
+def inputs(X):
+    """Return the rows that go in: those of :class:`Pairs`, or X itself."""
+    return getattr(X, "X", X)
+
+
+def targets(X):
+    """Return the rows that should come out: those of :class:`Pairs`, or X itself."""
+    return getattr(X, "targets", X)
+
+
 class Rows(Dataset):
     """Rows of an array as scaled float32 tensors, without a copy of the whole.
 

@@ -225,7 +225,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         rows = self._draw_rows(*X.shape, rng)  # (n_members, n_rows of each)
         self._check_parameters(autoencoder, len(rows))
         if _is_ours(autoencoder):
-            autoencoder._fit_on(X, rows if len(rows) > 1 else rows[0])
+            autoencoder._fit_on(X, rows=rows if len(rows) > 1 else rows[0])
         else:
             autoencoder.fit(X[rows[0]])
         self.autoencoder_ = autoencoder

@@ -78,12 +78,37 @@ def make_scaler(X, indices: np.ndarray, scaling: str | None) -> Scaler:
     return Scaler(torch.from_numpy(center), torch.from_numpy(scale))
 
 
+def ranges(rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the lowest and the highest value of each column of scaled `rows`."""
+    low, high = torch.tensor(np.inf), torch.tensor(-np.inf)
+    for where in gen_batches(len(rows), max(rows.piece, 256)):
+        part = rows[np.r_[where]]
+        low = torch.minimum(low, part.amin(0))
+        high = torch.maximum(high, part.amax(0))
+    return low, high
+
+
 class Axes(NamedTuple):
     """Principal axes of scaled rows."""
 
     mean: np.ndarray  # (n_features,)
     components: np.ndarray  # (n_axes, n_features), unit norm, by falling variance
     variance: np.ndarray  # (n_axes,)
+
+
+class Filter(NamedTuple):
+    """A linear map from rows to rows, by way of a code."""
+
+    mean: np.ndarray  # (n_features,), of the rows that go in
+    encoder: np.ndarray  # (n_axes, n_features)
+    decoder: np.ndarray  # (n_axes, n_features), unit norm
+    mean_out: np.ndarray  # (n_features,)
+    variance: np.ndarray  # (n_axes,), of the code, falling
+
+
+def projection(axes: Axes) -> Filter:
+    """Return the orthogonal projection onto principal axes, which is PCA."""
+    return Filter(axes.mean, axes.components, axes.components, axes.mean, axes.variance)
 
 
 def principal_axes(rows: Rows, n_components: int | None, seed: int) -> Axes:
@@ -128,26 +153,26 @@ def count_components(axes: Axes, share: float) -> int:
     return min(int(np.searchsorted(explained, share, side="right")) + 1, len(explained))
 
 
-def linear_start(axes: Axes, n_components: int, loss: Loss) -> LinearStart:
-    """Return PCA as an autoencoder; components beyond `axes` begin as zero codes.
+def linear_start(found: Filter, n_components: int, loss: Loss) -> LinearStart:
+    """Return a filter as an autoencoder; components beyond its own begin as zero codes.
 
     The decoder's output goes through the link of `loss`, so it starts at the tangent of
     the inverse link.
     """
-    n_axes, n_features = axes.components.shape
+    mean, encoder, decoder, mean_out, variance = map(torch.from_numpy, found)
+    n_axes, n_features = encoder.shape
     encode_weight = torch.zeros(n_components, n_features)
-    encode_weight[:n_axes] = torch.from_numpy(axes.components)
+    encode_weight[:n_axes] = encoder
     decode_weight = torch.randn(n_features, n_components) / n_features**0.5
-    decode_weight[:, :n_axes] = loss.slope * encode_weight[:n_axes].T
+    decode_weight[:, :n_axes] = loss.slope * decoder.float().T
     code_scale = torch.ones(n_components)
-    code_scale[:n_axes] = torch.from_numpy(axes.variance).sqrt()
+    code_scale[:n_axes] = variance.sqrt()
     code_scale.clamp_(min=1e-3)
-    mean = torch.from_numpy(axes.mean).float()
     return LinearStart(
         encode_weight=encode_weight,
-        encode_bias=-encode_weight @ mean,
+        encode_bias=-encode_weight @ mean.float(),
         decode_weight=decode_weight,
-        decode_bias=loss.slope * (mean - loss.origin),
+        decode_bias=loss.slope * (mean_out.float() - loss.origin),
         code_scale=code_scale,
     )
 

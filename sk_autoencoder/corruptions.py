@@ -1,9 +1,17 @@
 """Corruptions: layers that change scaled rows while training and not otherwise."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
-__all__ = ["GaussianNoise"]
+__all__ = [
+    "GaussianNoise",
+    "MaskingNoise",
+    "SaltAndPepperNoise",
+    "SwapNoise",
+    "WhileTraining",
+]
 
 
 class GaussianNoise(nn.Module):
@@ -39,3 +47,151 @@ class GaussianNoise(nn.Module):
 
     def extra_repr(self) -> str:
         return f"std={self.std}"
+
+
+class Replacing(nn.Module):
+    """Replace a share of the cells, each drawn for itself, while training.
+
+    Parameters
+    ----------
+    share : float in [0, 1]
+        Probability that a cell is replaced.
+
+    References
+    ----------
+    P. Vincent et al., "Stacked denoising autoencoders", Journal of Machine Learning
+    Research 11, 2010, section 3.5.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def replacement(self, x: Tensor) -> Tensor:
+        """Return what may stand in place of each cell of `x`, of the same shape."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `x`, with replaced cells while training."""
+        if not self.training or self.share == 0:
+            return x
+        return torch.where(torch.rand_like(x) < self.share, self.replacement(x), x)
+
+    def extra_repr(self) -> str:
+        return f"share={self.share}"
+
+
+class MaskingNoise(Replacing):
+    """Set a share of the cells to zero, the mean of scaled rows, while training.
+
+    Parameters
+    ----------
+    share : float in [0, 1]
+        Probability that a cell is replaced.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_autoencoder.corruptions import MaskingNoise
+    >>> MaskingNoise(1.0)(torch.ones(1, 2))
+    tensor([[0., 0.]])
+    """
+
+    def replacement(self, x: Tensor) -> Tensor:
+        """Return zeros."""
+        return torch.zeros_like(x)
+
+
+class SaltAndPepperNoise(Replacing):
+    """Set a share of the cells to the column's lowest or highest value while training.
+
+    Parameters
+    ----------
+    share : float in [0, 1]
+        Probability that a cell is replaced.
+    low, high : Tensor of shape (n_features,)
+        The two values of each column, equally likely, in scaled units.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_autoencoder.corruptions import SaltAndPepperNoise
+    >>> noise = SaltAndPepperNoise(1.0, low=torch.zeros(2), high=torch.ones(2))
+    >>> sorted(set(noise(torch.full((50, 2), 0.5)).flatten().tolist()))
+    [0.0, 1.0]
+    """
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, share: float, low: Tensor, high: Tensor) -> None:
+        super().__init__(share)
+        self.register_buffer("low", low)
+        self.register_buffer("high", high)
+
+    def replacement(self, x: Tensor) -> Tensor:
+        """Return the lowest or the highest values."""
+        return torch.where(torch.rand_like(x) < 0.5, self.low, self.high)
+
+
+class SwapNoise(Replacing):
+    """Give a share of the cells the value of another row of the batch while training.
+
+    A cell so gets a value that its column really has, which suits tables whose columns
+    are counts, codes or far from Gaussian.
+
+    Parameters
+    ----------
+    share : float in [0, 1]
+        Probability that a cell is replaced.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_autoencoder.corruptions import SwapNoise
+    >>> SwapNoise(1.0)(torch.tensor([[1.0, 10.0], [2.0, 20.0]]))
+    tensor([[ 2., 20.],
+            [ 1., 10.]])
+    """
+
+    def replacement(self, x: Tensor) -> Tensor:
+        """Return for each cell the value of a row other than its own, if there is one."""
+        n_rows = len(x)
+        steps = torch.rand_like(x).mul(n_rows - 1).floor().long() + 1
+        own = torch.arange(n_rows, device=x.device).unsqueeze(1)
+        return x.gather(0, (own + steps) % n_rows)
+
+
+class WhileTraining(nn.Module):
+    """Apply a function to scaled rows while training.
+
+    Parameters
+    ----------
+    function : callable
+        Takes and returns a tensor of shape (batch, n_features).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_autoencoder.corruptions import WhileTraining
+    >>> halve = WhileTraining(lambda x: x / 2)
+    >>> halve(torch.ones(1, 2)), halve.eval()(torch.ones(1, 2))
+    (tensor([[0.5000, 0.5000]]), tensor([[1., 1.]]))
+    """
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the function of `x` while training, and `x` otherwise."""
+        if not self.training:
+            return x
+        corrupted = self.function(x)
+        if corrupted.shape != x.shape:
+            raise ValueError(
+                f"corruption={self.function!r} has made a tensor of shape "
+                f"{tuple(corrupted.shape)} from one of shape {tuple(x.shape)}; it has to "
+                "keep the shape."
+            )
+        return corrupted
