@@ -182,10 +182,13 @@ class BaseAutoencoder(
         )
 
     def _check_rows_to_fit(self, X, y, **kwargs):
-        """Return X, or :class:`Pairs` of X and `y` where a variant learns from both."""
-        X = self._check_X(X, **kwargs)
+        X = self._pair(self._check_X(X, **kwargs), y)
         if self.loss == "binary_cross_entropy":
-            checks.check_unit_interval(X, self.loss)
+            checks.check_unit_interval(targets(X), self.loss)
+        return X
+
+    def _pair(self, X, y):
+        """Return X, or :class:`Pairs` of X and `y` where a variant learns from both."""
         return X
 
     # Using

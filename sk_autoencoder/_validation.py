@@ -24,6 +24,7 @@ __all__ = [
     "draws_of",
     "find_device",
     "fit_context",
+    "has_columns",
     "seeded",
     "threads",
     "wrap_like",
@@ -63,6 +64,11 @@ def check_unit_interval(X, loss: str) -> None:
             f"{high:.6g}. Use sklearn.preprocessing.MinMaxScaler(clip=True), or "
             "loss='squared_error'."
         )
+
+
+def has_columns(y) -> bool:
+    """Whether `y` is a table, and not labels or None."""
+    return (y.ndim if hasattr(y, "ndim") else np.asarray(y).ndim) > 1
 
 
 def check_network(network, n_features: int, n_components: int) -> None:

@@ -1,4 +1,8 @@
-"""Corruptions: layers that change scaled rows while training and not otherwise."""
+"""Corruptions: layers that change scaled rows while training and not otherwise.
+
+One that changes each cell for itself may say by ``moments`` what that does to a column of
+known mean and variance; a linear denoiser then needs no draws.
+"""
 
 from collections.abc import Callable
 
@@ -45,6 +49,10 @@ class GaussianNoise(nn.Module):
             return x
         return torch.randn_like(x).mul_(self.std).add_(x)
 
+    def moments(self, mean: Tensor, variance: Tensor) -> tuple[float, Tensor, Tensor]:
+        """Return the share of a cell that is kept, and mean and variance afterwards."""
+        return 1.0, mean, variance + self.std**2
+
     def extra_repr(self) -> str:
         return f"std={self.std}"
 
@@ -77,6 +85,20 @@ class Replacing(nn.Module):
             return x
         return torch.where(torch.rand_like(x) < self.share, self.replacement(x), x)
 
+    def replacement_moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and variance of what replaces a cell, for each column."""
+        raise NotImplementedError
+
+    def moments(self, mean: Tensor, variance: Tensor) -> tuple[float, Tensor, Tensor]:
+        """Return the share of a cell that is kept, and mean and variance afterwards."""
+        kept, new_mean, new_variance = (
+            1 - self.share,
+            *self.replacement_moments(mean, variance),
+        )
+        between = kept * self.share * (new_mean - mean) ** 2
+        variance = kept * variance + self.share * new_variance + between
+        return kept, kept * mean + self.share * new_mean, variance
+
     def extra_repr(self) -> str:
         return f"share={self.share}"
 
@@ -100,6 +122,10 @@ class MaskingNoise(Replacing):
     def replacement(self, x: Tensor) -> Tensor:
         """Return zeros."""
         return torch.zeros_like(x)
+
+    def replacement_moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Return zeros."""
+        return torch.zeros_like(mean), torch.zeros_like(variance)
 
 
 class SaltAndPepperNoise(Replacing):
@@ -133,6 +159,11 @@ class SaltAndPepperNoise(Replacing):
         """Return the lowest or the highest values."""
         return torch.where(torch.rand_like(x) < 0.5, self.low, self.high)
 
+    def replacement_moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the middle of the range, and the square of half of it."""
+        low, high = self.low.to(mean), self.high.to(mean)
+        return (low + high) / 2, ((high - low) / 2) ** 2
+
 
 class SwapNoise(Replacing):
     """Give a share of the cells the value of another row of the batch while training.
@@ -160,6 +191,10 @@ class SwapNoise(Replacing):
         steps = torch.rand_like(x).mul(n_rows - 1).floor().long() + 1
         own = torch.arange(n_rows, device=x.device).unsqueeze(1)
         return x.gather(0, (own + steps) % n_rows)
+
+    def replacement_moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the column has."""
+        return mean, variance
 
 
 class WhileTraining(nn.Module):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import jvp
+from torch.func import vjp
 from torch.nn import functional as F
 
 from sk_autoencoder.networks import Network, Output
@@ -124,8 +124,8 @@ def linear_error(
 class SteinPenalty(nn.Module):
     r"""What makes the error against noisy rows an unbiased one against clean rows.
 
-    For rows :math:`y = x + \varepsilon` with independent Gaussian noise of standard deviations
-    :math:`\sigma_j` and a network :math:`f`,
+    For rows :math:`y = x + \varepsilon` with independent Gaussian noise of standard
+    deviations :math:`\sigma_j`, and a network :math:`f`,
 
     .. math:: E\,\|f(y) - x\|^2
        = E\Big[\|f(y) - y\|^2 + 2 \sum_j \sigma_j^2 \frac{\partial f_j}{\partial y_j}(y)
@@ -166,8 +166,8 @@ class SteinPenalty(nn.Module):
         """Return one number a row of `x` (batch, n_features)."""
         signs = torch.where(torch.rand_like(x) < 0.5, -1.0, 1.0)
         direction = signs * self.std
-        _, slope = jvp(lambda rows: network(rows).reconstruction, (x,), (direction,))
-        return 2 * (direction * slope).sum(-1) - self.std.square().sum()
+        pull_back = vjp(lambda rows: network(rows).reconstruction, x)[1]
+        return 2 * (direction * pull_back(direction)[0]).sum(-1) - self.std.square().sum()
 
 
 class Objective(nn.Module):
