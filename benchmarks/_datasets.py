@@ -20,6 +20,7 @@ class Table:
     name: str
     X: np.ndarray  # (n_samples, n_features)
     y: np.ndarray | None  # (n_samples,)
+    image_shape: tuple[int, ...] = ()  # of each row, where rows are images
 
 
 def bundled() -> Iterator[Table]:
@@ -49,7 +50,7 @@ def _cut(table: Table, max_rows: int) -> Table:
         return table
     rows = np.random.default_rng(0).permutation(len(table.X))[:max_rows]
     y = None if table.y is None else table.y[rows]
-    return Table(table.name, table.X[rows], y)
+    return Table(table.name, table.X[rows], y, table.image_shape)
 
 
 def _reader(path: Path):
@@ -65,10 +66,12 @@ def _read_npz(path: Path) -> Table:
         if "indptr" in data:
             parts = [data[k].astype(np.int64) for k in ("indices", "indptr")]
             sparse = csr_array((data["data"].astype(float), *parts), tuple(data["shape"]))
-            X = sparse.toarray()
+            X, shape = sparse.toarray(), ()
         else:
             X = data["X"].reshape(len(data["X"]), -1).astype(float)
-        return Table(path.name.split(".npz")[0], X, _classes(pd.Series(data["y"])))
+            shape = data["X"].shape[1:] if data["X"].ndim > 2 else ()
+        y = _classes(pd.Series(data["y"])) if "y" in data else None
+        return Table(path.name.split(".npz")[0], X, y, shape)
 
 
 def _read_csv(path: Path) -> Table:
