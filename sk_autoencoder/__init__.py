@@ -1,7 +1,8 @@
 """Autoencoders that behave like scikit-learn estimators."""
 
 from sk_autoencoder._outlier import AutoencoderOutlierDetector
+from sk_autoencoder._sparse import SparseAutoencoder
 from sk_autoencoder._transformer import AutoencoderTransformer
 
-__all__ = ["AutoencoderOutlierDetector", "AutoencoderTransformer"]
+__all__ = ["AutoencoderOutlierDetector", "AutoencoderTransformer", "SparseAutoencoder"]
 __version__ = "0.1.0.dev0"

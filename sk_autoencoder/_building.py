@@ -19,7 +19,14 @@ from sk_autoencoder._net import THREAD_WORK, AutoencoderNet, Rows
 from sk_autoencoder._parameters import OPTIMIZERS, Parameters, known_options
 from sk_autoencoder.corruptions import GaussianNoise
 from sk_autoencoder.networks import Dense, Network
-from sk_autoencoder.objectives import LOSSES, Loss, Objective, l1_norm, linear_error
+from sk_autoencoder.objectives import (
+    LOSSES,
+    Loss,
+    Objective,
+    Penalty,
+    l1_norm,
+    linear_error,
+)
 
 
 class Building(Parameters):
@@ -38,14 +45,12 @@ class Building(Parameters):
         return GaussianNoise(self.noise_level)
 
     def _make_objective(self, module: Autoencoder | Ensemble) -> Objective:
-        error, trim_fraction = self._loss().error, self.trim_fraction
+        return Objective(self._loss().error, self.trim_fraction, **self._make_penalties())
+
+    def _make_penalties(self) -> dict[str, tuple[float, Penalty]]:
         linear_penalty = self.linear_penalty if self.init == "pca" else 0
-        return Objective(
-            error,
-            trim_fraction,
-            linear=(linear_penalty, partial(linear_error, error, trim_fraction)),
-            l1=(self.l1_penalty, l1_norm),
-        )
+        linear = partial(linear_error, self._loss().error, self.trim_fraction)
+        return {"linear": (linear_penalty, linear), "l1": (self.l1_penalty, l1_norm)}
 
     # What they share
 

@@ -22,6 +22,7 @@ ORDER = [
     "corruptions",
     "networks",
     "objectives",
+    "pursuit",
     "_autoencoder",
     "_ensemble",
     "_validation",
@@ -32,6 +33,7 @@ ORDER = [
     "_building",
     "_base",
     "_transformer",
+    "_sparse",
     "_unusual",
     "_outlier",
     "__init__",
@@ -55,7 +57,8 @@ def test_imports_go_one_way(file):
 
 
 @pytest.mark.parametrize(
-    "name", ["networks", "corruptions", "objectives", "_autoencoder", "_ensemble"]
+    "name",
+    ["networks", "corruptions", "objectives", "pursuit", "_autoencoder", "_ensemble"],
 )
 def test_the_parts_are_torch_only(name):
     tree = ast.parse((FOLDER / f"{name}.py").read_text())
