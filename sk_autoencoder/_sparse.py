@@ -1,6 +1,6 @@
 """The sparse autoencoder: an overcomplete code of which each row uses little."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from numbers import Integral, Real
@@ -17,24 +17,217 @@ from sk_autoencoder import _start as starts
 from sk_autoencoder._base import BaseAutoencoder
 from sk_autoencoder._net import AutoencoderNet, Rows
 from sk_autoencoder._validation import Interval, StrOptions
-from sk_autoencoder.networks import Dense
-from sk_autoencoder.pursuit import (
+from sk_autoencoder.dictionaries import (
     Coder,
     Pursuit,
     TopK,
     code_norm,
     dead_error,
     rate_divergence,
-    worth,
 )
+from sk_autoencoder.networks import Dense
+from sk_autoencoder.pursuit import surely_worth
 
 MOST_COMPONENTS = 512  # of the default width
-START_NOISE = 0.05  # norm of the noise on the first atoms, so that no two are the same
 DEAD_WEIGHT = 1 / 32  # of the error of unused units, as in the paper
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class SparseAutoencoder(BaseAutoencoder):
+    r"""Sparse codes: each row by few of many atoms, chosen by pursuit.
+
+    Each row :math:`x_i` is a sum of few of the unit-norm rows of a dictionary :math:`D`,
+    which has more atoms than there are features. With ``sparsity="pursuit"``
+
+    .. math:: \min_{D, b} \frac1n \sum_i \ell\big(b + z_i D, x_i\big), \qquad
+       z_i = \operatorname{argmin}_z \|x_i - b - z D\|^2 + \theta \|z\|_0
+
+    where the code :math:`z_i` is found, nearly, by orthogonal matching pursuit [1]_: step
+    by step the atom is added that lowers the squared error most, all coefficients being
+    fitted anew, until the next one would remove less than :math:`\theta`. One
+    :math:`\theta` for all rows leaves `n_active` atoms a row on average, so that busy rows
+    get more and plain ones fewer. Codes get no gradient; it goes to :math:`D` and
+    :math:`b`. The other ways code in one pass, :math:`z_i = f(x_i)`, and train :math:`f` by
+
+    .. math:: \frac1n \sum_i \ell\big(b + z_i D, x_i\big) + \lambda \, \Omega(z)
+
+    with the loss :math:`\ell` summed over features, :math:`\lambda` the
+    `sparsity_penalty`, and :math:`\Omega` zero for ``"topk"`` (which keeps the `n_active`
+    largest positive entries [2]_), the mean over rows of :math:`\|z_i\|_1` for ``"l1"``, or
+    for ``"kl"`` the divergence :math:`\sum_j \mathrm{KL}(\rho \,\|\, \bar z_j)`, in nats,
+    of the mean activation of each unit from the `target_activation` :math:`\rho` [3]_.
+
+    Parameters
+    ----------
+    n_components : int, float in (0, 1) or None, default=None
+        Number of atoms. None takes twice the number of features, at most 512 and at most
+        the number of rows. A float takes the smallest number of components with which PCA
+        explains more than that share of the variance.
+    hidden_layer_sizes : int or sequence of int, default=()
+        Widths of the hidden layers of the encoder. The decoder is linear; a pursuit has
+        none.
+    activation : str or callable, default="gelu"
+        Nonlinearity of the hidden layers: ``"elu"``, ``"gelu"``, ``"identity"``,
+        ``"leaky_relu"``, ``"relu"``, ``"sigmoid"``, ``"silu"``, ``"tanh"``, or a callable
+        without arguments that returns a torch module.
+    dropout : float, default=0.0
+        Share of the hidden units that is dropped in each training step.
+    tied_weights : bool, default=False
+        Whether the atoms are the weights of the encoder, normalised, where it has no hidden
+        layer; a pursuit always finds its codes by the atoms.
+    network : callable or None, default=None
+        ``(n_features, n_components) -> sk_autoencoder.networks.Network``, in place of the
+        network that `sparsity` names. The penalties of ``"l1"`` and ``"kl"`` apply to its
+        codes.
+    init : {"pca", "random"}, default="pca"
+        With ``"pca"`` half of the atoms, at most as many as there are features, begin as
+        principal axes of the rows that are fitted to and the others as such rows, less the
+        mean, with 5 % of noise; an encoder without hidden layers begins as the atoms.
+        ``"random"`` draws all at random.
+    loss : str or callable, default="squared_error"
+        Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``
+        (squared up to one scaled unit), or ``"binary_cross_entropy"`` (a sigmoid output;
+        values of X in [0, 1], which are not scaled); or a callable ``(output, x)`` of two
+        tensors of shape (batch, n_features) that returns one error a row.
+    scaling : {"global", "standard"} or None, default="global"
+        ``"global"`` subtracts the mean row and divides by one number, the root of the
+        mean variance of a feature, which keeps PCA's objective; ``"standard"`` divides each
+        feature by its own standard deviation; None leaves X alone.
+    noise_level : float, default=0.0
+        Standard deviation, in scaled units, of the Gaussian noise that is added to each
+        cell while training.
+    linear_penalty : float, default=0.75
+        With ``init="pca"``, weight in the loss of the error that the decoder's linear path
+        makes alone. It keeps codes readable for linear models and for distances; like the
+        noise, it is no part of the held-out loss.
+    l1_penalty : float, default=0.0
+        Weight of the sum of the absolute values of all weights in the loss.
+    trim_fraction : float, default=0.0
+        Share of the rows of a batch, those with the largest error, that is left out of
+        the loss, so that outliers are not learned [3]_.
+    optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
+        Name of an optimizer, or a class like those of ``torch.optim``.
+    lr : float, default=5e-3
+        Learning rate at the beginning.
+    weight_decay : float, default=1e-4
+        Decay of the weights (L2), as the optimizer defines it.
+    batch_size : int or "auto", default="auto"
+        Rows a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
+    max_epochs : int, default=100
+        Largest number of passes through the training rows; 0 keeps the start.
+    early_stopping : bool, default=True
+        Whether to hold out rows and keep the weights with the lowest loss on them. When
+        the loss stalls, training goes back to the best weights with 0.3 of the learning
+        rate, twice, and then stops. With 1,000 rows or fewer and a start from PCA, the
+        epochs that led to the best weights are then run once more, from PCA of all rows
+        and on all rows. Otherwise all epochs are run on all rows, with a learning rate
+        that falls to zero along a cosine.
+    validation_fraction : float or "auto", default="auto"
+        Share of the rows to hold out; ``"auto"`` takes a tenth, but 32 rows if that is
+        more and at most a third.
+    n_iter_no_change : int, default=20
+        Epochs without an improvement of the held-out loss after which it has stalled.
+    tol : float, default=1e-3
+        Share by which the held-out loss has to fall to count as improved.
+    warm_start : bool, default=False
+        Whether ``fit`` continues from the weights and the scale of the last fit.
+    device : str, default="auto"
+        Where to compute: ``"cpu"``, ``"cuda"``, …; ``"auto"`` takes a GPU if there is one.
+    callbacks : list of skorch callbacks or None, default=None
+        Called while training, also when it is repeated on all rows; they are cloned
+        first. scikit-learn's own callbacks are set by ``set_callbacks``, and hear of the
+        first training only.
+    verbose : int, default=0
+        With 1, a line is printed after each epoch.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the weights, the noise and the order of the rows. Global generators are left
+        as they were.
+    sparsity : {"pursuit", "topk", "l1", "kl"}, default="pursuit"
+        How codes become sparse: see above.
+    n_active : int, default=5
+        Non-zero entries of a code: at most so many for ``"topk"``, and on average for
+        ``"pursuit"``, whose rows have 4 times as many at most. The average is set on the
+        held-out rows, one standard error below, as atoms fit the training rows
+        better than new ones; if none are held out, on the training rows.
+    sparsity_penalty : float, default=1.0
+        Weight of the penalty of ``"l1"`` (in scaled units) or ``"kl"`` (in nats) in the
+        loss.
+    target_activation : float, default=0.05
+        Mean activation of a unit that ``"kl"`` pulls to.
+    sparse_output : bool, default=False
+        Whether ``transform`` returns a CSR matrix.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Number of atoms.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has string names.
+    n_iter_ : int
+        Number of epochs run, without those that were repeated on all rows.
+    best_epoch_ : int
+        Epoch with the lowest held-out loss; 0 is the start.
+    loss_curve_ : list of float
+        Training loss after each epoch, noise included.
+    validation_curve_ : list of float or None
+        Held-out loss after each epoch, without noise; None if no rows were held out.
+    history_ : skorch.history.History
+        Everything that was recorded, each term of the loss by name.
+    net_ : skorch.NeuralNet
+        The fitted trainer.
+    network_ : sk_autoencoder.networks.Network
+        The fitted torch module, which sees scaled rows.
+    components_ : ndarray of shape (n_components_, n_features_in_)
+        The atoms, of unit norm, in scaled units.
+    mean_active_ : float
+        Mean number of non-zero entries in the codes of the training rows.
+    dead_share_ : float
+        Share of the atoms that no training row uses.
+
+    See Also
+    --------
+    sklearn.decomposition.MiniBatchDictionaryLearning : Atoms learned by lasso codes.
+    AutoencoderTransformer : Few components, all of them used.
+
+    Notes
+    -----
+    ``"topk"`` codes a row with one product of matrices, ``"pursuit"`` with as many as the
+    row has atoms. For that its R² is lower, by TODO.
+
+    A pursuit minimises the squared error. With ``loss="binary_cross_entropy"`` it is that
+    of the tangent ``4 * (x - 0.5)`` of the inverse of the sigmoid.
+
+    Units that no row of a batch used get a gradient by the auxiliary loss of [2]_
+    (``"topk"``; weight 1/32). NOTE[DIFF]: there a unit is dead when it was not used for a
+    long time.
+
+    Norms of atoms are divided out, but for ``"kl"``, whose codes are at most 1: there
+    `components_` are the directions of the atoms.
+
+    References
+    ----------
+    .. [1] L. Rebollo-Neira and D. Lowe, "Optimized orthogonal matching pursuit approach",
+       IEEE Signal Processing Letters 9, 2002.
+    .. [2] L. Gao et al., "Scaling and evaluating sparse autoencoders", 2024.
+    .. [3] A. Ng, "Sparse autoencoder", CS294A lecture notes, 2011.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sk_autoencoder import SparseAutoencoder
+    >>> X = load_digits().data
+    >>> autoencoder = SparseAutoencoder(n_active=5, max_epochs=20, random_state=0)
+    >>> codes = autoencoder.fit(X[:1000]).transform(X[1000:])
+    >>> codes.shape
+    (797, 128)
+    >>> round((codes != 0).sum(axis=1).mean())
+    5
+    >>> round(autoencoder.score(X[1000:]), 1)
+    0.9
+    """
+
     n_components: int | float | None = field(default=None, kw_only=False)
     sparsity: str = "pursuit"
     n_active: int = 5
@@ -42,6 +235,9 @@ class SparseAutoencoder(BaseAutoencoder):
     target_activation: float = 0.05
     sparse_output: bool = False
     hidden_layer_sizes: int | Sequence[int] = ()
+    tied_weights: bool = False
+    network: Callable | None = None
+    init: str = "pca"
     noise_level: float = 0.0
     lr: float = 5e-3
 
@@ -87,16 +283,7 @@ class SparseAutoencoder(BaseAutoencoder):
         if self.network is not None:
             return super()._start(network, corruption, rows, n_components, seed)
         if self.init == "pca":
-            axes = starts.principal_axes(rows, max(n_components // 2, 1), seed)
-            n_drawn = n_components - len(axes.components)
-            drawn = rows[torch.randperm(len(rows))[:n_drawn].numpy()].cpu().numpy()
-            stretched = axes.components * np.sqrt(axes.variance)[:, None]
-            atoms = np.vstack([stretched, drawn - axes.mean])
-            mean, atoms = (torch.from_numpy(a).float() for a in (axes.mean, atoms))
-            noise = nn.functional.normalize(torch.randn_like(atoms))
-            network.start_at(
-                mean, atoms + START_NOISE * atoms.norm(dim=1, keepdim=True) * noise
-            )
+            network.start_at(*starts.examples(rows, n_components, seed))
         return False
 
     def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
@@ -117,15 +304,11 @@ class SparseAutoencoder(BaseAutoencoder):
 
         pieces = starts.pieces(rows.X, np.unique(rows.indices))
         found = torch.from_numpy(np.concatenate([net.map(gains, p) for p in pieces]))
-        least = [self._cautious(each) for each in found.unbind(1)]  # of each member
+        least = [
+            surely_worth(each, self.n_active) for each in found.unbind(1)
+        ]  # of each member
         buffer = net.module_.network.least_gain
         buffer.copy_(torch.stack(least).reshape(buffer.shape))
-
-    def _cautious(self, gains: torch.Tensor) -> torch.Tensor:
-        """Return the least gain with which `n_active` is above the mean by its error."""
-        n_steps = (gains.cummin(-1).values > worth(gains, self.n_active)).sum(-1)
-        margin = n_steps.double().std() / len(n_steps) ** 0.5
-        return worth(gains, self.n_active - float(margin))
 
     def transform(self, X):
         check_is_fitted(self)

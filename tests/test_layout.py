@@ -23,6 +23,7 @@ ORDER = [
     "networks",
     "objectives",
     "pursuit",
+    "dictionaries",
     "_autoencoder",
     "_ensemble",
     "_validation",
@@ -58,7 +59,15 @@ def test_imports_go_one_way(file):
 
 @pytest.mark.parametrize(
     "name",
-    ["networks", "corruptions", "objectives", "pursuit", "_autoencoder", "_ensemble"],
+    [
+        "networks",
+        "corruptions",
+        "objectives",
+        "pursuit",
+        "dictionaries",
+        "_autoencoder",
+        "_ensemble",
+    ],
 )
 def test_the_parts_are_torch_only(name):
     tree = ast.parse((FOLDER / f"{name}.py").read_text())
