@@ -19,6 +19,7 @@ HELD_OUT_SHARE, HELD_OUT_ROWS = 0.1, 32  # what validation_fraction="auto" aims 
 START_NOISE = 1.5  # standard errors by which training has to beat PCA
 JUDGE_ROWS = 15  # fewer held-out rows cannot tell whether training paid
 REFIT_ROWS = 1_000  # up to which the rows held out are worth a second training
+NO_VARIANCE = 1e-9  # share of the variance below which an axis is rounding
 EXAMPLE_NOISE = 0.05  # share of an example's norm, so that no two are the same
 SMALL_SPECTRUM = 1_000  # columns up to which a covariance matrix is the fastest way
 
@@ -161,7 +162,8 @@ def examples(rows: Rows, n_atoms: int, seed: int) -> tuple[torch.Tensor, torch.T
     """
     axes = principal_axes(rows, max(n_atoms // 2, 1), seed)
     drawn = rows[torch.randperm(len(rows))[:n_atoms].numpy()].cpu().numpy() - axes.mean
-    stretched = axes.components * np.sqrt(axes.variance)[:, None]
+    varies = axes.variance > NO_VARIANCE * axes.variance.sum()
+    stretched = (axes.components * np.sqrt(axes.variance)[:, None])[varies]
     atoms = torch.from_numpy(np.vstack([stretched, drawn])[:n_atoms]).float()
     noise = torch.nn.functional.normalize(torch.randn_like(atoms))
     atoms += EXAMPLE_NOISE * atoms.norm(dim=1, keepdim=True) * noise

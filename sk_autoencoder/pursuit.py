@@ -110,8 +110,8 @@ def worth(gains: Tensor, n_active: float) -> Tensor:
     tensor(2.5000)
     """
     falling = gains.cummin(-1).values.flatten().sort(descending=True).values
-    n_steps = round(n_active * gains.shape[0])
-    around = falling[max(n_steps - 1, 0) : n_steps + 1]
+    n_steps = max(round(n_active * gains.shape[0]), 1)
+    around = falling[n_steps - 1 : n_steps + 1]
     return around.mean() if n_steps < len(falling) else falling[-1].clamp(max=0)
 
 
