@@ -20,7 +20,6 @@ from sklearn.decomposition import PCA, MiniBatchDictionaryLearning
 from sklearn.feature_extraction.image import extract_patches_2d
 from sklearn.model_selection import train_test_split
 
-from benchmarks import _datasets
 from benchmarks._report import Claims, Table
 from sk_autoencoder import SparseAutoencoder
 
@@ -46,9 +45,9 @@ def sets(
     """Yield names, rows and numbers of atoms."""
     yield "digits", load_digits().data, 128
     yield "patches", natural_patches(max_rows), 128
-    for table in _datasets.load(folders, max_rows, with_bundled=False):
-        if only in table.name:
-            yield table.name, table.X, 256
+    for path in [p for folder in folders for p in sorted(folder.glob(f"*{only}*.npz"))]:
+        X = np.load(path)["X"]
+        yield path.stem, X[:max_rows].reshape(min(len(X), max_rows), -1).astype(float), 256
 
 
 def r2(X: np.ndarray, rows: np.ndarray) -> float:
@@ -169,7 +168,7 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, action="append", default=[], help="a folder of images"
     )
-    parser.add_argument("--only", default="mnist_test", help="which of its files")
+    parser.add_argument("--only", default="mnist_test", help="names of its files")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--max-rows", type=int, default=10_000, help="larger sets are cut")
     parser.add_argument("--out", default="results", help="folder for the table")
@@ -181,6 +180,8 @@ def main() -> None:
         found[name] = mean_over_seeds(results)
         claim(name, found[name], claims)
         print(f"{name} {X.shape}", flush=True)
+        for (method, k), figures in found[name].items():
+            print(f"  {method} {k}: " + " ".join(f"{v:.3f}" for v in figures.values()))
     show(found, options.out)
     claims.show()
 
