@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from scipy.sparse import csr_array, csr_matrix, vstack
+from scipy.special import logit
 from sklearn import get_config
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -251,18 +252,26 @@ class SparseAutoencoder(BaseAutoencoder):
     }
 
     def _make_network(self):
+        if self.network is not None:
+            return self.network
         dense = Dense(
             self.hidden_layer_sizes, self.activation, self.dropout, self.tied_weights
         )
-        dense(1, 1)  # a pursuit has no hidden layers, but wrong widths are wrong
+        dense.widths()  # a pursuit has no hidden layers, but wrong ones are an error
         tangent = {"slope": self._loss().slope, "origin": self._loss().origin}
         networks = {
             "pursuit": Pursuit(self.n_active, **tangent),
             "topk": Coder(dense, TopK(self.n_active), **tangent),
             "l1": Coder(dense, nn.ReLU(), **tangent),
-            "kl": Coder(dense, nn.Sigmoid(), unit_norm=False, **tangent),
+            "kl": Coder(
+                dense,
+                nn.Sigmoid(),
+                unit_norm=False,
+                first_bias=float(logit(self.target_activation)),
+                **tangent,
+            ),
         }
-        return self.network or networks[self.sparsity]
+        return networks[self.sparsity]
 
     def _make_penalties(self) -> dict:
         weight, rate = self.sparsity_penalty, self.target_activation

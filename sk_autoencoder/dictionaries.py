@@ -203,6 +203,7 @@ class CoderNetwork(AtomNetwork):
         super().__init__(decode, spec.slope, spec.origin)
         self.encoder = encoder
         self.code_layer = spec.code_layer
+        self.first_bias = spec.first_bias
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the codes (batch, n_components) of `x` (batch, n_features)."""
@@ -215,7 +216,7 @@ class CoderNetwork(AtomNetwork):
         if len(self.encoder) == 1:
             weight = self.slope * F.normalize(self.decode.weight, dim=-1)
             self.encoder[0].get_parameter("weight").copy_(weight)
-            self.encoder[0].get_parameter("bias").copy_(-weight @ mean)
+            self.encoder[0].get_parameter("bias").copy_(self.first_bias - weight @ mean)
 
 
 class Coder(BaseEstimator):
@@ -230,6 +231,8 @@ class Coder(BaseEstimator):
         Makes the encoder's output a code.
     unit_norm : bool, default=True
         Whether atoms have unit norm.
+    first_bias : float, default=0.0
+        What an encoder without hidden layers makes of the mean row at the start.
     slope, origin : float, default=1.0 and 0.0
         Tangent of the inverse link of the loss.
 
@@ -248,12 +251,14 @@ class Coder(BaseEstimator):
         dense: Dense,
         code_layer: nn.Module,
         unit_norm: bool = True,
+        first_bias: float = 0.0,
         slope: float = 1.0,
         origin: float = 0.0,
     ) -> None:
         self.dense = dense
         self.code_layer = code_layer
         self.unit_norm = unit_norm
+        self.first_bias = first_bias
         self.slope = slope
         self.origin = origin
 
