@@ -80,11 +80,10 @@ class SparseAutoencoder(BaseAutoencoder):
         ``(n_features, n_components) -> sk_autoencoder.networks.Network``, in place of the
         network that `sparsity` names. The penalties of ``"l1"`` and ``"kl"`` apply to its
         codes.
-    init : {"pca", "random"}, default="pca"
-        With ``"pca"`` half of the atoms, at most as many as there are features, begin as
-        principal axes of the rows that are fitted to and the others as such rows, less the
-        mean, with 5 % of noise; an encoder without hidden layers begins as the atoms.
-        ``"random"`` draws all at random.
+    init : {"rows", "random"}, default="rows"
+        With ``"rows"`` the atoms begin as rows that are fitted to, drawn at random, less
+        the mean and with 5 % of noise; an encoder without hidden layers begins as the
+        atoms. ``"random"`` draws all at random.
     loss : str or callable, default="squared_error"
         Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``
         (squared up to one scaled unit), or ``"binary_cross_entropy"`` (a sigmoid output;
@@ -108,13 +107,13 @@ class SparseAutoencoder(BaseAutoencoder):
         the loss, so that outliers are not learned [3]_.
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
         Name of an optimizer, or a class like those of ``torch.optim``.
-    lr : float, default=5e-3
+    lr : float, default=1e-2
         Learning rate at the beginning.
     weight_decay : float, default=1e-4
         Decay of the weights (L2), as the optimizer defines it.
     batch_size : int or "auto", default="auto"
         Rows a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
-    max_epochs : int, default=100
+    max_epochs : int, default=30
         Largest number of passes through the training rows; 0 keeps the start.
     early_stopping : bool, default=True
         Whether to hold out rows and keep the weights with the lowest loss on them. When
@@ -238,12 +237,14 @@ class SparseAutoencoder(BaseAutoencoder):
     hidden_layer_sizes: int | Sequence[int] = ()
     tied_weights: bool = False
     network: Callable | None = None
-    init: str = "pca"
+    init: str = "rows"
     noise_level: float = 0.0
-    lr: float = 5e-3
+    lr: float = 1e-2
+    max_epochs: int = 30
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoencoder._parameter_constraints,
+        "init": [StrOptions({"rows", "random"})],
         "sparsity": [StrOptions({"pursuit", "topk", "l1", "kl"})],
         "n_active": [Interval(Integral, 1, None, closed="left")],
         "sparsity_penalty": [Interval(Real, 0, None, closed="left")],
@@ -289,10 +290,8 @@ class SparseAutoencoder(BaseAutoencoder):
         return super()._count_components(X, rows, seed)
 
     def _start(self, network, corruption, rows: Rows, n_components: int, seed: int) -> bool:
-        if self.network is not None:
-            return super()._start(network, corruption, rows, n_components, seed)
-        if self.init == "pca":
-            network.start_at(*starts.examples(rows, n_components, seed))
+        if self.network is None and self.init == "rows":
+            network.start_at(*starts.examples(rows, n_components))
         return False
 
     def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:

@@ -19,7 +19,6 @@ HELD_OUT_SHARE, HELD_OUT_ROWS = 0.1, 32  # what validation_fraction="auto" aims 
 START_NOISE = 1.5  # standard errors by which training has to beat PCA
 JUDGE_ROWS = 15  # fewer held-out rows cannot tell whether training paid
 REFIT_ROWS = 1_000  # up to which the rows held out are worth a second training
-NO_VARIANCE = 1e-9  # share of the variance below which an axis is rounding
 EXAMPLE_NOISE = 0.05  # share of an example's norm, so that no two are the same
 SMALL_SPECTRUM = 1_000  # columns up to which a covariance matrix is the fastest way
 
@@ -154,20 +153,14 @@ def linear_start(axes: Axes, n_components: int, loss: Loss) -> LinearStart:
     )
 
 
-def examples(rows: Rows, n_atoms: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the mean of `rows`, and up to `n_atoms` atoms to start a dictionary at.
-
-    Half of them, as far as there are as many, are principal axes, as long as the rows'
-    standard deviation along them; the others are rows themselves, less their mean.
-    """
-    axes = principal_axes(rows, max(n_atoms // 2, 1), seed)
-    drawn = rows[torch.randperm(len(rows))[:n_atoms].numpy()].cpu().numpy() - axes.mean
-    varies = axes.variance > NO_VARIANCE * axes.variance.sum()
-    stretched = (axes.components * np.sqrt(axes.variance)[:, None])[varies]
-    atoms = torch.from_numpy(np.vstack([stretched, drawn])[:n_atoms]).float()
-    noise = torch.nn.functional.normalize(torch.randn_like(atoms))
-    atoms += EXAMPLE_NOISE * atoms.norm(dim=1, keepdim=True) * noise
-    return torch.from_numpy(axes.mean).float(), atoms
+def examples(rows: Rows, n_rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the mean of `rows`, and up to `n_rows` of them, less the mean, with noise."""
+    fitted, scale = moments(rows.X, rows.indices), rows.scaler.scale.cpu().numpy()
+    mean = torch.from_numpy((fitted.mean_ - rows.scaler.center.cpu().numpy()) / scale)
+    drawn = rows[torch.randperm(len(rows))[:n_rows].numpy()].cpu() - mean.float()
+    noise = torch.nn.functional.normalize(torch.randn_like(drawn))
+    drawn += EXAMPLE_NOISE * drawn.norm(dim=1, keepdim=True) * noise
+    return mean.float(), drawn
 
 
 def share_of_the_way(losses: dict[float, np.ndarray]) -> float:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 __all__ = ["Path", "orthogonal_pursuit", "surely_worth", "worth"]
 
@@ -68,27 +69,28 @@ def orthogonal_pursuit(target: Tensor, dictionary: Tensor, depth: int) -> Path:
     new = torch.ones_like(left)  # squared norm of the part outside the chosen atoms
     least = NO_GAIN * target.square().sum(-1, True)  # (batch, 1)
     directions: list[Tensor] = []  # of each step, its products with all atoms
-    chosen, gains, moves = [], [], []
-    for _ in range(depth):
-        gain, atom = torch.where(new > NEW_PART, left.square() / new, 0).max(-1, True)
-        direction = gram[atom.squeeze(-1)]  # (batch, n_atoms)
-        for past in directions:
-            direction = torch.addcmul(direction, past, past.gather(-1, atom), value=-1)
+    chosen, gains, moves, columns = [], [], [], []
+    for step in range(depth):
+        part = F.threshold(new, NEW_PART, torch.inf)  # inf: nothing can be gained
+        gain, atom = (left.square() / part).max(-1, True)  # each (batch, 1)
+        direction = gram.index_select(0, atom.squeeze(-1))  # (batch, n_atoms)
+        known = [past.gather(-1, atom) for past in directions]
+        for past, product in zip(directions, known, strict=True):
+            direction = torch.addcmul(direction, past, product, value=-1)
         gain = gain * (gain > least)
-        scale = (gain > 0) / new.gather(-1, atom).clamp(min=NEW_PART).sqrt()
-        direction = direction * scale
-        move = left.gather(-1, atom) * scale
+        norm = torch.where(gain > 0, new.gather(-1, atom), torch.inf).sqrt()
+        direction = direction / norm  # zero if nothing is gained
+        move = left.gather(-1, atom) / norm
         left = torch.addcmul(left, direction, move, value=-1)
         new = torch.addcmul(new, direction, direction, value=-1)
         directions.append(direction)
         chosen.append(atom)
         gains.append(gain)
         moves.append(move)
-    atoms, gain = torch.cat(chosen, -1), torch.cat(gains, -1)
-    places = atoms.unsqueeze(-2).expand(*atoms.shape, depth)
-    triangle = torch.stack(directions, -2).gather(-1, places)
-    unused = torch.diag_embed((gain <= 0).to(gain.dtype))
-    return Path(atoms, gain, torch.cat(moves, -1), triangle + unused)
+        column = torch.cat([*known, norm.nan_to_num(posinf=1.0)], -1)
+        columns.append(F.pad(column, (0, depth - 1 - step)))
+    parts = [torch.cat(each, -1) for each in (chosen, gains, moves)]
+    return Path(*parts, torch.stack(columns, -1))
 
 
 def worth(gains: Tensor, n_active: float) -> Tensor:

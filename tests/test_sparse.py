@@ -26,26 +26,19 @@ def n_entries(codes):
     return (codes != 0).sum(axis=1)
 
 
-@pytest.fixture(scope="module")
-def planted():
-    """1,500 rows, each made of 2 of 12 atoms of 8 features, and the atoms."""
+def test_a_planted_dictionary_is_found():
     rng = np.random.default_rng(0)
-    atoms = rng.normal(size=(12, 8))
+    atoms = rng.normal(size=(40, 20))
     atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
-    codes = np.zeros((1500, 12))
-    for code in codes:
-        code[rng.choice(12, 2, replace=False)] = rng.choice([-1, 1], 2) * rng.uniform(
-            1, 2, 2
+    codes = np.zeros((3000, 40))
+    for code in codes:  # 3 of the 40 atoms a row
+        code[rng.choice(40, 3, replace=False)] = rng.choice([-1, 1], 3) * rng.uniform(
+            1, 2, 3
         )
-    return codes @ atoms, atoms
-
-
-def test_a_planted_dictionary_is_found(planted):
-    X, atoms = planted
-    model = SparseAutoencoder(12, n_active=2, random_state=0).fit(X)
+    model = SparseAutoencoder(40, n_active=3, random_state=0).fit(codes @ atoms)
     likeness = np.abs(model.components_ @ atoms.T).max(axis=0)
     assert np.median(likeness) > 0.99
-    assert model.score(X) > 0.95
+    assert model.score(codes @ atoms) > 0.95
 
 
 def test_busy_rows_get_more_atoms_and_none_more_than_four_times_as_many(digits):
@@ -118,7 +111,9 @@ def test_a_weight_of_zero_gives_the_plain_autoencoder_bit_for_bit(
 ):
     shared = {"n_components": 20, "network": network, "max_epochs": 3, "random_state": 0}
     model = SparseAutoencoder(sparsity=sparsity, sparsity_penalty=0, **shared).fit(digits)
-    plain = AutoencoderTransformer(noise_level=0, lr=5e-3, **shared).fit(digits)
+    plain = AutoencoderTransformer(init="random", noise_level=0, lr=1e-2, **shared).fit(
+        digits
+    )
     np.testing.assert_array_equal(model.transform(digits), plain.transform(digits))
     assert model.loss_curve_ == plain.loss_curve_
     other = SparseAutoencoder(sparsity=sparsity, sparsity_penalty=0.1, **shared)
@@ -130,7 +125,7 @@ def test_a_weight_of_zero_gives_the_plain_autoencoder_bit_for_bit(
     "loss", ["squared_error", "absolute_error", "huber", "binary_cross_entropy"]
 )
 def test_every_loss_trains_every_kind(digits, sparsity, loss):
-    model = quick(sparsity=sparsity, loss=loss, lr=1e-2, max_epochs=20).fit(digits)
+    model = quick(sparsity=sparsity, loss=loss, max_epochs=20).fit(digits)
     start = quick(sparsity=sparsity, loss=loss, max_epochs=0).fit(digits)
     assert model.score_samples(digits).mean() > start.score_samples(digits).mean()
     assert model.score(digits) > 0.5
