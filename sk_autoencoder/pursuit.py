@@ -89,8 +89,8 @@ def orthogonal_pursuit(target: Tensor, dictionary: Tensor, depth: int) -> Path:
         moves.append(move)
         column = torch.cat([*known, norm.nan_to_num(posinf=1.0)], -1)
         columns.append(F.pad(column, (0, depth - 1 - step)))
-    parts = [torch.cat(each, -1) for each in (chosen, gains, moves)]
-    return Path(*parts, torch.stack(columns, -1))
+    atoms, gain, move = (torch.cat(each, -1) for each in (chosen, gains, moves))
+    return Path(atoms, gain, move, torch.stack(columns, -1))
 
 
 def worth(gains: Tensor, n_active: float) -> Tensor:
