@@ -8,7 +8,7 @@ atoms on busy patches and saves them on plain ones.
 """
 
 # %%
-# The data: grey patches without their means. Half of them are held out.
+# The data: grey patches without their means, flat ones left out. Half of them are new.
 from pathlib import Path
 
 import matplotlib
@@ -29,6 +29,7 @@ patches = [
 ]
 X = np.concatenate(patches).reshape(-1, 64)
 X -= X.mean(axis=1, keepdims=True)
+X = X[X.std(axis=1) > 0]
 X, X_new = train_test_split(X, test_size=0.5, random_state=0)
 
 # %%

