@@ -1,6 +1,6 @@
 """The sparse autoencoder: an overcomplete code of which each row uses little."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from numbers import Integral, Real
@@ -79,7 +79,7 @@ class SparseAutoencoder(BaseAutoencoder):
     network : callable or None, default=None
         ``(n_features, n_components) -> sk_autoencoder.networks.Network``, in place of the
         network that `sparsity` names. The penalties of ``"l1"`` and ``"kl"`` apply to its
-        codes.
+        codes; ``"pursuit"`` and ``"topk"`` leave them as they are.
     init : {"rows", "random"}, default="rows"
         With ``"rows"`` the atoms begin as rows that are fitted to, drawn at random, less
         the mean and with 5 % of noise; an encoder without hidden layers begins as the
@@ -298,13 +298,11 @@ class SparseAutoencoder(BaseAutoencoder):
     def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
         if self.sparsity == "pursuit" and self.network is None:
             self._learn_least_gain(net, train if valid is None else valid)
-        used, n_entries, n_rows = 0, 0, 0
-        for piece in starts.pieces(train.X, np.unique(train.indices)):
-            code = net.map(lambda module, rows: module.encode(rows), piece)
-            used = used + (code != 0).sum(axis=0)
-            n_entries, n_rows = n_entries + (code != 0).sum(), n_rows + len(code)
-        self.mean_active_ = float(n_entries / n_rows / net.module_.n_members)
-        self.dead_share_ = float((used == 0).mean())
+        rows = np.unique(train.indices)
+        codes = self._codes(net, train.X, rows)
+        n_uses = sum((code != 0).sum(axis=0) for code in codes)  # of each atom
+        self.mean_active_ = float(n_uses.sum() / len(rows) / net.module_.n_members)
+        self.dead_share_ = float((n_uses == 0).mean())
 
     def _learn_least_gain(self, net: AutoencoderNet, rows: Rows) -> None:
         def gains(module, x):
@@ -313,22 +311,36 @@ class SparseAutoencoder(BaseAutoencoder):
 
         pieces = starts.pieces(rows.X, np.unique(rows.indices))
         found = torch.from_numpy(np.concatenate([net.map(gains, p) for p in pieces]))
-        least = [
-            surely_worth(each, self.n_active) for each in found.unbind(1)
-        ]  # of each member
+        least = [surely_worth(member, self.n_active) for member in found.unbind(1)]
         buffer = net.module_.network.least_gain
         buffer.copy_(torch.stack(least).reshape(buffer.shape))
 
+    @staticmethod
+    def _codes(net: AutoencoderNet, X, rows: np.ndarray) -> Iterator[np.ndarray]:
+        for piece in starts.pieces(X, rows):
+            yield net.map(lambda module, x: module.encode(x), piece)
+
     def transform(self, X):
+        """Return the codes of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        codes : {ndarray, CSR matrix} of shape (n_samples, n_components)
+            In scaled units, in the precision of X; sparse with ``sparse_output=True``, and
+            then an array or a matrix as scikit-learn's ``sparse_interface`` says.
+        """
         check_is_fitted(self)
         if not self.sparse_output:
             return super().transform(X)
         X = self._check_X(X, reset=False)
-        encode = super().transform
         csr = csr_matrix if get_config()["sparse_interface"] == "spmatrix" else csr_array
-        return csr(
-            vstack([csr(encode(p)) for p in starts.pieces(X, np.arange(X.shape[0]))])
-        )
+        with self._threads(self.net_.module_, X.shape[0]):
+            codes = self._codes(self.net_, X, np.arange(X.shape[0]))
+            return vstack([csr(code) for code in codes], format="csr")
 
     @property
     def components_(self) -> np.ndarray:

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.sparse import csr_array, issparse
@@ -10,7 +11,7 @@ from sklearn import config_context
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from sk_autoencoder import AutoencoderTransformer, SparseAutoencoder
+from sk_autoencoder import AutoencoderTransformer, SparseAutoencoder, _start
 from sk_autoencoder.dictionaries import Coder
 from sk_autoencoder.networks import Dense
 
@@ -181,6 +182,18 @@ def test_sparse_codes_are_the_dense_ones(digits, dtype):
     np.testing.assert_array_equal(rows, dense.inverse_transform(dense.transform(X)))
     with config_context(sparse_interface="sparray"):
         assert isinstance(sparse.transform(X), csr_array)
+
+
+def test_sparse_codes_of_frames_and_of_many_rows(digits, monkeypatch):
+    monkeypatch.setattr(_start, "PIECE_BYTES", 8 * 64 * 70)  # 70 rows
+    frame = pd.DataFrame(digits, columns=[f"pixel {i}" for i in range(64)])
+    model = quick(sparse_output=True).fit(frame)
+    expected = quick().fit(frame).transform(frame)
+    np.testing.assert_allclose(model.transform(frame).toarray(), expected, rtol=1e-6)
+    sparse_rows = csr_array(digits)
+    with pytest.warns(UserWarning, match="feature names"):
+        found = model.transform(sparse_rows).toarray()
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_sparse_codes_in_a_pipeline(digits):
