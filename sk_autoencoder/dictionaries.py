@@ -296,6 +296,8 @@ def dead_error(network: CoderNetwork, x: Tensor, out: Output) -> Tensor:
     if not network.training:
         return out.code.new_zeros(())
     n_units = max(x.shape[-1] // 2, 1)  # as many as the paper suggests
+    # NOTE[DIFF]: there a unit is dead when it was not used for a long time, which takes a
+    # count that outlives the batch.
     unused = (out.code == 0).all(0)  # (n_components,)
     code = TopK(n_units)(torch.where(unused, network.encoder(x), 0))
     left = (network.target(x) - out.reconstruction).detach()
