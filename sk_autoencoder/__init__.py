@@ -2,11 +2,13 @@
 
 from sk_autoencoder._denoising import DenoisingAutoencoder
 from sk_autoencoder._outlier import AutoencoderOutlierDetector
+from sk_autoencoder._sparse import SparseAutoencoder
 from sk_autoencoder._transformer import AutoencoderTransformer
 
 __all__ = [
     "AutoencoderOutlierDetector",
     "AutoencoderTransformer",
     "DenoisingAutoencoder",
+    "SparseAutoencoder",
 ]
 __version__ = "0.1.0.dev0"

@@ -212,7 +212,7 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_components)
+        X : {array-like, sparse matrix} of shape (n_samples, n_components)
             Codes.
 
         Returns
@@ -221,13 +221,13 @@ class BaseAutoencoder(
             In the units of the training rows, in the precision of the codes.
         """
         check_is_fitted(self)
-        X = check_array(X, dtype=[np.float64, np.float32])
+        X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
         if X.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {X.shape[1]} columns, but the codes of this "
                 f"{type(self).__name__} have n_components={self.n_components_}."
             )
-        with self._threads(self.net_.module_, len(X)):
+        with self._threads(self.net_.module_, X.shape[0]):
             return self.net_.map(lambda module, rows: module.decode(rows), X)
 
     def reconstruct(self, X):

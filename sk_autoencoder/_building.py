@@ -19,7 +19,13 @@ from sk_autoencoder._net import THREAD_WORK, AutoencoderNet, Rows, targets
 from sk_autoencoder._parameters import OPTIMIZERS, Parameters, known_options
 from sk_autoencoder.corruptions import GaussianNoise
 from sk_autoencoder.networks import Dense, Network
-from sk_autoencoder.objectives import LOSSES, Loss, Objective, l1_norm, linear_error
+from sk_autoencoder.objectives import (
+    LOSSES,
+    Loss,
+    Objective,
+    l1_norm,
+    linear_error,
+)
 
 
 class Building(Parameters):

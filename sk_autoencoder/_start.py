@@ -19,6 +19,7 @@ HELD_OUT_SHARE, HELD_OUT_ROWS = 0.1, 32  # what validation_fraction="auto" aims 
 START_NOISE = 1.5  # standard errors by which training has to beat PCA
 JUDGE_ROWS = 15  # fewer held-out rows cannot tell whether training paid
 REFIT_ROWS = 1_000  # up to which the rows held out are worth a second training
+EXAMPLE_NOISE = 0.05  # share of an example's norm, so that no two are the same
 SMALL_SPECTRUM = 1_000  # columns up to which a covariance matrix is the fastest way
 
 
@@ -175,6 +176,16 @@ def linear_start(found: Filter, n_components: int, loss: Loss) -> LinearStart:
         decode_bias=loss.slope * (mean_out.float() - loss.origin),
         code_scale=code_scale,
     )
+
+
+def examples(rows: Rows, n_rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the mean of `rows`, and up to `n_rows` of them, less the mean, with noise."""
+    fitted, scale = moments(rows.X, rows.indices), rows.scaler.scale.cpu().numpy()
+    mean = torch.from_numpy((fitted.mean_ - rows.scaler.center.cpu().numpy()) / scale)
+    drawn = rows[torch.randperm(len(rows))[:n_rows].numpy()].cpu() - mean.float()
+    noise = torch.nn.functional.normalize(torch.randn_like(drawn))
+    drawn += EXAMPLE_NOISE * drawn.norm(dim=1, keepdim=True) * noise
+    return mean.float(), drawn
 
 
 def share_of_the_way(losses: dict[float, np.ndarray]) -> float:

@@ -270,19 +270,23 @@ class Dense(BaseEstimator):
 
     def __call__(self, n_features: int, n_components: int) -> DenseNetwork:
         """Build the network for that many features and components."""
+        return DenseNetwork(
+            [n_features, *self.widths(), n_components],
+            _activation(self.activation),
+            self.dropout,
+            self.tied_weights,
+            self._code_layer(),
+        )
+
+    def widths(self) -> list[int]:
+        """Return the widths of the hidden layers, or raise a ValueError."""
         hidden = self.hidden_layer_sizes
         sizes = list(hidden) if isinstance(hidden, Iterable) else [hidden]
         if not all(isinstance(size, Integral) and size > 0 for size in sizes):
             raise ValueError(
                 f"hidden_layer_sizes={hidden!r} has to hold positive integers."
             )
-        return DenseNetwork(
-            [n_features, *sizes, n_components],
-            _activation(self.activation),
-            self.dropout,
-            self.tied_weights,
-            self._code_layer(),
-        )
+        return sizes
 
     def _code_layer(self) -> nn.Module | None:
         if self.code_activation == "identity" and not self.code_noise:

@@ -6,16 +6,27 @@ from sklearn.base import BaseEstimator
 
 import sk_autoencoder
 
+# What is tested besides default parameters, or, where small tables ask for it, instead.
+VARIANTS = {
+    "SparseAutoencoder": [
+        {"n_active": 3},  # five atoms a row leave nothing to learn of six columns
+        {"sparsity": "topk"},
+        {"sparsity": "l1"},
+        {"sparsity": "kl"},
+    ],
+}
 CLASSES = [
     value
     for name in sk_autoencoder.__all__
     if inspect.isclass(value := getattr(sk_autoencoder, name))
     and issubclass(value, BaseEstimator)
 ]
+QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 8, "random_state": 0}
 AUTOENCODERS = [
-    cls(hidden_layer_sizes=(16,), max_epochs=8, random_state=0)
+    cls(**QUICK, **parameters)
     for cls in CLASSES
     if hasattr(cls, "transform")
+    for parameters in VARIANTS.get(cls.__name__, [{}])
 ]
 DETECTORS = [cls(random_state=0) for cls in CLASSES if hasattr(cls, "predict")]
 DETECTORS += [
@@ -32,5 +43,5 @@ def name(estimator):
     parameters = estimator.get_params(deep=False)
     inner = parameters.get("autoencoder")
     shown = [type(estimator).__name__, inner and type(inner).__name__]
-    shown += [parameters.get("method"), parameters.get("n_estimators")]
+    shown += [parameters.get(key) for key in ("sparsity", "method", "n_estimators")]
     return "-".join(str(part) for part in shown if part)

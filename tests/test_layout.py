@@ -22,6 +22,8 @@ ORDER = [
     "corruptions",
     "networks",
     "objectives",
+    "pursuit",
+    "dictionaries",
     "_autoencoder",
     "_ensemble",
     "_validation",
@@ -34,6 +36,7 @@ ORDER = [
     "_base",
     "_transformer",
     "_denoising",
+    "_sparse",
     "_unusual",
     "_outlier",
     "__init__",
@@ -57,7 +60,16 @@ def test_imports_go_one_way(file):
 
 
 @pytest.mark.parametrize(
-    "name", ["networks", "corruptions", "objectives", "_autoencoder", "_ensemble"]
+    "name",
+    [
+        "networks",
+        "corruptions",
+        "objectives",
+        "pursuit",
+        "dictionaries",
+        "_autoencoder",
+        "_ensemble",
+    ],
 )
 def test_the_parts_are_torch_only(name):
     tree = ast.parse((FOLDER / f"{name}.py").read_text())
