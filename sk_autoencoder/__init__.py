@@ -1,7 +1,12 @@
 """Autoencoders that behave like scikit-learn estimators."""
 
+from sk_autoencoder._contractive import ContractiveAutoencoder
 from sk_autoencoder._outlier import AutoencoderOutlierDetector
 from sk_autoencoder._transformer import AutoencoderTransformer
 
-__all__ = ["AutoencoderOutlierDetector", "AutoencoderTransformer"]
+__all__ = [
+    "AutoencoderOutlierDetector",
+    "AutoencoderTransformer",
+    "ContractiveAutoencoder",
+]
 __version__ = "0.1.0.dev0"

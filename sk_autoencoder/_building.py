@@ -37,7 +37,7 @@ class Building(Parameters):
     def _make_corruption(self, rows: Rows) -> torch.nn.Module:
         return GaussianNoise(self.noise_level)
 
-    def _make_objective(self, module: Autoencoder | Ensemble) -> Objective:
+    def _make_objective(self, module: Autoencoder | Ensemble, **penalties) -> Objective:
         error, trim_fraction = self._loss().error, self.trim_fraction
         linear_penalty = self.linear_penalty if self.init == "pca" else 0
         return Objective(
@@ -45,6 +45,7 @@ class Building(Parameters):
             trim_fraction,
             linear=(linear_penalty, partial(linear_error, error, trim_fraction)),
             l1=(self.l1_penalty, l1_norm),
+            **penalties,
         )
 
     # What they share

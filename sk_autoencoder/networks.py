@@ -8,11 +8,12 @@ Anything else that does the same may stand in its place.
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from numbers import Integral
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
+from torch.func import vjp
 
 from sk_autoencoder.corruptions import GaussianNoise
 
@@ -105,6 +106,10 @@ class Network(nn.Module):
         """Return what the linear path alone makes of `code`, if there is one."""
         return None
 
+    def squared_gradients(self, x: Tensor) -> Tensor | None:
+        """Return |d component / d x|² (batch, n_components), if there is a closed form."""
+        return None
+
 
 class DenseNetwork(Network):
     """Fully connected layers, mirrored in the decoder; see :class:`Dense`."""
@@ -148,6 +153,18 @@ class DenseNetwork(Network):
     def decode_linearly(self, code: Tensor) -> Tensor | None:
         """Return what the linear path alone makes of `code`, if there is one."""
         return None if self.linear is None else self.linear.decode(code)
+
+    def squared_gradients(self, x: Tensor) -> Tensor | None:
+        """Return |d component / d x|² (batch, n_components) of a single layer."""
+        if len(self.encoder) > 1:
+            return None
+        weight = cast(nn.Linear, self.encoder[0]).weight  # (n_components, n_features)
+        if self.code_layer is None:
+            whole = weight if self.linear is None else weight + self.linear.encode_weight
+            return whole.square().sum(-1).expand(len(x), -1)
+        code, pull_back = vjp(self.code_layer, self.encoder(x))
+        (slope,) = pull_back(torch.ones_like(code))  # of each unit, by its own drive
+        return slope.square() * weight.square().sum(-1)
 
     @torch.no_grad()
     def start_from(self, start: LinearStart) -> bool:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.func import vjp, vmap
 from torch.nn import functional as F
 
 from sk_autoencoder.networks import Network, Output
@@ -22,11 +23,16 @@ __all__ = [
     "absolute_error",
     "binary_cross_entropy",
     "huber",
+    "jacobian_norm",
     "l1_norm",
     "linear_error",
+    "relative_jacobian_norm",
     "squared_error",
     "trimmed_mean",
 ]
+
+EXACT_COMPONENTS = 4  # up to which each component is asked for its own gradient
+TINY_VARIANCE = 1e-6  # in squared scaled units
 
 Error = Callable[[Tensor, Tensor], Tensor]
 Penalty = Callable[[Network, Tensor, Output], Tensor]
@@ -117,6 +123,68 @@ def linear_error(
     if output is None:
         return out.code.new_zeros(())
     return trimmed_mean(error(output, x), trim_fraction)
+
+
+def jacobian_norm(network: Network, x: Tensor, out: Output) -> Tensor:
+    """Squared Frobenius norm of the encoder's Jacobian d code / d x; one number a row.
+
+    In closed form where the network has one, exact for up to four components, and
+    otherwise Hutchinson's unbiased estimate from one product with random signs a row:
+    its time does not grow with the number of components.
+
+    References
+    ----------
+    S. Rifai et al., "Contractive auto-encoders: explicit invariance during feature
+    extraction", ICML 2011.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_autoencoder.networks import Dense
+    >>> from sk_autoencoder.objectives import jacobian_norm
+    >>> x, network = torch.zeros(2, 3), Dense(())(3, 1)
+    >>> with torch.no_grad():
+    ...     _ = network.encoder[0].weight.copy_(torch.tensor([[1.0, 2.0, 2.0]]))
+    ...     jacobian_norm(network, x, network(x))
+    tensor([9., 9.])
+    """
+    return _weighted_jacobian_norm(network, x, torch.ones_like)
+
+
+def relative_jacobian_norm(network: Network, x: Tensor, out: Output) -> Tensor:
+    """Jacobian norm of codes that are scaled to the variance of `x`; one number a row.
+
+    Each component is divided by its standard deviation in the batch, and what they sum
+    to is multiplied by the mean variance that `x` has a component. So nothing is won by
+    small codes, which a decoder would enlarge again.
+    """
+    spread = x.var(-2, correction=0).sum() / out.code.shape[-1]
+    return spread * _weighted_jacobian_norm(network, x, _inverse_variance)
+
+
+def _inverse_variance(code: Tensor) -> Tensor:
+    return 1 / code.var(-2, correction=0, keepdim=True).clamp(min=TINY_VARIANCE)
+
+
+def _weighted_jacobian_norm(
+    network: Network, x: Tensor, weigh: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Sum, over components, of the weighted squared norms of d component / d x."""
+    norms = network.squared_gradients(x)
+    if norms is not None:
+        return (weigh(network.encode(x)) * norms).sum(-1)
+    code, pull_back = vjp(network.encode, x)
+    probes = _probes(code) * weigh(code).sqrt()  # (n_probes, batch, n_components)
+    (gradients,) = vmap(pull_back)(probes)  # (n_probes, batch, n_features)
+    return gradients.square().sum((0, -1))
+
+
+def _probes(code: Tensor) -> Tensor:
+    n_components = code.shape[-1]
+    if n_components > EXACT_COMPONENTS:
+        return torch.randn_like(code).sign()[None]
+    axes = torch.eye(n_components, dtype=code.dtype, device=code.device)
+    return axes[:, None].expand(-1, *code.shape)
 
 
 class Objective(nn.Module):

@@ -32,6 +32,7 @@ ORDER = [
     "_building",
     "_base",
     "_transformer",
+    "_contractive",
     "_unusual",
     "_outlier",
     "__init__",
