@@ -2,11 +2,13 @@
 
 from sk_autoencoder._contractive import ContractiveAutoencoder
 from sk_autoencoder._outlier import AutoencoderOutlierDetector
+from sk_autoencoder._stacked import StackedAutoencoder
 from sk_autoencoder._transformer import AutoencoderTransformer
 
 __all__ = [
     "AutoencoderOutlierDetector",
     "AutoencoderTransformer",
     "ContractiveAutoencoder",
+    "StackedAutoencoder",
 ]
 __version__ = "0.1.0.dev0"

@@ -150,8 +150,8 @@ class ContractiveAutoencoder(BaseAutoencoder):
 
     Notes
     -----
-    NOTE[DIFF]: [4]_ penalises the squared norm of the Jacobian itself, which small codes and
-    a decoder that enlarges them make vanish; the authors tie the weights against that.
+    NOTE[DIFF]: [4]_ penalises the squared norm of the Jacobian itself, which small codes
+    and a decoder that enlarges them make vanish; the authors tie the weights against that.
     Dividing each component by its standard deviation needs no tie, and moves codes less at
     an equal error of the reconstruction. The norm itself is
     ``sk_autoencoder.objectives.jacobian_norm``.

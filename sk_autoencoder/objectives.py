@@ -173,7 +173,7 @@ def _weighted_jacobian_norm(
     norms = network.squared_gradients(x)
     if norms is not None:
         return (weigh(network.encode(x)) * norms).sum(-1)
-    code, pull_back = vjp(network.encode, x)
+    code, pull_back = vjp(network.encode, x)[:2]
     probes = _probes(code) * weigh(code).sqrt()  # (n_probes, batch, n_components)
     (gradients,) = vmap(pull_back)(probes)  # (n_probes, batch, n_features)
     return gradients.square().sum((0, -1))
