@@ -13,7 +13,7 @@ from sk_autoencoder._ensemble import Ensemble
 from sk_autoencoder._net import AutoencoderNet, Rows
 from sk_autoencoder._transformer import AutoencoderTransformer
 from sk_autoencoder._validation import Interval
-from sk_autoencoder.networks import Dense, Network
+from sk_autoencoder.networks import Network
 
 SHARED = ("l1_penalty", "trim_fraction", "optimizer", "lr", "weight_decay")
 SHARED += ("batch_size", "max_epochs", "device", "verbose")
@@ -215,7 +215,7 @@ class StackedAutoencoder(BaseAutoencoder):
         network.take_layers([layer.network_ for layer in self.layers_])
         return super()._start(network, corruption, rows, n_components, seed)
 
-    def _make_layer(self, width: int, spec: Dense, codes) -> AutoencoderTransformer:
+    def _make_layer(self, width: int, spec, codes) -> AutoencoderTransformer:
         is_first = not self.layers_
         return AutoencoderTransformer(
             width,

@@ -5,7 +5,6 @@ A specification such as :class:`Dense` is a small scikit-learn estimator that bu
 Anything else that does the same may stand in its place.
 """
 
-import copy
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import pairwise
@@ -112,7 +111,7 @@ class Network(nn.Module):
         """Return |d component / d x|² (batch, n_components), if there is a closed form."""
         return None
 
-    def layers(self) -> "list[tuple[int, Dense]]":
+    def layers(self) -> list[tuple[int, Callable[[int, int], "Network"]]]:
         """Return the width and the specification of each layer, if it can stand alone."""
         return []
 
@@ -132,7 +131,6 @@ class DenseNetwork(Network):
         dropout: float,
         tied_weights: bool,
         code_layer: nn.Module | None = None,
-        output_layer: nn.Module | None = None,
     ) -> None:
         super().__init__()
         linears = [nn.Linear(a, b) for a, b in pairwise(sizes)]
@@ -144,7 +142,7 @@ class DenseNetwork(Network):
         self.decoder = _with_activations(mirrored, activation, dropout)
         self.activation, self.widths = activation, list(sizes[1:])
         self.tied_weights = tied_weights
-        self.code_layer, self.output_layer = code_layer, output_layer
+        self.code_layer = code_layer
         self.linear: LinearPath | None = None
         self.register_buffer("code_scale", torch.ones(sizes[-1]))
 
@@ -157,8 +155,6 @@ class DenseNetwork(Network):
 
     def decode(self, code: Tensor) -> Tensor:
         """Return the reconstruction (batch, n_features) of `code` (batch, n_components)."""
-        if self.output_layer is not None:
-            return self.output_layer(self.decoder(code))
         if self.linear is None:
             return self.decoder(code)
         return self.decoder(code / self.code_scale) + self.linear.decode(code)
@@ -179,29 +175,30 @@ class DenseNetwork(Network):
         (slope,) = pull_back(torch.ones_like(code))  # of each unit, by its own drive
         return slope.square() * weight.square().sum(-1)
 
-    def layers(self) -> "list[tuple[int, Dense]]":
+    def layers(self) -> list[tuple[int, Callable[[int, int], Network]]]:
         """Return the width and the specification of each layer with its mirror."""
+        if self.code_layer is not None:
+            return []
         inner = [self.activation] * (len(self.widths) - 1)
-        last, first = _made_like(self.code_layer), _made_like(self.output_layer)
-        ends = zip([*inner, last], [first, *inner], strict=True)
+        befores = zip([nn.Identity, *inner], [*inner, nn.Identity], strict=True)
         return [
-            (width, Dense((), "identity", 0.0, self.tied_weights, code, 0.0, output))
-            for width, (code, output) in zip(self.widths, ends, strict=True)
+            (width, partial(DenseLayer, tied_weights=self.tied_weights, befores=each))
+            for width, each in zip(self.widths, befores, strict=True)
         ]
 
     def take_layers(self, layers: Sequence[Network]) -> None:
         """Take the weights of networks that :meth:`layers` has specified."""
         own = [m for m in (*self.encoder, *self.decoder) if _has_weights(m)]
-        trained = [layer.get_submodule("encoder.0") for layer in layers]
-        trained += [layer.get_submodule("decoder.0") for layer in reversed(layers)]
+        trained = [layer.get_submodule("encode.1") for layer in layers]
+        trained += [layer.get_submodule("decode.1") for layer in reversed(layers)]
         for layer, like in zip(own, trained, strict=True):
             layer.load_state_dict(like.state_dict())
 
     @torch.no_grad()
     def start_from(self, start: LinearStart) -> bool:
         """Put a linear path beside the layers, whose output starts at zero."""
-        if self.code_layer is not None or self.output_layer is not None:
-            return False  # a bounded or noisy code is not PCA's
+        if self.code_layer is not None:  # a bounded or noisy code is not PCA's
+            return False
         self.linear = LinearPath(start, self.tied_weights)
         self.code_scale.copy_(start.code_scale)
         self.eval()  # no dropout
@@ -213,6 +210,28 @@ class DenseNetwork(Network):
             constant = layers(torch.zeros(1, n_inputs))[0]
             layers[-1].get_parameter("bias").sub_(constant)
         return True
+
+
+class DenseLayer(Network):
+    """A layer of a dense network with its mirror, cut before the activations.
+
+    The code is what the activation behind the layer would see: so outputs are linear, and
+    no unit of them can die.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        n_components: int,
+        *,
+        befores: Sequence[Callable[[], nn.Module]],  # of the layer and of its mirror
+        tied_weights: bool,
+    ) -> None:
+        super().__init__()
+        layer = nn.Linear(n_features, n_components)
+        mirror = Transposed(layer) if tied_weights else nn.Linear(n_components, n_features)
+        self.encode = nn.Sequential(befores[0](), layer)
+        self.decode = nn.Sequential(befores[1](), mirror)
 
 
 class LinearPath(nn.Module):
@@ -257,10 +276,6 @@ def _has_weights(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear | Transposed)
 
 
-def _made_like(layer: nn.Module | None) -> str | Callable[[], nn.Module]:
-    return "identity" if layer is None else partial(copy.deepcopy, layer)
-
-
 def _with_activations(
     linears: Sequence[nn.Module], activation: Callable[[], nn.Module], dropout: float
 ) -> nn.Sequential:
@@ -292,13 +307,10 @@ class Dense(BaseEstimator):
     code_noise : float, default=0.0
         Standard deviation of Gaussian noise that is added to the code while training;
         with a bounded code it limits how much the code can carry.
-    output_activation : str or callable, default="identity"
-        Nonlinearity of the reconstruction, in scaled units.
 
     Notes
     -----
-    A network with a bounded or noisy code, or with a nonlinear output, does not start from
-    PCA.
+    A network with a bounded or noisy code does not start from PCA.
 
     Examples
     --------
@@ -319,7 +331,6 @@ class Dense(BaseEstimator):
         tied_weights: bool = False,
         code_activation: str | Callable[[], nn.Module] = "identity",
         code_noise: float = 0.0,
-        output_activation: str | Callable[[], nn.Module] = "identity",
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -327,7 +338,6 @@ class Dense(BaseEstimator):
         self.tied_weights = tied_weights
         self.code_activation = code_activation
         self.code_noise = code_noise
-        self.output_activation = output_activation
 
     def __call__(self, n_features: int, n_components: int) -> DenseNetwork:
         """Build the network for that many features and components."""
@@ -343,7 +353,6 @@ class Dense(BaseEstimator):
             self.dropout,
             self.tied_weights,
             self._code_layer(),
-            self._output_layer(),
         )
 
     def _code_layer(self) -> nn.Module | None:
@@ -351,11 +360,6 @@ class Dense(BaseEstimator):
             return None
         squash = _activation(self.code_activation)()
         return nn.Sequential(squash, GaussianNoise(self.code_noise))
-
-    def _output_layer(self) -> nn.Module | None:
-        if self.output_activation == "identity":
-            return None
-        return _activation(self.output_activation)()
 
 
 def _activation(name: str | Callable[[], nn.Module]) -> Callable[[], nn.Module]:
