@@ -213,7 +213,9 @@ class StackedAutoencoder(BaseAutoencoder):
                 "sk_autoencoder.networks.Dense, or AutoencoderTransformer."
             )
         network.take_layers([layer.network_ for layer in self.layers_])
-        return super()._start(network, corruption, rows, n_components, seed)
+        return self.fine_tune and super()._start(
+            network, corruption, rows, n_components, seed
+        )
 
     def _make_layer(self, width: int, spec, codes) -> AutoencoderTransformer:
         is_first = not self.layers_
