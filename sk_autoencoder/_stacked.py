@@ -15,7 +15,8 @@ from sk_autoencoder._transformer import AutoencoderTransformer
 from sk_autoencoder._validation import Interval
 from sk_autoencoder.networks import Network
 
-SHARED = ("l1_penalty", "trim_fraction", "optimizer", "lr", "weight_decay")
+LAYER_RATE = 5  # a layer alone stands a larger learning rate than the whole
+SHARED = ("l1_penalty", "trim_fraction", "optimizer", "weight_decay")
 SHARED += ("batch_size", "max_epochs", "device", "verbose")
 
 
@@ -226,6 +227,7 @@ class StackedAutoencoder(BaseAutoencoder):
             loss=self.loss if is_first else "squared_error",
             scaling=self.scaling if is_first else None,
             noise_level=self.layer_noise_level * (1 if is_first else float(codes.std())),
+            lr=LAYER_RATE * self.lr,
             early_stopping=False,
             random_state=int(torch.randint(2**31, ())),
             **{name: getattr(self, name) for name in SHARED},
