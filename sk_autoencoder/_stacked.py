@@ -56,14 +56,12 @@ class StackedAutoencoder(BaseAutoencoder):
         dense network that the four parameters above describe. It sees scaled rows. A
         specification from ``sk_autoencoder.networks`` is one such callable, and its
         parameters can be searched as ``network__dropout``.
-    init : {"pca", "random"}, default="pca"
-        With ``"pca"`` encoder and decoder get a linear path beside the nonlinear one. It
-        starts at PCA of the rows that are fitted to and the nonlinear one at zero, so that
-        training begins at PCA. Held-out rows then choose how far to go from PCA to the
-        trained weights (0, 1/4, 1/2, 3/4 or all of the way): as far as their error falls
-        most, less one and a half standard errors. Where it does not, or fewer than 15 rows
-        were held out, PCA of all rows is what is kept. ``"random"`` gives the plain
-        network.
+    init : {"pca", "random"}, default="random"
+        What training as a whole starts from: ``"random"`` takes the layers as they are;
+        with ``"pca"`` a linear path that starts at PCA is put beside them, the last layer
+        of encoder and decoder starts at zero instead, and held-out rows choose how far to
+        go from there, as in ``AutoencoderTransformer``. Without `fine_tune` the layers are
+        taken as they are.
     loss : str or callable, default="squared_error"
         Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``
         (squared up to one scaled unit), or ``"binary_cross_entropy"`` (a sigmoid output;
@@ -122,7 +120,6 @@ class StackedAutoencoder(BaseAutoencoder):
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the noise and the order of the rows. Global generators are left
         as they were.
-
     fine_tune : bool, default=True
         Whether to train the whole network after its layers.
     layer_noise_level : float, default=0.3
@@ -190,6 +187,7 @@ class StackedAutoencoder(BaseAutoencoder):
     """
 
     hidden_layer_sizes: int | Sequence[int] = (128, 64, 32)
+    init: str = "random"
     fine_tune: bool = True
     layer_noise_level: float = 0.3
 

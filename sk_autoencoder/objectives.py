@@ -174,17 +174,14 @@ def _weighted_jacobian_norm(
     if norms is not None:
         return (weigh(network.encode(x)) * norms).sum(-1)
     code, pull_back = vjp(network.encode, x)[:2]
-    probes = _probes(code) * weigh(code).sqrt()  # (n_probes, batch, n_components)
-    (gradients,) = vmap(pull_back)(probes)  # (n_probes, batch, n_features)
-    return gradients.square().sum((0, -1))
-
-
-def _probes(code: Tensor) -> Tensor:
-    n_components = code.shape[-1]
+    n_components, scale = code.shape[-1], weigh(code).sqrt()
     if n_components > EXACT_COMPONENTS:
-        return torch.randn_like(code).sign()[None]
+        (products,) = pull_back(scale * torch.randn_like(code).sign())
+        return products.square().sum(-1)
     axes = torch.eye(n_components, dtype=code.dtype, device=code.device)
-    return axes[:, None].expand(-1, *code.shape)
+    axes = axes[:, None].expand(-1, *code.shape)  # (n_components, batch, n_components)
+    (gradients,) = vmap(pull_back)(scale * axes)  # (n_components, batch, n_features)
+    return gradients.square().sum((0, -1))
 
 
 class Objective(nn.Module):

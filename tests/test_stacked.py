@@ -74,8 +74,8 @@ def test_each_layer_learns_what_it_sees(digits):
 
 def test_fine_tuning_lowers_the_error(digits):
     params = SIZES | {"max_epochs": 30}
-    alone = StackedAutoencoder(4, init="random", fine_tune=False, **params).fit(digits)
-    tuned = StackedAutoencoder(4, init="random", **params).fit(digits)
+    alone = StackedAutoencoder(4, fine_tune=False, **params).fit(digits)
+    tuned = StackedAutoencoder(4, **params).fit(digits)
     assert tuned.score(digits) > alone.score(digits) + 0.05
     for a, b in zip(alone.layers_, tuned.layers_, strict=True):
         assert a.loss_curve_ == b.loss_curve_
@@ -132,7 +132,7 @@ def test_a_network_without_separate_layers_is_refused(digits, network):
 
 
 def test_members_of_an_ensemble_have_layers_of_their_own(iris):
-    autoencoder = StackedAutoencoder(2, init="random", **SIZES)
+    autoencoder = StackedAutoencoder(2, **SIZES)
     detector = AutoencoderOutlierDetector(autoencoder, n_estimators=3, random_state=0)
     fitted = detector.fit(iris).autoencoder_
     weights = fitted.network_.encoder[0].weight
@@ -145,7 +145,7 @@ def test_a_warm_start_keeps_the_layers_and_the_first_batch_trains_them(digits):
     stacked = StackedAutoencoder(4, warm_start=True, **SIZES).fit(digits)
     layers = stacked.layers_
     assert stacked.fit(digits).layers_ is layers
-    streamed = StackedAutoencoder(4, init="random", **SIZES).partial_fit(digits[:100])
+    streamed = StackedAutoencoder(4, **SIZES).partial_fit(digits[:100])
     layers = streamed.layers_
     assert len(layers[0].loss_curve_) == 8
     assert streamed.partial_fit(digits[100:]).layers_ is layers
