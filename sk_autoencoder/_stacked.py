@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import ClassVar
 
+import numpy as np
 import torch
 
 from sk_autoencoder._autoencoder import Autoencoder
@@ -15,7 +16,6 @@ from sk_autoencoder._transformer import AutoencoderTransformer
 from sk_autoencoder._validation import Interval
 from sk_autoencoder.networks import Network
 
-LAYER_RATE = 5  # a layer alone stands a larger learning rate than the whole
 SHARED = ("l1_penalty", "trim_fraction", "optimizer", "weight_decay")
 SHARED += ("batch_size", "max_epochs", "device", "verbose")
 
@@ -122,6 +122,9 @@ class StackedAutoencoder(BaseAutoencoder):
         as they were.
     fine_tune : bool, default=True
         Whether to train the whole network after its layers.
+    layer_lr : float, default=1e-2
+        Learning rate at the beginning of each layer's training; it falls to zero along a
+        cosine. A layer alone stands a larger one than the whole network.
     layer_noise_level : float, default=0.3
         Standard deviation of the Gaussian noise that is added to what a layer sees while
         it is trained alone, in scaled units for the first layer, and in standard deviations
@@ -160,8 +163,12 @@ class StackedAutoencoder(BaseAutoencoder):
 
     Notes
     -----
-    Layers are trained for `max_epochs` epochs each, on all rows that are fitted to, with
-    the squared error; the first takes the `loss`.
+    Layers are trained for `max_epochs` epochs each, on all rows that are fitted to, which
+    have to fit into memory. The first minimises the `loss`, the others the squared error.
+
+    NOTE[DIFF]: a layer's code is taken before the activation, not behind it as in [1]_; the
+    activation is the first thing that the next layer does. So what a layer has to give back
+    is not bounded, and no unit of its output can die.
 
     ``partial_fit`` trains the layers on the first batch, and then the whole network.
 
@@ -189,11 +196,13 @@ class StackedAutoencoder(BaseAutoencoder):
     hidden_layer_sizes: int | Sequence[int] = (128, 64, 32)
     init: str = "random"
     fine_tune: bool = True
+    layer_lr: float = 1e-2
     layer_noise_level: float = 0.3
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoencoder._parameter_constraints,
         "fine_tune": ["boolean"],
+        "layer_lr": [Interval(Real, 0, None, closed="neither")],
         "layer_noise_level": [Interval(Real, 0, None, closed="left")],
     }
 
@@ -201,7 +210,8 @@ class StackedAutoencoder(BaseAutoencoder):
         self, network: Network, corruption, rows: Rows, n_components: int, seed: int
     ) -> bool:
         """Train each layer on what the layers before it make of `rows`."""
-        self.layers_, codes = [], rows.X[rows.indices]
+        several = np.resize(rows.indices, max(len(rows.indices), 2))  # one is not enough
+        self.layers_, codes = [], rows.X[several]
         for width, spec in network.layers():
             layer = self._make_layer(width, spec, codes)
             codes = layer.fit_transform(codes)
@@ -225,7 +235,7 @@ class StackedAutoencoder(BaseAutoencoder):
             loss=self.loss if is_first else "squared_error",
             scaling=self.scaling if is_first else None,
             noise_level=self.layer_noise_level * (1 if is_first else float(codes.std())),
-            lr=LAYER_RATE * self.lr,
+            lr=self.layer_lr,
             early_stopping=False,
             random_state=int(torch.randint(2**31, ())),
             **{name: getattr(self, name) for name in SHARED},
