@@ -16,16 +16,19 @@ class ContractiveAutoencoder(BaseAutoencoder):
     r"""Dimensionality reduction by an autoencoder whose codes move little with the rows.
 
     The loss of :class:`AutoencoderTransformer` gets a penalty on the Jacobian of the
-    encoder :math:`f`, relative to the spread of the codes [4]_:
+    encoder :math:`f` [4]_, relative to the spread of the codes:
 
     .. math::
 
-        \lambda \; \frac{\operatorname{tr} \operatorname{Var}(x)}{k} \;
-        \frac1n \sum_i \sum_{j=1}^k \frac{\lVert \nabla f_j(x_i) \rVert^2}
-        {\operatorname{Var}(f_j)}
+        \frac1n \sum_i \ell\big(g(f(x_i + \varepsilon_i)), x_i\big)
+        + \lambda \; \frac{\operatorname{tr} \Sigma_x}{k} \;
+        \frac{\frac1n \sum_i \lVert J_f(x_i) \rVert_F^2}{\det(\Sigma_f)^{1/k}}
 
-    where :math:`\lambda` is the `contraction`, `k` the number of components, and variances
-    are those of a batch.
+    where :math:`\lambda` is the `contraction`, `k` the number of components, and
+    :math:`\Sigma_x` and :math:`\Sigma_f` are the covariances of rows and of codes in a
+    batch. The penalty has no unit: it is the variance that unit noise on the rows gives the
+    codes, as a share of the variance that they have along a principal axis, by the geometric
+    mean, where rows have a variance of `k`.
 
     Parameters
     ----------
@@ -69,11 +72,10 @@ class ContractiveAutoencoder(BaseAutoencoder):
     noise_level : float, default=0.3
         Standard deviation, in scaled units, of the Gaussian noise that is added to each
         cell while training. It keeps the codes of neighbours together [2]_.
-    linear_penalty : float, default=0.5
+    linear_penalty : float, default=0.75
         With ``init="pca"``, weight in the loss of the error that the decoder's linear path
-        makes alone. It keeps codes readable for linear models and for distances. Smaller
-        than in ``AutoencoderTransformer``: less of it makes up, in the error of the
-        reconstruction, for what the contraction costs.
+        makes alone. It keeps codes readable for linear models and for distances; like the
+        noise, it is no part of the held-out loss.
     l1_penalty : float, default=0.0
         Weight of the sum of the absolute values of all weights in the loss.
     trim_fraction : float, default=0.0
@@ -116,11 +118,8 @@ class ContractiveAutoencoder(BaseAutoencoder):
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the noise and the order of the rows. Global generators are left
         as they were.
-    contraction : float, default=0.15
-        Weight of the penalty, in squared scaled units: the variance of the noise, added to
-        each cell of a row, that the codes have to stand. The penalty is what that noise
-        would add to the squared error of a row that moves, relative to its spread, as
-        the codes do. 0 gives ``AutoencoderTransformer`` with this `linear_penalty`.
+    contraction : float, default=0.2
+        Weight of the penalty, in squared scaled units. 0 gives ``AutoencoderTransformer``.
 
     Attributes
     ----------
@@ -153,8 +152,11 @@ class ContractiveAutoencoder(BaseAutoencoder):
     -----
     NOTE[DIFF]: [4]_ penalises the squared norm of the Jacobian itself, which small codes
     and a decoder that enlarges them make vanish; the authors tie the weights against that.
-    Dividing each component by its standard deviation needs no tie, and moves codes less at
-    an equal error of the reconstruction. The norm itself is
+    Divided by the total variance of the codes, the norm falls when one component that moves
+    little is enlarged, and divided by each component's own, when all become copies of it:
+    codes moved less, and nearest neighbours found less in them. The determinant of the
+    covariance rewards neither, since no linear map of codes that noise moves alike in all
+    directions lowers the penalty. The norm itself is
     ``sk_autoencoder.objectives.jacobian_norm``.
 
     The penalty is exact for an encoder of one layer, where it has a closed form, and for
@@ -190,8 +192,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
     True
     """
 
-    linear_penalty: float = 0.5
-    contraction: float = 0.15
+    contraction: float = 0.2
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoencoder._parameter_constraints,

@@ -32,7 +32,8 @@ __all__ = [
 ]
 
 EXACT_COMPONENTS = 4  # up to which each component is asked for its own gradient
-TINY_VARIANCE = 1e-6  # in squared scaled units
+SMALL_AXIS = 0.02  # of the mean variance: what an axis of the codes counts for at least
+TINY_VARIANCE = 1e-8  # in squared scaled units
 
 Error = Callable[[Tensor, Tensor], Tensor]
 Penalty = Callable[[Network, Tensor, Output], Tensor]
@@ -148,40 +149,50 @@ def jacobian_norm(network: Network, x: Tensor, out: Output) -> Tensor:
     ...     jacobian_norm(network, x, network(x))
     tensor([9., 9.])
     """
-    return _weighted_jacobian_norm(network, x, torch.ones_like)
+    return _code_and_jacobian_norm(network, x)[1]
 
 
 def relative_jacobian_norm(network: Network, x: Tensor, out: Output) -> Tensor:
-    """Jacobian norm of codes that are scaled to the variance of `x`; one number a row.
+    """Jacobian norm relative to the spread of the codes; one number a row, without unit.
 
-    Each component is divided by its standard deviation in the batch, and what they sum
-    to is multiplied by the mean variance that `x` has a component. So nothing is won by
-    small codes, which a decoder would enlarge again.
+    The norm is divided by the geometric mean of the variances along the principal axes of
+    the batch's codes, and multiplied by the mean variance that `x` has a component. Nothing
+    is won by small codes, which a decoder would enlarge again, nor by large copies of the
+    few components that move least: for codes that noise moves alike in all directions, no
+    linear map of the codes lowers it.
     """
-    spread = x.var(-2, correction=0).sum() / out.code.shape[-1]
-    return spread * _weighted_jacobian_norm(network, x, _inverse_variance)
+    code, norm = _code_and_jacobian_norm(network, x)
+    spread = x.var(-2, correction=0).sum() / code.shape[-1]
+    return norm * (spread / _geometric_mean_variance(code))
 
 
-def _inverse_variance(code: Tensor) -> Tensor:
-    return 1 / code.var(-2, correction=0, keepdim=True).clamp(min=TINY_VARIANCE)
+def _geometric_mean_variance(code: Tensor) -> Tensor:
+    """Return the k-th root of the determinant of the covariance of `code` (batch, k)."""
+    n_rows, n_components = code.shape
+    centred = (code - code.mean(0)) / n_rows**0.5
+    if n_components > n_rows:  # the same determinant, up to axes without any spread
+        centred = centred.mT
+    floor = SMALL_AXIS * centred.square().sum() / n_components + TINY_VARIANCE
+    size = centred.shape[1]
+    eye = torch.eye(size, dtype=code.dtype, device=code.device)
+    log_det = torch.linalg.slogdet(centred.mT @ centred + floor * eye)[1]
+    log_det = log_det + (n_components - size) * floor.log()
+    return (log_det / n_components).exp()
 
 
-def _weighted_jacobian_norm(
-    network: Network, x: Tensor, weigh: Callable[[Tensor], Tensor]
-) -> Tensor:
-    """Sum, over components, of the weighted squared norms of d component / d x."""
+def _code_and_jacobian_norm(network: Network, x: Tensor) -> tuple[Tensor, Tensor]:
     norms = network.squared_gradients(x)
     if norms is not None:
-        return (weigh(network.encode(x)) * norms).sum(-1)
+        return network.encode(x), norms.sum(-1)
     code, pull_back = vjp(network.encode, x)[:2]
-    n_components, scale = code.shape[-1], weigh(code).sqrt()
+    n_components = code.shape[-1]
     if n_components > EXACT_COMPONENTS:
-        (products,) = pull_back(scale * torch.randn_like(code).sign())
-        return products.square().sum(-1)
+        (products,) = pull_back(torch.randn_like(code).sign())
+        return code, products.square().sum(-1)
     axes = torch.eye(n_components, dtype=code.dtype, device=code.device)
     axes = axes[:, None].expand(-1, *code.shape)  # (n_components, batch, n_components)
-    (gradients,) = vmap(pull_back)(scale * axes)  # (n_components, batch, n_features)
-    return gradients.square().sum((0, -1))
+    (gradients,) = vmap(pull_back)(axes)  # (n_components, batch, n_features)
+    return code, gradients.square().sum((0, -1))
 
 
 class Objective(nn.Module):

@@ -14,6 +14,8 @@ from sk_autoencoder import (
 from sk_autoencoder.networks import Dense, LinearStart
 from sk_autoencoder.objectives import (
     EXACT_COMPONENTS,
+    SMALL_AXIS,
+    TINY_VARIANCE,
     jacobian_norm,
     relative_jacobian_norm,
 )
@@ -36,6 +38,13 @@ def gradients_by_autograd(network, x):
     return torch.stack(
         [jacobian(lambda row: network.encode(row[None])[0], row) for row in x]
     )
+
+
+def generalised_variance(code):
+    """Return the k-th root of det(Cov + floor), by its eigenvalues."""
+    variances = torch.linalg.eigvalsh(torch.cov(code.T, correction=0)).clamp(min=0)
+    floor = SMALL_AXIS * variances.mean() + TINY_VARIANCE
+    return (variances + floor).log().mean().exp()
 
 
 CLOSED = [
@@ -90,10 +99,10 @@ def test_the_gradient_of_the_penalty_is_that_of_autograd():
 def test_the_estimate_for_many_components_is_unbiased(penalty):
     network, x = network_and_rows(8, (16,), started=True)
     gradients = gradients_by_autograd(network, x)
+    factor = 1.0
     if penalty is relative_jacobian_norm:
-        std = network.encode(x).std(0, correction=0)
-        gradients = gradients / std[:, None] * (x.var(0, correction=0).sum() / 8).sqrt()
-    expected = gradients.square().sum((1, 2))
+        factor = x.var(0, correction=0).sum() / 8 / generalised_variance(network.encode(x))
+    expected = factor * gradients.square().sum((1, 2))
     draws = torch.stack([penalty(network, x, network(x)).detach() for _ in range(2_000)])
     errors = draws.std(0) / 2_000**0.5
     assert (errors > 0).all()
@@ -101,14 +110,39 @@ def test_the_estimate_for_many_components_is_unbiased(penalty):
     assert (errors < 0.05 * expected).all()
 
 
-def test_the_relative_norm_does_not_depend_on_the_scale_of_each_component():
+@pytest.mark.parametrize("n_components", [3, 8])  # fewer than rows, and more
+def test_the_relative_norm_is_relative_to_the_generalised_variance(n_components):
+    network, x = network_and_rows(n_components, ())
+    out = network(x)
+    ratio = relative_jacobian_norm(network, x, out) / jacobian_norm(network, x, out)
+    spread = x.var(0, correction=0).sum() / n_components
+    expected = (spread / generalised_variance(out.code)).expand(5)
+    torch.testing.assert_close(ratio, expected, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("factor", [0.1, 100.0])
+def test_the_scale_of_the_codes_does_not_matter(factor):
     network, x = network_and_rows(3, (8,))
     before = relative_jacobian_norm(network, x, network(x))
     with torch.no_grad():
-        factors = torch.tensor([0.1, 1.0, 50.0])
-        network.encoder[-1].weight.mul_(factors[:, None])
-        network.encoder[-1].bias.mul_(factors)
-    torch.testing.assert_close(relative_jacobian_norm(network, x, network(x)), before)
+        network.encoder[-1].weight.mul_(factor)
+    after = relative_jacobian_norm(network, x, network(x))
+    torch.testing.assert_close(after, before, rtol=0.01, atol=0)
+
+
+def test_no_linear_map_of_orthogonal_axes_is_better():
+    torch.manual_seed(0)
+    network, x = Dense(())(6, 3).double(), torch.randn(500, 6).double()
+    axes = torch.linalg.qr(torch.randn(6, 3))[0].T.double()
+
+    def norm(weight):
+        with torch.no_grad():
+            network.encoder[0].weight.copy_(weight)
+        return relative_jacobian_norm(network, x, network(x)).mean().item()
+
+    best = norm(axes)
+    mixes = [torch.eye(3) + 0.3 * torch.randn(3, 3) for _ in range(20)]
+    assert all(norm(mix.double() @ axes) > best for mix in mixes)
 
 
 def test_constant_rows_and_codes_have_finite_gradients():
@@ -120,7 +154,7 @@ def test_constant_rows_and_codes_have_finite_gradients():
 
 
 def test_a_weight_of_zero_gives_the_plain_autoencoder_bit_for_bit(digits):
-    plain = AutoencoderTransformer(5, linear_penalty=0.5, **QUICK).fit(digits)
+    plain = AutoencoderTransformer(5, **QUICK).fit(digits)
     zero = ContractiveAutoencoder(5, contraction=0, **QUICK).fit(digits)
     np.testing.assert_array_equal(plain.transform(digits), zero.transform(digits))
     assert not np.array_equal(
