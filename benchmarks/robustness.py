@@ -3,7 +3,8 @@
 Of the tables with at least four classes, none of which holds more than half of the rows,
 the five with the most rows: there accuracy can fall, and is measured finely. Standardised
 columns, 70/30 split, at most 2,100 rows to fit to, default parameters, equal number of
-components. On held-out rows, the R² of the reconstruction, and how far noise of 0.1 standard deviations moves the codes:
+components. On held-out rows, the R² of the reconstruction, and how far noise of 0.1
+standard deviations moves the codes:
 
 * ``moved``: mean squared distance over the total variance of the codes,
 * ``each``: the mean over components of squared distance over variance,

@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, action="append", default=[], help="a folder of tables"
     )
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--out", default="results", help="folder for the tables")
     options = parser.parse_args()
     tables = _datasets.load(options.data, 10_000)

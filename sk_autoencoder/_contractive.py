@@ -26,9 +26,8 @@ class ContractiveAutoencoder(BaseAutoencoder):
 
     where :math:`\lambda` is the `contraction`, `k` the number of components, and
     :math:`\Sigma_x` and :math:`\Sigma_f` are the covariances of rows and of codes in a
-    batch. The penalty has no unit: it is the variance that unit noise on the rows gives the
-    codes, as a share of the variance that they have along a principal axis, by the geometric
-    mean, where rows have a variance of `k`.
+    batch. The fraction has no unit: how far noise moves the codes, over how far they lie
+    apart.
 
     Parameters
     ----------
