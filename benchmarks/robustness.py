@@ -133,7 +133,7 @@ def claim(results: list[dict[str, float]], claims: Claims) -> None:
         return np.array([r[f"{key} ours"] - r[f"{key} plain"] for r in results])
 
     equal = gains("r2") >= -TIE
-    for key in ("moved", "each"):
+    for key in ("moved", "each", "whitened"):
         less = np.array([ratios(r)[key] for r in results]) <= 0.7
         what = f"tables with equal R² and codes that move 30 % less ({key})"
         claims.add(what, (equal & less).sum(), ">=", 4)

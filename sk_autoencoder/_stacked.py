@@ -121,7 +121,8 @@ class StackedAutoencoder(BaseAutoencoder):
         Seeds the weights, the noise and the order of the rows. Global generators are left
         as they were.
     fine_tune : bool, default=True
-        Whether to train the whole network after its layers.
+        Whether to train the whole network after its layers. Without it nothing is gained
+        by rows that are held out: set ``early_stopping=False`` too.
     layer_lr : float, default=1e-2
         Learning rate at the beginning of each layer's training; it falls to zero along a
         cosine. A layer alone stands a larger one than the whole network.
