@@ -1,14 +1,18 @@
 """Autoencoders that behave like scikit-learn estimators."""
 
+from sk_autoencoder._contractive import ContractiveAutoencoder
 from sk_autoencoder._denoising import DenoisingAutoencoder
 from sk_autoencoder._outlier import AutoencoderOutlierDetector
 from sk_autoencoder._sparse import SparseAutoencoder
+from sk_autoencoder._stacked import StackedAutoencoder
 from sk_autoencoder._transformer import AutoencoderTransformer
 
 __all__ = [
     "AutoencoderOutlierDetector",
     "AutoencoderTransformer",
+    "ContractiveAutoencoder",
     "DenoisingAutoencoder",
     "SparseAutoencoder",
+    "StackedAutoencoder",
 ]
 __version__ = "0.1.0.dev0"

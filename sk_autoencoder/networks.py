@@ -6,13 +6,15 @@ Anything else that does the same may stand in its place.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import pairwise
 from numbers import Integral
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
+from torch.func import vjp
 
 from sk_autoencoder.corruptions import GaussianNoise
 
@@ -105,6 +107,17 @@ class Network(nn.Module):
         """Return what the linear path alone makes of `code`, if there is one."""
         return None
 
+    def squared_gradients(self, x: Tensor) -> Tensor | None:
+        """Return |d component / d x|² (batch, n_components), if there is a closed form."""
+        return None
+
+    def layers(self) -> list[tuple[int, Callable[[int, int], "Network"]]]:
+        """Return the width and the specification of each layer, if it can stand alone."""
+        return []
+
+    def take_layers(self, layers: "Sequence[Network]") -> None:
+        """Take the weights of networks that :meth:`layers` has specified."""
+
 
 class DenseNetwork(Network):
     """Fully connected layers, mirrored in the decoder; see :class:`Dense`."""
@@ -127,6 +140,7 @@ class DenseNetwork(Network):
             mirrored = [nn.Linear(a, b) for a, b in pairwise(reversed(sizes))]
         self.encoder = _with_activations(linears, activation, dropout)
         self.decoder = _with_activations(mirrored, activation, dropout)
+        self.activation, self.widths = activation, list(sizes[1:])
         self.tied_weights = tied_weights
         self.code_layer = code_layer
         self.linear: LinearPath | None = None
@@ -149,6 +163,37 @@ class DenseNetwork(Network):
         """Return what the linear path alone makes of `code`, if there is one."""
         return None if self.linear is None else self.linear.decode(code)
 
+    def squared_gradients(self, x: Tensor) -> Tensor | None:
+        """Return |d component / d x|² (batch, n_components) of a single layer."""
+        if len(self.encoder) > 1:
+            return None
+        weight = cast(nn.Linear, self.encoder[0]).weight  # (n_components, n_features)
+        if self.code_layer is None:
+            whole = weight if self.linear is None else weight + self.linear.encode_weight
+            return whole.square().sum(-1).expand(len(x), -1)
+        code, pull_back = vjp(self.code_layer, self.encoder(x))[:2]
+        (slope,) = pull_back(torch.ones_like(code))  # of each unit, by its own drive
+        return slope.square() * weight.square().sum(-1)
+
+    def layers(self) -> list[tuple[int, Callable[[int, int], Network]]]:
+        """Return the width and the specification of each layer with its mirror."""
+        if self.code_layer is not None:
+            return []
+        inner = [self.activation] * (len(self.widths) - 1)
+        befores = zip([nn.Identity, *inner], [*inner, nn.Identity], strict=True)
+        return [
+            (width, partial(DenseLayer, tied_weights=self.tied_weights, befores=each))
+            for width, each in zip(self.widths, befores, strict=True)
+        ]
+
+    def take_layers(self, layers: Sequence[Network]) -> None:
+        """Take the weights of networks that :meth:`layers` has specified."""
+        own = [m for m in (*self.encoder, *self.decoder) if _has_weights(m)]
+        trained = [layer.get_submodule("encode.1") for layer in layers]
+        trained += [layer.get_submodule("decode.1") for layer in reversed(layers)]
+        for layer, like in zip(own, trained, strict=True):
+            layer.load_state_dict(like.state_dict())
+
     @torch.no_grad()
     def start_from(self, start: LinearStart) -> bool:
         """Put a linear path beside the layers, whose output starts at zero."""
@@ -165,6 +210,28 @@ class DenseNetwork(Network):
             constant = layers(torch.zeros(1, n_inputs))[0]
             layers[-1].get_parameter("bias").sub_(constant)
         return True
+
+
+class DenseLayer(Network):
+    """A layer of a dense network with its mirror, cut before the activations.
+
+    The code is what the activation behind the layer would see: so outputs are linear, and
+    no unit of them can die.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        n_components: int,
+        *,
+        befores: Sequence[Callable[[], nn.Module]],  # of the layer and of its mirror
+        tied_weights: bool,
+    ) -> None:
+        super().__init__()
+        layer = nn.Linear(n_features, n_components)
+        mirror = Transposed(layer) if tied_weights else nn.Linear(n_components, n_features)
+        self.encode = nn.Sequential(befores[0](), layer)
+        self.decode = nn.Sequential(befores[1](), mirror)
 
 
 class LinearPath(nn.Module):
@@ -203,6 +270,10 @@ class Transposed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return nn.functional.linear(x, self.weight, self.bias)
+
+
+def _has_weights(module: nn.Module) -> bool:
+    return isinstance(module, nn.Linear | Transposed)
 
 
 def _with_activations(

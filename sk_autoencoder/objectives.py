@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import vjp
+from torch.func import vjp, vmap
 from torch.nn import functional as F
 
 from sk_autoencoder.networks import Network, Output
@@ -24,11 +24,17 @@ __all__ = [
     "absolute_error",
     "binary_cross_entropy",
     "huber",
+    "jacobian_norm",
     "l1_norm",
     "linear_error",
+    "relative_jacobian_norm",
     "squared_error",
     "trimmed_mean",
 ]
+
+EXACT_COMPONENTS = 4  # up to which each component is asked for its own gradient
+SMALL_AXIS = 0.02  # of the mean variance: what an axis of the codes counts for at least
+TINY_VARIANCE = 1e-8  # in squared scaled units
 
 Error = Callable[[Tensor, Tensor], Tensor]
 Penalty = Callable[[Network, Tensor, Output], Tensor]
@@ -119,6 +125,75 @@ def linear_error(
     if output is None:
         return out.code.new_zeros(())
     return trimmed_mean(error(output, x), trim_fraction)
+
+
+def jacobian_norm(network: Network, x: Tensor, out: Output) -> Tensor:
+    """Squared Frobenius norm of the encoder's Jacobian d code / d x; one number a row.
+
+    In closed form where the network has one, exact for up to four components, and
+    otherwise Hutchinson's unbiased estimate from one product with random signs a row:
+    its time does not grow with the number of components.
+
+    References
+    ----------
+    S. Rifai et al., "Contractive auto-encoders: explicit invariance during feature
+    extraction", ICML 2011.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_autoencoder.networks import Dense
+    >>> from sk_autoencoder.objectives import jacobian_norm
+    >>> x, network = torch.zeros(2, 3), Dense(())(3, 1)
+    >>> with torch.no_grad():
+    ...     _ = network.encoder[0].weight.copy_(torch.tensor([[1.0, 2.0, 2.0]]))
+    ...     jacobian_norm(network, x, network(x))
+    tensor([9., 9.])
+    """
+    return _code_and_jacobian_norm(network, x)[1]
+
+
+def relative_jacobian_norm(network: Network, x: Tensor, out: Output) -> Tensor:
+    """Jacobian norm relative to the spread of the codes; one number a row, without unit.
+
+    The norm is divided by the geometric mean of the variances along the principal axes of
+    the batch's codes, and multiplied by the mean variance that `x` has a component. Nothing
+    is won by small codes, which a decoder would enlarge again, nor by large copies of the
+    few components that move least: for codes that noise moves alike in all directions, no
+    linear map of the codes lowers it.
+    """
+    code, norm = _code_and_jacobian_norm(network, x)
+    spread = x.var(-2, correction=0).sum() / code.shape[-1]
+    return norm * (spread / _geometric_mean_variance(code))
+
+
+def _geometric_mean_variance(code: Tensor) -> Tensor:
+    """Return the k-th root of the determinant of the covariance of `code` (batch, k)."""
+    n_rows, n_components = code.shape
+    centred = (code - code.mean(0)) / n_rows**0.5
+    if n_components > n_rows:  # the same determinant, up to axes without any spread
+        centred = centred.mT
+    floor = SMALL_AXIS * centred.square().sum() / n_components + TINY_VARIANCE
+    size = centred.shape[1]
+    eye = torch.eye(size, dtype=code.dtype, device=code.device)
+    log_det = torch.linalg.slogdet(centred.mT @ centred + floor * eye)[1]
+    log_det = log_det + (n_components - size) * floor.log()
+    return (log_det / n_components).exp()
+
+
+def _code_and_jacobian_norm(network: Network, x: Tensor) -> tuple[Tensor, Tensor]:
+    norms = network.squared_gradients(x)
+    if norms is not None:
+        return network.encode(x), norms.sum(-1)
+    code, pull_back = vjp(network.encode, x)[:2]
+    n_components = code.shape[-1]
+    if n_components > EXACT_COMPONENTS:
+        (products,) = pull_back(torch.randn_like(code).sign())
+        return code, products.square().sum(-1)
+    axes = torch.eye(n_components, dtype=code.dtype, device=code.device)
+    axes = axes[:, None].expand(-1, *code.shape)  # (n_components, batch, n_components)
+    (gradients,) = vmap(pull_back)(axes)  # (n_components, batch, n_features)
+    return code, gradients.square().sum((0, -1))
 
 
 class SteinPenalty(nn.Module):

@@ -37,6 +37,8 @@ ORDER = [
     "_transformer",
     "_denoising",
     "_sparse",
+    "_contractive",
+    "_stacked",
     "_unusual",
     "_outlier",
     "__init__",
@@ -75,7 +77,7 @@ def test_the_parts_are_torch_only(name):
     tree = ast.parse((FOLDER / f"{name}.py").read_text())
     modules = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
     roots = {module.split(".")[0] for module in modules}
-    standard = {"collections", "itertools", "numbers", "typing"}
+    standard = {"collections", "functools", "itertools", "numbers", "typing"}
     assert roots <= standard | {"sk_autoencoder", "sklearn", "torch"}
     assert {m for m in modules if m.startswith("sklearn")} <= {"sklearn.base"}
 

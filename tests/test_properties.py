@@ -156,7 +156,9 @@ def test_a_copy_can_be_trained_on(autoencoder, digits, travel, early_stopping):
 
 def test_a_pickle_is_smaller_than_twice_the_weights(autoencoder, digits):
     autoencoder.set_params(hidden_layer_sizes=(256, 128)).fit(digits)
-    weights = 4 * sum(p.numel() for p in autoencoder.net_.module_.parameters())
+    parts = [autoencoder, *getattr(autoencoder, "layers_", [])]
+    modules = [part.net_.module_ for part in parts]
+    weights = 4 * sum(p.numel() for module in modules for p in module.parameters())
     assert len(pickle.dumps(autoencoder)) < 2 * weights
 
 
