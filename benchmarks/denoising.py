@@ -229,7 +229,8 @@ def on_noisy_images(table: _datasets.Table, claims: Claims) -> Table:
     for name, rival in (("PCA", best_pca), ("KernelPCA", best_kernel_pca)):
         report.add(name, psnr(rival(fit, noisy, clean, clip)), 0.0)
     kernel_pca = report.rows[-1][1]
-    conv = {"network": lambda d, k: ImageNetwork(table.image_shape), "max_epochs": 30}
+    conv = {"n_components": fit.shape[1], "max_epochs": 30}  # a code is an image
+    conv["network"] = lambda d, k: ImageNetwork(table.image_shape)
     trusting = {"noise_level": EXAMPLE_NOISE, "max_epochs": 30}
     for name, parameters in {
         "ours, dense, rows taken for clean": trusting,

@@ -15,7 +15,7 @@ from sklearn.utils import check_array
 from sk_autoencoder import _validation as checks
 from sk_autoencoder import _wiener as wiener
 from sk_autoencoder._base import BaseAutoencoder
-from sk_autoencoder._net import Pairs, Rows, targets
+from sk_autoencoder._net import Pairs, Rows, has_pairs
 from sk_autoencoder._start import ranges
 from sk_autoencoder._validation import Interval, StrOptions
 from sk_autoencoder.corruptions import (
@@ -27,17 +27,14 @@ from sk_autoencoder.corruptions import (
 )
 from sk_autoencoder.objectives import SteinPenalty
 
+MOST_COMPONENTS = 512  # of the default width: no image lost anything by that
+
 CORRUPTIONS: dict[str, Callable[[float, Rows], torch.nn.Module]] = {
     "gaussian": lambda level, rows: GaussianNoise(level),
     "masking": lambda share, rows: MaskingNoise(share),
     "salt_and_pepper": lambda share, rows: SaltAndPepperNoise(share, *ranges(rows)),
     "swap": lambda share, rows: SwapNoise(share),
 }
-
-
-def has_pairs(rows: Rows) -> bool:
-    """Whether `rows` come with their clean partners."""
-    return targets(rows.X) is not rows.X
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -59,7 +56,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     n_components : int, float in (0, 1) or None, default=None
         Width of the code. A float takes the smallest number of components with which PCA
         explains more than that share of the variance; None takes
-        ``min(n_samples, n_features)``, so that a code holds a whole row.
+        ``min(n_samples, n_features, 512)``, so that a code holds about a whole row.
     hidden_layer_sizes : int or sequence of int, default=(512, 128)
         Widths of the hidden layers of the encoder; the decoder mirrors them. An empty
         sequence gives a linear autoencoder.
@@ -352,6 +349,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
     def _make_module(self, X, rows: np.ndarray, n_components: int, seed: int, draws):
         self.noise_std_ = self._find_noise_std(X, np.unique(rows))
         return super()._make_module(X, rows, n_components, seed, draws)
+
+    def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
+        found = super()._count_components(X, rows, seed)
+        return min(found, MOST_COMPONENTS) if self.n_components is None else found
 
     def _find_noise_std(self, X, rows: np.ndarray):
         if self.noise_std is None:

@@ -111,6 +111,11 @@ class Rows(Dataset):
         return np.stack([draw(n_rows) + i * n_rows for i in range(self.n_members)])
 
 
+def has_pairs(rows: Rows) -> bool:
+    """Whether `rows` come with what they should become."""
+    return targets(rows.X) is not rows.X
+
+
 def as_tensor(part, device: torch.device | str) -> Tensor:
     """Return rows of an array, dense or sparse, as a dense tensor on `device`.
 

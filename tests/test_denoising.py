@@ -74,6 +74,12 @@ def test_the_start_has_the_rank_of_the_code():
     assert error(fitted) < 1.02 * linear_denoiser(NOISY, FACTORS)
 
 
+def test_a_code_is_as_wide_as_a_row_up_to_a_limit():
+    wide = RNG.normal(size=(600, 700))
+    for X, width in ((FACTORS, 8), (wide[:20], 20), (wide, 512)):
+        assert DenoisingAutoencoder(**START).fit(X).n_components_ == width
+
+
 def test_pairs_start_at_the_least_squares_map():
     distorted = NOISY @ RNG.normal(size=(8, 8)) + 3
     fitted = DenoisingAutoencoder(**START).fit(distorted, FACTORS)
