@@ -279,10 +279,10 @@ def test_members_train_as_if_alone(correlated):
     options |= {"batch_size": 200, "max_epochs": 5, "scaling": None}
     queue = iter(networks)
     together = AutoencoderTransformer(3, network=lambda d, k: next(queue), **options)
-    together._fit_on(correlated, rows)
+    together._fit_on(correlated, rows=rows)
     for i, network in enumerate(networks):
         alone = AutoencoderTransformer(3, network=lambda d, k, n=network: n, **options)
-        alone._fit_on(correlated, rows[i])
+        alone._fit_on(correlated, rows=rows[i])
         codes = together.transform(correlated)[:, 3 * i : 3 * i + 3]
         np.testing.assert_allclose(codes, alone.transform(correlated), rtol=1e-3, atol=1e-4)
 

@@ -285,19 +285,15 @@ def test_the_best_weights_are_kept_and_nothing_is_written(
 
 
 def test_an_interrupted_fit_keeps_the_best_weights(autoencoder, curved):
-    class Interrupt(torch.nn.Module):
+    class Interrupt(Callback):
         n_calls = 0
 
-        def forward(self, x):
-            Interrupt.n_calls += self.training
-            if self.training and Interrupt.n_calls > 100:
+        def on_batch_begin(self, net, batch=None, training=False):
+            Interrupt.n_calls += training
+            if training and Interrupt.n_calls > 100:
                 raise KeyboardInterrupt
-            return x
 
-    corruption = type(autoencoder)._make_corruption
-    autoencoder._make_corruption = lambda rows: torch.nn.Sequential(
-        corruption(autoencoder, rows), Interrupt()
-    )
+    autoencoder.set_params(callbacks=[Interrupt()])
     with pytest.warns(UserWarning, match="interrupted"):
         autoencoder.fit(curved)
     assert 0 < autoencoder.best_epoch_ <= autoencoder.n_iter_ < autoencoder.max_epochs
