@@ -182,7 +182,7 @@ class ImageNetwork(Network):
         last = nn.Conv2d(n_channels, 4, 3, padding=1)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-        self.layers = nn.Sequential(
+        self.convolutions = nn.Sequential(
             nn.PixelUnshuffle(2),  # a quarter of the places: three times as fast
             nn.Conv2d(8, n_channels, 3, padding=1),
             nn.GELU(),
@@ -202,7 +202,7 @@ class ImageNetwork(Network):
     def decode(self, code: Tensor) -> Tensor:
         filtered = nn.functional.linear(code, self.weight, self.bias)
         images = torch.stack([code, filtered], -2).unflatten(-1, self.image_shape)
-        return filtered + self.layers(images).flatten(-3)
+        return filtered + self.convolutions(images).flatten(-3)
 
 
 class Residual(nn.Module):

@@ -16,7 +16,7 @@ from sk_autoencoder import _validation as checks
 from sk_autoencoder import _wiener as wiener
 from sk_autoencoder._base import BaseAutoencoder
 from sk_autoencoder._net import Pairs, Rows, has_pairs
-from sk_autoencoder._start import ranges
+from sk_autoencoder._start import moments, ranges
 from sk_autoencoder._validation import Interval, StrOptions
 from sk_autoencoder.corruptions import (
     GaussianNoise,
@@ -177,9 +177,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
         The fitted trainer.
     network_ : sk_autoencoder.networks.Network
         The fitted torch module, which sees scaled rows.
-    noise_std_ : float, ndarray of shape (n_features,) or None
-        Standard deviation of the noise in the rows of X, given or estimated; None where
-        they are clean.
+    noise_std_ : ndarray of shape (n_features,) or None
+        Standard deviation of the noise in each column of X, given or estimated, and no more
+        than the column's own; None where the rows are clean.
 
     See Also
     --------
@@ -321,12 +321,13 @@ class DenoisingAutoencoder(BaseAutoencoder):
         return r2_score(dense, self.denoise(X), multioutput="variance_weighted")
 
     def _check_rows_to_fit(self, X, y, **kwargs):
+        checked = super()._check_rows_to_fit(X, y, **kwargs)
         if self.noise_std is not None and self.loss != "squared_error":
             raise ValueError(
                 f"loss={self.loss!r} has no unbiased estimate from noisy rows. Use "
                 "loss='squared_error' with noise_std=, or give clean rows as y."
             )
-        return super()._check_rows_to_fit(X, y, **kwargs)
+        return checked
 
     def _pair(self, X, y):
         if not checks.has_columns(y):
@@ -354,18 +355,19 @@ class DenoisingAutoencoder(BaseAutoencoder):
         found = super()._count_components(X, rows, seed)
         return min(found, MOST_COMPONENTS) if self.n_components is None else found
 
-    def _find_noise_std(self, X, rows: np.ndarray):
+    def _find_noise_std(self, X, rows: np.ndarray) -> np.ndarray | None:
         if self.noise_std is None:
             return None
         if isinstance(self.noise_std, str):
-            return wiener.estimate_noise_std(X, rows)
-        std = np.asarray(self.noise_std, float)
-        if std.shape not in ((), X.shape[1:]) or not (std > 0).all():
+            std = np.asarray(wiener.estimate_noise_std(X, rows))
+        else:
+            std = np.asarray(self.noise_std, float)
+        if std.shape not in ((), X.shape[1:]) or not (std >= 0).all():
             raise ValueError(
                 f"noise_std={self.noise_std!r} has to be one positive number, or one for "
                 f"each of the {X.shape[1]} features of X."
             )
-        return std if std.ndim else float(std)
+        return np.minimum(std, moments(X, rows).var_ ** 0.5)
 
     def _make_corruption(self, rows: Rows) -> torch.nn.Module:
         if self.noise_std is not None or has_pairs(rows):
@@ -384,7 +386,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         if self.noise_std is None:
             return penalties
         scale = module.scaler.scale
-        std = torch.as_tensor(self.noise_std_).to(scale) / scale
+        std = torch.from_numpy(self.noise_std_).to(scale) / scale
         return {**penalties, "stein": (1.0, SteinPenalty(std.float()))}
 
     def _find_filter(self, corruption, rows: Rows, n_components: int, seed: int):

@@ -217,7 +217,7 @@ class StackedAutoencoder(BaseAutoencoder):
         """Train each layer on what the layers before it make of `rows`."""
         several = np.resize(rows.indices, max(len(rows.indices), 2))  # one is not enough
         self.layers_, codes = [], rows.X[several]
-        for width, spec in network.layers():
+        for width, spec in network.layer_specs():
             layer = self._make_layer(width, spec, codes)
             codes = layer.fit_transform(codes)
             self.layers_.append(layer)

@@ -13,8 +13,12 @@ from sk_autoencoder._start import Axes, Filter, moments, principal_axes, project
 MOMENT_ROWS = 20_000  # corrupted rows, at least, that the moments are taken over
 MOMENT_BATCH = 1_000
 SPECTRUM_ROWS, SPECTRUM_COLUMNS = 5_000, 500  # that the noise is estimated from
+MIN_SPECTRUM_ROWS = 3
+NO_NOISE = 1e-8  # of the variance of a cell: rounding
+LEAST_STD = 1e-3  # of the mean: what noise is taken to have in columns without any
 MAX_AXES = 1_000  # of the clean rows; the filter is silent outside their span
 CODE_FLOOR = 0.3  # of the widest code, below which a code's spread is not told apart
+NO_CODE = 1e-6  # of the widest code: rounding
 RIDGE = 1e-6  # of the mean variance, added to each variance of the corrupted rows
 
 
@@ -50,7 +54,9 @@ def filter_of_noisy(rows: Rows, std: np.ndarray, rank: int, seed: int) -> Filter
     units of the noise.
     """
     axes = principal_axes(rows, MAX_AXES, seed)
-    std = std.clip(1e-3 * np.mean(std))
+    if not std.any():
+        return projection(axes)
+    std = std.clip(LEAST_STD * std.mean())
     spread = np.sqrt(axes.variance)[:, None] * axes.components / std
     _, values, vectors = svd(spread, full_matrices=False)
     found = (vectors * std) @ axes.components.T
@@ -65,14 +71,18 @@ def estimate_noise_std(X, rows: np.ndarray) -> float:
     The smallest eigenvalues of the covariance, of some of the rows and columns, are
     compared with those of Gaussian noise of the same shape: the sum of the k smallest may
     not exceed the noise's for any k. The estimate is too large where every direction holds
-    something beside noise.
+    something beside noise, and 0 for fewer than three rows. Constant columns have no part.
     """
     some = rows[_spread(len(rows), SPECTRUM_ROWS)]
     part = X[some][:, _spread(X.shape[1], SPECTRUM_COLUMNS)]
     part = part.toarray() if issparse(part) else part
+    part = part[:, part.min(axis=0) < part.max(axis=0)]
+    if len(part) < MIN_SPECTRUM_ROWS or not part.size:
+        return 0.0
     noise = torch.randn(part.shape, dtype=torch.double).numpy()
     sums = [np.cumsum(_spectrum(values)) for values in (part, noise)]
-    return float(np.sqrt(np.min(sums[0] / sums[1])))
+    variance = np.min(sums[0] / sums[1])
+    return float(np.sqrt(variance)) if variance > NO_NOISE * part.var() else 0.0
 
 
 def _spread(n: int, n_kept: int) -> np.ndarray:
@@ -115,7 +125,8 @@ def _filter(axes: Axes, mean_in, cross, noisy, rank: int) -> Filter:
     U, right = svd_flip(U, right)
     encoder = (scale[:, None] * right) @ whitener
     decoder = U.T @ axes.components
-    spread = np.maximum(scale, CODE_FLOOR * scale.max(initial=0))
+    rank = min(rank, np.sum(scale > NO_CODE * scale[0]))  # others have arbitrary directions
+    spread = np.maximum(scale, CODE_FLOOR * scale[0])
     return Filter(mean_in, encoder[:rank], decoder[:rank], axes.mean, spread[:rank] ** 2)
 
 

@@ -111,12 +111,12 @@ class Network(nn.Module):
         """Return |d component / d x|² (batch, n_components), if there is a closed form."""
         return None
 
-    def layers(self) -> list[tuple[int, Callable[[int, int], "Network"]]]:
+    def layer_specs(self) -> list[tuple[int, Callable[[int, int], "Network"]]]:
         """Return the width and the specification of each layer, if it can stand alone."""
         return []
 
     def take_layers(self, layers: "Sequence[Network]") -> None:
-        """Take the weights of networks that :meth:`layers` has specified."""
+        """Take the weights of networks that :meth:`layer_specs` has specified."""
 
 
 class DenseNetwork(Network):
@@ -175,7 +175,7 @@ class DenseNetwork(Network):
         (slope,) = pull_back(torch.ones_like(code))  # of each unit, by its own drive
         return slope.square() * weight.square().sum(-1)
 
-    def layers(self) -> list[tuple[int, Callable[[int, int], Network]]]:
+    def layer_specs(self) -> list[tuple[int, Callable[[int, int], Network]]]:
         """Return the width and the specification of each layer with its mirror."""
         if self.code_layer is not None:
             return []
@@ -187,7 +187,7 @@ class DenseNetwork(Network):
         ]
 
     def take_layers(self, layers: Sequence[Network]) -> None:
-        """Take the weights of networks that :meth:`layers` has specified."""
+        """Take the weights of networks that :meth:`layer_specs` has specified."""
         own = [m for m in (*self.encoder, *self.decoder) if _has_weights(m)]
         trained = [layer.get_submodule("encode.1") for layer in layers]
         trained += [layer.get_submodule("decode.1") for layer in reversed(layers)]
