@@ -9,7 +9,6 @@ from typing import ClassVar
 import numpy as np
 import torch
 from scipy.sparse import issparse
-from sklearn.metrics import r2_score
 from sklearn.utils import check_array
 
 from sk_autoencoder import _validation as checks
@@ -317,8 +316,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
         if not checks.has_columns(y):
             return super().score(X)
         clean = self._pair(self._check_X(X, reset=False), y).targets
-        dense = clean.toarray() if issparse(clean) else clean
-        return r2_score(dense, self.denoise(X), multioutput="variance_weighted")
+        clean = clean.toarray() if issparse(clean) else clean
+        total = ((clean - clean.mean(axis=0)) ** 2).sum()
+        residual = ((clean - self.denoise(X)) ** 2).sum()
+        return float(1 - residual / total) if total else float(residual == 0)
 
     def _check_rows_to_fit(self, X, y, **kwargs):
         checked = super()._check_rows_to_fit(X, y, **kwargs)
