@@ -230,9 +230,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
     >>> denoiser = DenoisingAutoencoder(
     ...     scaling=None, noise_level=0.25, max_epochs=20, random_state=0
     ... ).fit(X[:1000])
-    >>> round(np.mean((noisy - X[1000:]) ** 2), 3)
+    >>> round(float(np.mean((noisy - X[1000:]) ** 2)), 3)
     0.063
-    >>> round(np.mean((denoiser.denoise(noisy) - X[1000:]) ** 2), 2)
+    >>> round(float(np.mean((denoiser.denoise(noisy) - X[1000:]) ** 2)), 2)
     0.01
     """
 
