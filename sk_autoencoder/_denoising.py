@@ -233,7 +233,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     >>> round(float(np.mean((noisy - X[1000:]) ** 2)), 3)
     0.063
     >>> round(float(np.mean((denoiser.denoise(noisy) - X[1000:]) ** 2)), 2)
-    0.01
+    0.02
     """
 
     n_components: int | float | None = field(default=None, kw_only=False)
