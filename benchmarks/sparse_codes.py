@@ -21,6 +21,7 @@ from sklearn.feature_extraction.image import extract_patches_2d
 from sklearn.model_selection import train_test_split
 
 from benchmarks._report import Claims, Table
+from benchmarks.reconstruction import r2
 from sk_autoencoder import SparseAutoencoder
 
 ACTIVE = (5, 10)
@@ -51,15 +52,10 @@ def sets(
         yield path.stem, X[:max_rows].reshape(min(len(X), max_rows), -1).astype(float), 256
 
 
-def r2(X: np.ndarray, rows: np.ndarray) -> float:
-    """Return the coefficient of determination of `rows`, over all cells."""
-    return 1 - float(((X - rows) ** 2).sum() / ((X - X.mean(axis=0)) ** 2).sum())
-
-
 def measure(X: np.ndarray, codes: np.ndarray, rows: np.ndarray, seconds: float) -> dict:
     """Return the figures of one method."""
     active = float((codes != 0).sum(axis=1).mean())
-    return {"r2": r2(X, rows), "active": active, "s": seconds}
+    return {"r2": float(r2(X, rows)), "active": active, "s": seconds}
 
 
 def ours(X_fit, X, n_atoms: int, n_active: int, seed: int, **parameters) -> dict:

@@ -285,13 +285,17 @@ class BaseAutoencoder(
         -------
         score : float
         """
+        check_is_fitted(self)
+        X = self._pair(self._check_X(X, reset=False), y)
+        n_samples, n_features = X.shape
 
         def squared_distance(module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
-            return (module.reconstruct(rows) - rows).square().sum(-1)
+            x, target = rows[:, :n_features], rows[:, -n_features:]
+            return (module.reconstruct(x) - target).square().sum(-1)
 
-        residual = self._map(squared_distance, X).sum(dtype=np.float64)
-        X = self._check_X(X, reset=False)
-        total = starts.moments(X, np.arange(X.shape[0])).var_.sum() * X.shape[0]
+        with self._threads(self.net_.module_, n_samples):
+            residual = self.net_.map(squared_distance, X).sum(dtype=np.float64)
+        total = starts.moments(targets(X), np.arange(n_samples)).var_.sum() * n_samples
         return float(1 - residual / total) if total else float(residual == 0)
 
     def _map(self, function: Callable, X) -> np.ndarray:

@@ -49,6 +49,7 @@ class Pairs:
         self.X = X
         self.targets = targets
         self.shape = X.shape
+        self.dtype = np.result_type(X.dtype, targets.dtype)
 
     def __getitem__(self, index):
         join = hstack if issparse(self.X) or issparse(self.targets) else np.hstack

@@ -60,6 +60,13 @@ def moments(X, indices: np.ndarray) -> StandardScaler:
     return scaler
 
 
+def scaled_moments(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and the variance of each column of scaled `rows`."""
+    fitted = moments(rows.X, rows.indices)
+    center, scale = (part.cpu().numpy() for part in (rows.scaler.center, rows.scaler.scale))
+    return (fitted.mean_ - center) / scale, fitted.var_ / scale**2
+
+
 def make_scaler(X, indices: np.ndarray, scaling: str | None) -> Scaler:
     """Return the scaler that `scaling` names, fitted to the rows `indices` of X.
 
@@ -116,10 +123,8 @@ def principal_axes(rows: Rows, n_components: int | None, seed: int) -> Axes:
     """Return the first `n_components` principal axes of `rows`, or all of them."""
     n_features = rows.X.shape[1]
     n_axes = min(len(rows), n_features, n_components or np.inf)
-    fitted, scale = moments(rows.X, rows.indices), rows.scaler.scale.cpu().numpy()
-    mean = (fitted.mean_ - rows.scaler.center.cpu().numpy()) / scale
-    total = (fitted.var_ / scale**2).sum()
-    if not total > len(rows) * np.finfo(np.float32).eps ** 2:
+    mean, variance = scaled_moments(rows)
+    if not variance.sum() > len(rows) * np.finfo(np.float32).eps ** 2:
         return Axes(mean, np.zeros((0, n_features)), np.zeros(0))
     if rows.resident is not None:
         pca = PCA(n_axes, random_state=seed).fit(rows.resident.cpu().double().numpy())
@@ -180,8 +185,7 @@ def linear_start(found: Filter, n_components: int, loss: Loss) -> LinearStart:
 
 def examples(rows: Rows, n_rows: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the mean of `rows`, and up to `n_rows` of them, less the mean, with noise."""
-    fitted, scale = moments(rows.X, rows.indices), rows.scaler.scale.cpu().numpy()
-    mean = torch.from_numpy((fitted.mean_ - rows.scaler.center.cpu().numpy()) / scale)
+    mean = torch.from_numpy(scaled_moments(rows)[0])
     drawn = rows[torch.randperm(len(rows))[:n_rows].numpy()].cpu() - mean.float()
     noise = torch.nn.functional.normalize(torch.randn_like(drawn))
     drawn += EXAMPLE_NOISE * drawn.norm(dim=1, keepdim=True) * noise

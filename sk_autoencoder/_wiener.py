@@ -8,7 +8,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.extmath import svd_flip
 
 from sk_autoencoder._net import Rows, targets
-from sk_autoencoder._start import Axes, Filter, moments, principal_axes, projection
+from sk_autoencoder._start import Axes, Filter, principal_axes, projection, scaled_moments
 
 MOMENT_ROWS = 20_000  # corrupted rows, at least, that the moments are taken over
 MOMENT_BATCH = 1_000
@@ -38,10 +38,8 @@ def filter_of_damaged(
     exact = getattr(corruption, "moments", None)
     if exact is None:
         return _filter(axes, *_drawn_moments(rows, corruption, axes), rank)
-    scale = rows.scaler.scale.cpu()
-    fitted = moments(clean.X, clean.indices)
-    variance = torch.from_numpy(fitted.var_) / scale**2
-    kept, mean_in, variance_in = exact((torch.from_numpy(axes.mean)), variance)
+    mean, variance = map(torch.from_numpy, scaled_moments(clean))
+    kept, mean_in, variance_in = exact(mean, variance)
     own = axes.components * (variance_in - kept**2 * variance).numpy()
     noisy = kept**2 * np.diag(axes.variance) + own @ axes.components.T
     return _filter(axes, mean_in.numpy(), kept * np.diag(axes.variance), noisy, rank)
