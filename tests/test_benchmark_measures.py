@@ -12,7 +12,8 @@ def rows():
 
 
 def test_disjoint_sets_are_told_apart(rows):
-    assert _samples.boosted_accuracy(rows + 100, rows) == 1
+    few = rows[:100]  # above 255 values trees see bins, whose edges may not lie in the gap
+    assert _samples.boosted_accuracy(few + 100, few) == 1
     assert _samples.neighbor_accuracy(rows + 100, rows) == 1
     assert _samples.density_coverage(rows + 100, rows) == (0, 0)
 
