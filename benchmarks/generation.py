@@ -275,9 +275,10 @@ def compare(table: _datasets.Table, seed: int, folder: str) -> dict[str, dict[st
             rng = np.random.default_rng(seed)  # the mixture draws component by component
             shown[name] = rng.permutation(drawn)[:PICTURES]
         result[name] = measure(drawn, labelled, rows, seed) | {"seconds": seconds}
-        print(
-            table.name, name, {k: round(v, 3) for k, v in result[name].items()}, flush=True
-        )
+        rounded = {key: round(value, 3) for key, value in result[name].items()}
+        print(table.name, name, rounded, flush=True)
+    if shown and seed == 0:
+        picture(shown, rows, Path(folder) / f"generation_{table.name}.png")
     return result
 
 
