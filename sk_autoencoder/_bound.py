@@ -15,6 +15,7 @@ from sk_autoencoder.variational import (
     normal_log_prob,
 )
 
+NO_SPREAD = 1e-12  # of a component's mean: there, rows are all the same
 ACTIVE_VARIANCE = 0.01  # of a component's mean over rows (Burda et al. 2016, section 5)
 
 
@@ -36,16 +37,18 @@ def usage(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     -------
     nats : ndarray of shape (n_components,)
         Mean divergence from the standard normal prior.
-    is_active : ndarray of shape (n_components,) of bool
+    spread : ndarray of shape (n_components,)
+        Variance of the means over rows.
     """
     mean, std = found[:, 0], found[:, 1]  # each (n_rows, n_components)
     nats = (mean**2 + std**2 - 1) / 2 - np.log(std)
-    return nats.mean(axis=0), mean.var(axis=0) > ACTIVE_VARIANCE
+    return nats.mean(axis=0), mean.var(axis=0)
 
 
-def warn_of_collapse(is_active: np.ndarray, beta: float) -> None:
-    """Warn if most components say nothing about a row."""
-    if is_active.mean() < 0.5:
+def find_active(spread: np.ndarray, beta: float) -> np.ndarray:
+    """Return which components say something about rows, and warn if most do not."""
+    is_active = spread > ACTIVE_VARIANCE
+    if is_active.mean() < 0.5 and spread.max() > NO_SPREAD:
         warnings.warn(
             f"{(~is_active).sum()} of {len(is_active)} components have collapsed to the "
             f"prior: they say nothing about a row. Lower n_components or beta={beta}, or "
@@ -53,6 +56,7 @@ def warn_of_collapse(is_active: np.ndarray, beta: float) -> None:
             UserWarning,
             stacklevel=2,
         )
+    return is_active
 
 
 def log_bound(density: GaussianMixture | None, n_draws: int, n_components: int) -> Callable:

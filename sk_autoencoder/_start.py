@@ -9,6 +9,7 @@ from scipy.sparse import issparse
 from sklearn.decomposition import PCA, IncrementalPCA
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
+from sklearn.utils.extmath import svd_flip
 
 from sk_autoencoder._autoencoder import Scaler
 from sk_autoencoder._net import PIECE_BYTES, Rows
@@ -186,18 +187,17 @@ def factors(axes: Axes, variance: np.ndarray, per_feature: bool) -> Factors:
        Journal of the Royal Statistical Society B 61, 1999, equations 7 and 8.
     """
     n_axes, n_features = axes.components.shape
-    left = max(variance.sum() - axes.variance.sum(), 0) / max(n_features - n_axes, 1)
-    if n_axes == n_features:
-        left = axes.variance[-1]
-    left = max(left, LEAST_NOISE)
+    left = variance.sum() - axes.variance.sum()
+    left = max(left / max(n_features - n_axes, 1), LEAST_NOISE)
     signal = np.sqrt(np.maximum(axes.variance - left, 0))
     decoder = signal[:, None] * axes.components  # (n_axes, n_features)
     noise = np.full(n_features, left)
-    if per_feature:
+    sizes = 1 + signal**2 / left  # precisions of the code, given x
+    if per_feature and n_axes:
         noise = np.maximum(variance - (decoder**2).sum(axis=0), LEAST_NOISE)
-    precision = np.eye(n_axes) + (decoder / noise) @ decoder.T  # of the code, given x
-    sizes, rotation = np.linalg.eigh(precision)
-    sizes, decoder = sizes[::-1], rotation.T[::-1] @ decoder
+        precision = np.eye(n_axes) + (decoder / noise) @ decoder.T
+        sizes, rotation = np.linalg.eigh(precision)
+        decoder = svd_flip(rotation, None)[0].T @ decoder
     return Factors(decoder / noise / sizes[:, None], decoder, sizes**-0.5, noise)
 
 

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from sk_autoencoder import _start as starts
 from sk_autoencoder import _validation as checks
 from sk_autoencoder._autoencoder import Autoencoder, LogScaler, Scaler
-from sk_autoencoder._bound import log_bound, posteriors, usage, warn_of_collapse
+from sk_autoencoder._bound import find_active, log_bound, posteriors, usage
 from sk_autoencoder._callbacks import WarmUp
 from sk_autoencoder._ensemble import Ensemble
 from sk_autoencoder._generative import GenerativeAutoencoder
@@ -333,8 +333,8 @@ class VAETransformer(GenerativeAutoencoder):
         super()._finish(net, train, valid)
         rows = np.unique(train.indices)[:REPORT_ROWS]
         found = np.concatenate(list(self._map_pieces(net, posteriors, train.X, rows)))
-        self.kl_per_component_, self.active_components_ = usage(found)
-        warn_of_collapse(self.active_components_, self.beta)
+        self.kl_per_component_, spread = usage(found)
+        self.active_components_ = find_active(spread, self.beta)
 
     def _draw_prior(self, n_codes: int) -> torch.Tensor:
         return torch.randn(n_codes, self.n_components_)

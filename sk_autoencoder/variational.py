@@ -24,7 +24,6 @@ __all__ = [
 HEAD = 64  # hidden units of what gives the scales of the posterior
 FIRST_LOG_SCALE = -1.0  # of the posterior, where there is no linear start
 LOG_SCALES = (-10.0, 3.0)  # of the posterior: no infinite and no empty ones
-SMALL_SCALE = 1e-3  # of a code, in scaled units
 DRAWS_AT_ONCE = 8  # of codes, to bound the memory
 
 
@@ -96,7 +95,7 @@ class VariationalNetwork(Network):
             encode_bias=start.encode_bias / into,
             decode_weight=start.decode_weight / out,
             decode_bias=start.decode_bias,
-            code_scale=(start.code_scale / into).clamp(min=SMALL_SCALE),
+            code_scale=out,  # what the prior's codes have when they come to the body
         )
         started = self.body.start_from(plain)
         if started:

@@ -24,6 +24,12 @@ def autoencoder(request):
     return clone(request.param)
 
 
+@pytest.fixture(params=[a for a in AUTOENCODERS if "loss" in a.get_params()], ids=name)
+def with_loss(request):
+    """Each estimator that gives codes and whose loss may be chosen, quick to fit."""
+    return clone(request.param)
+
+
 @pytest.fixture(params=DETECTORS, ids=name)
 def detector(request):
     """Each detector in turn, by itself and around an autoencoder."""

@@ -87,10 +87,10 @@ def test_a_network_whose_rows_have_the_wrong_width(autoencoder, iris):
         autoencoder.fit(iris)
 
 
-def test_cross_entropy_of_values_that_are_no_shares(autoencoder, iris):
-    autoencoder.set_params(loss="binary_cross_entropy")
+def test_cross_entropy_of_values_that_are_no_shares(with_loss, iris):
+    with_loss.set_params(loss="binary_cross_entropy")
     with pytest.raises(ValueError, match=r"binary_cross_entropy.*\[0, 1\].*MinMaxScaler"):
-        autoencoder.fit(iris)
+        with_loss.fit(iris)
 
 
 def test_a_loss_that_diverges(autoencoder, iris):

@@ -23,13 +23,13 @@ def check(fitted, X):
 
 
 @pytest.mark.parametrize("loss", [*LOSSES, lambda output, x: (output - x).abs().sum(-1)])
-def test_every_loss_works_with_each(autoencoder, loss, small):
-    autoencoder.set_params(loss=loss, **SHORT)
-    if getattr(autoencoder, "noise_std", None) and loss != "squared_error":
+def test_every_loss_works_with_each(with_loss, loss, small):
+    with_loss.set_params(loss=loss, **SHORT)
+    if getattr(with_loss, "noise_std", None) and loss != "squared_error":
         with pytest.raises(ValueError, match=r"no unbiased estimate.*squared_error"):
-            autoencoder.fit(small)
+            with_loss.fit(small)
         return
-    fitted = autoencoder.fit(small)
+    fitted = with_loss.fit(small)
     assert np.isfinite(fitted.loss_curve_).all()
     check(fitted, small)
     if loss == "binary_cross_entropy":
