@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
+from torch.distributions import Normal
+from torch.quasirandom import SobolEngine
 
 from sk_autoencoder._autoencoder import Autoencoder
 from sk_autoencoder.variational import (
@@ -15,7 +17,8 @@ from sk_autoencoder.variational import (
     normal_log_prob,
 )
 
-NO_SPREAD = 1e-12  # of a component's mean: there, rows are all the same
+TINY = 1e-6  # shares at which a normal distribution is cut off
+NO_VARIANCE = 1e-12  # of a column, in squared scaled units: rounding
 ACTIVE_VARIANCE = 0.01  # of a component's mean over rows (Burda et al. 2016, section 5)
 
 
@@ -45,10 +48,13 @@ def usage(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return nats.mean(axis=0), mean.var(axis=0)
 
 
-def find_active(spread: np.ndarray, beta: float) -> np.ndarray:
-    """Return which components say something about rows, and warn if most do not."""
+def find_active(spread: np.ndarray, beta: float, variance: np.ndarray) -> np.ndarray:
+    """Return which components say something about rows, and warn if most do not.
+
+    There is nothing to say, and no warning, where the `variance` of all columns is zero.
+    """
     is_active = spread > ACTIVE_VARIANCE
-    if is_active.mean() < 0.5 and spread.max() > NO_SPREAD:
+    if is_active.mean() < 0.5 and variance.max() > NO_VARIANCE:
         warnings.warn(
             f"{(~is_active).sum()} of {len(is_active)} components have collapsed to the "
             f"prior: they say nothing about a row. Lower n_components or beta={beta}, or "
@@ -71,8 +77,9 @@ def log_bound(density: GaussianMixture | None, n_draws: int, n_components: int) 
     n_components : int
         Of one member's code.
     """
-    generator = torch.Generator().manual_seed(0)
-    draws = torch.randn(n_draws, n_components, generator=generator)
+    # Spread evenly: they cover the posterior better than independent draws.
+    even = SobolEngine(n_components, scramble=True, seed=0).draw(n_draws)
+    draws = Normal(0.0, 1.0).icdf(even.clamp(TINY, 1 - TINY))[:, None]
     log_prior = _log_density(density)
 
     def bound(one: Autoencoder, rows: Tensor) -> Tensor:

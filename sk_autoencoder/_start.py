@@ -173,13 +173,15 @@ class Factors(NamedTuple):
     noise: np.ndarray  # (n_features,), variances
 
 
-def factors(axes: Axes, variance: np.ndarray, per_feature: bool) -> Factors:
+def factors(
+    axes: Axes, variance: np.ndarray, per_feature: bool, noise: np.ndarray | None = None
+) -> Factors:
     """Return the model with the factors `axes` of rows whose columns have a `variance`.
 
     With one variance for all features it is that of highest likelihood, probabilistic PCA
     [1]_; with one each, what the axes leave is taken for noise, once (principal factors).
-    The noise is at least `LEAST_NOISE`, or training could not move. Codes are rotated
-    such that their components are independent, also given x.
+    Noise that is not given is at least `LEAST_NOISE`, or training could not move. Codes
+    are rotated such that their components are independent, also given x.
 
     References
     ----------
@@ -189,15 +191,18 @@ def factors(axes: Axes, variance: np.ndarray, per_feature: bool) -> Factors:
     n_axes, n_features = axes.components.shape
     left = variance.sum() - axes.variance.sum()
     left = max(left / max(n_features - n_axes, 1), LEAST_NOISE)
+    left = left if noise is None else noise.mean()
     signal = np.sqrt(np.maximum(axes.variance - left, 0))
     decoder = signal[:, None] * axes.components  # (n_axes, n_features)
-    noise = np.full(n_features, left)
     sizes = 1 + signal**2 / left  # precisions of the code, given x
-    if per_feature and n_axes:
+    if noise is None and per_feature:
         noise = np.maximum(variance - (decoder**2).sum(axis=0), LEAST_NOISE)
+    elif noise is None:
+        noise = np.full(n_features, left)
+    if np.ptp(noise) and n_axes:
         precision = np.eye(n_axes) + (decoder / noise) @ decoder.T
-        sizes, rotation = np.linalg.eigh(precision)
-        decoder = svd_flip(rotation, None)[0].T @ decoder
+        sizes, rotation = np.linalg.eigh(-precision)  # the largest first
+        sizes, decoder = -sizes, svd_flip(rotation, None)[0].T @ decoder
     return Factors(decoder / noise / sizes[:, None], decoder, sizes**-0.5, noise)
 
 

@@ -181,17 +181,16 @@ class VAETransformer(GenerativeAutoencoder):
         Mean divergence of the posterior from the prior over training rows, in nats.
     active_components_ : ndarray of shape (n_components_,) of bool
         Whether the posterior's mean varies over training rows: a variance above 0.01 [5]_.
-        The others have collapsed to the prior and say nothing about a row.
 
     Warns
     -----
     UserWarning
-        If most components have collapsed.
+        If most components have collapsed: they say nothing about a row.
 
     See Also
     --------
     sklearn.mixture.GaussianMixture : A density without a code.
-    sklearn.decomposition.PCA : Its ``score_samples`` is what this starts from.
+    sklearn.decomposition.PCA : Its density is what this starts from.
 
     Notes
     -----
@@ -293,14 +292,15 @@ class VAETransformer(GenerativeAutoencoder):
     def _start(self, network, corruption, rows: Rows, n_components: int, seed: int) -> bool:
         mean, variance = starts.scaled_moments(rows)
         variance = variance * len(rows) / max(len(rows) - 1, 1)  # as PCA counts it
-        noise, started = variance, False
+        given, started = None, False
+        if not isinstance(self.variance, str):
+            given = starts.scaled_variance(self.variance, rows.scaler)
+        noise = variance if given is None else given
         if self.init == "pca":
             axes = starts.principal_axes(rows, n_components, seed)
-            found = starts.factors(axes, variance, self.variance == "per_feature")
+            found = starts.factors(axes, variance, self.variance == "per_feature", given)
             started = starts.start_factors(network, mean, found, self._loss())
             noise = found.noise if started else noise
-        if not isinstance(self.variance, str):
-            noise = starts.scaled_variance(self.variance, rows.scaler)
         network.likelihood.start_from(
             rows.scaler.center, rows.scaler.scale, torch.as_tensor(noise)
         )
@@ -334,7 +334,8 @@ class VAETransformer(GenerativeAutoencoder):
         rows = np.unique(train.indices)[:REPORT_ROWS]
         found = np.concatenate(list(self._map_pieces(net, posteriors, train.X, rows)))
         self.kl_per_component_, spread = usage(found)
-        self.active_components_ = find_active(spread, self.beta)
+        variance = starts.scaled_moments(train)[1]
+        self.active_components_ = find_active(spread, self.beta, variance)
 
     def _draw_prior(self, n_codes: int) -> torch.Tensor:
         return torch.randn(n_codes, self.n_components_)

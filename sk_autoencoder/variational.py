@@ -78,7 +78,8 @@ class VariationalNetwork(Network):
     def forward(self, x: Tensor) -> Output:
         """Decode a code drawn from the posterior of `x` (batch, n_features)."""
         posterior = self.posterior(x)
-        code = posterior.rsample()
+        # Not by ``rsample``, which draws in place: vmap has no way for that.
+        code = posterior.mean + posterior.scale * torch.randn_like(posterior.mean)
         return Output(code, self.decode(code), posterior)
 
     @torch.no_grad()
@@ -214,8 +215,8 @@ def importance_bound(
         Scaled rows.
     log_prior : callable
         Log-density (batch,) of codes (batch, n_components).
-    draws : Tensor of shape (n_draws, n_components)
-        Standard normal numbers, the same for all rows.
+    draws : Tensor of shape (n_draws, batch or 1, n_components)
+        Standard normal numbers, of each row or the same for all.
 
     Returns
     -------
@@ -230,9 +231,9 @@ def importance_bound(
     log_volume = posterior.scale.log().sum(-1)  # (batch,)
     found = []
     for some in draws.split(DRAWS_AT_ONCE):
-        code = posterior.mean + posterior.scale * some[:, None]  # (n, batch, n_components)
+        code = posterior.mean + posterior.scale * some  # (n, batch, n_components)
         output = network.decode(code.flatten(0, 1)).unflatten(0, code.shape[:2])
         weight = log_prior(code.flatten(0, 1)).unflatten(0, code.shape[:2])
         weight = weight - network.likelihood(output, x.expand_as(output))
-        found.append(weight + log_volume - normal_log_prob(some)[:, None])
+        found.append(weight + log_volume - normal_log_prob(some))
     return torch.cat(found).logsumexp(0) - torch.tensor(len(draws), dtype=x.dtype).log()
