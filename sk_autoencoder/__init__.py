@@ -1,5 +1,6 @@
 """Autoencoders that behave like scikit-learn estimators."""
 
+from sk_autoencoder._adversarial import AdversarialAutoencoder
 from sk_autoencoder._contractive import ContractiveAutoencoder
 from sk_autoencoder._denoising import DenoisingAutoencoder
 from sk_autoencoder._outlier import AutoencoderOutlierDetector
@@ -8,6 +9,7 @@ from sk_autoencoder._stacked import StackedAutoencoder
 from sk_autoencoder._transformer import AutoencoderTransformer
 
 __all__ = [
+    "AdversarialAutoencoder",
     "AutoencoderOutlierDetector",
     "AutoencoderTransformer",
     "ContractiveAutoencoder",
