@@ -7,6 +7,7 @@ from sk_autoencoder._outlier import AutoencoderOutlierDetector
 from sk_autoencoder._sparse import SparseAutoencoder
 from sk_autoencoder._stacked import StackedAutoencoder
 from sk_autoencoder._transformer import AutoencoderTransformer
+from sk_autoencoder._vae import VAETransformer
 
 __all__ = [
     "AdversarialAutoencoder",
@@ -16,5 +17,6 @@ __all__ = [
     "DenoisingAutoencoder",
     "SparseAutoencoder",
     "StackedAutoencoder",
+    "VAETransformer",
 ]
 __version__ = "0.1.0.dev0"

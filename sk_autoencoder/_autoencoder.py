@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+import numpy as np
 from torch import Tensor, nn
 
+from sk_autoencoder.likelihoods import count_mean
 from sk_autoencoder.networks import Network, Output
 
 
@@ -33,6 +35,34 @@ class Scaler(nn.Module):
     def inverse(self, x: Tensor) -> Tensor:
         """Bring `x` of shape (batch, n_features) back to the units of X."""
         return x * self.scale.to(x.dtype) + self.center.to(x.dtype)
+
+    @staticmethod
+    def flatten(X):
+        """Return what is centred and scaled of an array, dense or sparse: itself."""
+        return X
+
+
+class LogScaler(Scaler):
+    """Center and scale the logarithms ``log1p`` of counts.
+
+    Parameters
+    ----------
+    center, scale : Tensor of shape (n_features,)
+        Of the logarithms.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale the logarithms of counts `x` of shape (batch, n_features)."""
+        return super().forward(x.log1p())
+
+    def inverse(self, x: Tensor) -> Tensor:
+        """Return the mean counts that scaled logarithms `x` (batch, n_features) mean."""
+        return count_mean(super().inverse(x))
+
+    @staticmethod
+    def flatten(X):
+        """Return what is centred and scaled of an array, dense or sparse: its ``log1p``."""
+        return np.log1p(X)
 
 
 class Autoencoder(nn.Module):

@@ -184,7 +184,8 @@ class BaseAutoencoder(
     def _check_rows_to_fit(self, X, y, **kwargs):
         X = self._pair(self._check_X(X, **kwargs), y)
         if self.loss == "binary_cross_entropy":
-            checks.check_unit_interval(targets(X), self.loss)
+            asked, instead = f"loss={self.loss!r}", "loss='squared_error'"
+            checks.check_unit_interval(targets(X), asked, instead)
         return X
 
     def _pair(self, X, y):
@@ -261,7 +262,7 @@ class BaseAutoencoder(
 
         def error(autoencoder: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
             x = autoencoder.scaler(rows)
-            return self.net_.criterion_.error(autoencoder.network(x).reconstruction, x)
+            return self.net_.criterion_.error(autoencoder.network.reconstruct(x), x)
 
         def score(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
             return -module.each(error, rows).reshape(-1, len(rows)).mean(0)
@@ -297,6 +298,12 @@ class BaseAutoencoder(
             residual = self.net_.map(squared_distance, X).sum(dtype=np.float64)
         total = starts.moments(targets(X), np.arange(n_samples)).var_.sum() * n_samples
         return float(1 - residual / total) if total else float(residual == 0)
+
+    @staticmethod
+    def _map_pieces(net: AutoencoderNet, function: Callable, X, rows: np.ndarray):
+        """Yield what `function` gives for the `rows` of X, in pieces of bounded size."""
+        for piece in starts.pieces(X, rows):
+            yield net.map(function, piece)
 
     def _map(self, function: Callable, X) -> np.ndarray:
         check_is_fitted(self)

@@ -12,7 +12,7 @@ from skorch.callbacks import Callback
 
 from sk_autoencoder import _start as starts
 from sk_autoencoder import _validation as checks
-from sk_autoencoder._autoencoder import Autoencoder
+from sk_autoencoder._autoencoder import Autoencoder, Scaler
 from sk_autoencoder._callbacks import Cosine, KeepBest
 from sk_autoencoder._ensemble import Ensemble
 from sk_autoencoder._net import THREAD_WORK, AutoencoderNet, Rows, targets
@@ -40,6 +40,9 @@ class Building(Parameters):
 
     judge_corrupted: ClassVar[bool] = False  # whether held-out rows are corrupted too
 
+    def _scaler_kind(self) -> type[Scaler]:
+        return Scaler
+
     def _make_corruption(self, rows: Rows) -> torch.nn.Module:
         return GaussianNoise(self.noise_level)
 
@@ -60,7 +63,7 @@ class Building(Parameters):
 
     def _make_scaler(self, X, indices: np.ndarray):
         scaling = self.scaling if self._loss().scaled else None
-        return starts.make_scaler(targets(X), indices, scaling)
+        return starts.make_scaler(targets(X), indices, scaling, self._scaler_kind())
 
     def _make_module(self, X, rows: np.ndarray, n_components: int, seed: int, draws):
         """Return an autoencoder, or an ensemble, and whether it starts at PCA.

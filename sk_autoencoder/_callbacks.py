@@ -106,6 +106,26 @@ class Cosine(Callback):
         net.history.record("event_lr", group["lr"])
 
 
+class WarmUp(Callback):
+    """Let a penalty of the objective grow to its full weight over the first epochs.
+
+    Parameters
+    ----------
+    name : str
+        Name of the penalty, which has an attribute ``warmth``.
+    n_epochs : int
+        Epochs after which it has its full weight.
+    """
+
+    def __init__(self, name: str, n_epochs: int):
+        self.name = name
+        self.n_epochs = n_epochs
+
+    def on_epoch_begin(self, net, **kwargs):
+        penalty = getattr(net.criterion_, self.name)
+        penalty.warmth = min((len(net.history) - 1) / self.n_epochs, 1.0)
+
+
 class ReportEpochs(Callback):
     """Tell scikit-learn's callbacks about each epoch."""
 

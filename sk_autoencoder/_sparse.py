@@ -1,6 +1,6 @@
 """The sparse autoencoder: an overcomplete code of which each row uses little."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from numbers import Integral, Real
@@ -31,6 +31,10 @@ from sk_autoencoder.pursuit import surely_worth
 
 MOST_COMPONENTS = 512  # of the default width
 DEAD_WEIGHT = 1 / 32  # of the error of unused units, as in the paper
+
+
+def _encode(module: nn.Module, rows: torch.Tensor) -> torch.Tensor:
+    return module.encode(rows)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -299,7 +303,7 @@ class SparseAutoencoder(BaseAutoencoder):
         if self.sparsity == "pursuit" and self.network is None:
             self._learn_least_gain(net, train if valid is None else valid)
         rows = np.unique(train.indices)
-        codes = self._codes(net, train.X, rows)
+        codes = self._map_pieces(net, _encode, train.X, rows)
         n_uses = sum((code != 0).sum(axis=0) for code in codes)  # of each atom
         self.mean_active_ = float(n_uses.sum() / len(rows) / net.module_.n_members)
         self.dead_share_ = float((n_uses == 0).mean())
@@ -309,16 +313,11 @@ class SparseAutoencoder(BaseAutoencoder):
             found = module.each(lambda one, x: one.network.path(one.scaler(x)).gains, x)
             return found.reshape(-1, *found.shape[-2:]).movedim(0, 1)
 
-        pieces = starts.pieces(rows.X, np.unique(rows.indices))
-        found = torch.from_numpy(np.concatenate([net.map(gains, p) for p in pieces]))
+        pieces = self._map_pieces(net, gains, rows.X, np.unique(rows.indices))
+        found = torch.from_numpy(np.concatenate(list(pieces)))
         least = [surely_worth(member, self.n_active) for member in found.unbind(1)]
         buffer = net.module_.network.least_gain
         buffer.copy_(torch.stack(least).reshape(buffer.shape))
-
-    @staticmethod
-    def _codes(net: AutoencoderNet, X, rows: np.ndarray) -> Iterator[np.ndarray]:
-        for piece in starts.pieces(X, rows):
-            yield net.map(lambda module, x: module.encode(x), piece)
 
     def transform(self, X):
         """Return the codes of X.
@@ -339,7 +338,8 @@ class SparseAutoencoder(BaseAutoencoder):
         X = self._check_X(X, reset=False)
         csr = csr_matrix if get_config()["sparse_interface"] == "spmatrix" else csr_array
         with self._threads(self.net_.module_, X.shape[0]):
-            codes = self._codes(self.net_, X, np.arange(X.shape[0]))
+            rows = np.arange(X.shape[0])
+            codes = self._map_pieces(self.net_, _encode, X, rows)
             return vstack([csr(code) for code in codes], format="csr")
 
     @property

@@ -1,6 +1,6 @@
 """What is known before training: the scale of X and its best linear autoencoder."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ HELD_OUT_SHARE, HELD_OUT_ROWS = 0.1, 32  # what validation_fraction="auto" aims 
 START_NOISE = 1.5  # standard errors by which training has to beat PCA
 JUDGE_ROWS = 15  # fewer held-out rows cannot tell whether training paid
 REFIT_ROWS = 1_000  # up to which the rows held out are worth a second training
+LEAST_NOISE = 1e-2  # variance that is left to noise at the start, in squared scaled units
 EXAMPLE_NOISE = 0.05  # share of an example's norm, so that no two are the same
 SMALL_SPECTRUM = 1_000  # columns up to which a covariance matrix is the fastest way
 
@@ -50,24 +51,26 @@ def pieces(X, indices: np.ndarray) -> Iterator:
         yield X[indices[where]]
 
 
-def moments(X, indices: np.ndarray) -> StandardScaler:
-    """Return the fitted mean and variance of the rows `indices` of X."""
+def moments(X, indices: np.ndarray, flatten: Callable = Scaler.flatten) -> StandardScaler:
+    """Return the fitted mean and variance of the rows `indices` of X, flattened."""
     scaler = StandardScaler(with_mean=not issparse(X))
     if issparse(X):
-        return scaler.fit(X[indices])
+        return scaler.fit(flatten(X[indices]))
     for piece in pieces(X, indices):
-        scaler.partial_fit(piece)
+        scaler.partial_fit(flatten(piece))
     return scaler
 
 
 def scaled_moments(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean and the variance of each column of scaled `rows`."""
-    fitted = moments(rows.X, rows.indices)
+    fitted = moments(rows.X, rows.indices, rows.scaler.flatten)
     center, scale = (part.cpu().numpy() for part in (rows.scaler.center, rows.scaler.scale))
     return (fitted.mean_ - center) / scale, fitted.var_ / scale**2
 
 
-def make_scaler(X, indices: np.ndarray, scaling: str | None) -> Scaler:
+def make_scaler(
+    X, indices: np.ndarray, scaling: str | None, kind: type[Scaler] = Scaler
+) -> Scaler:
     """Return the scaler that `scaling` names, fitted to the rows `indices` of X.
 
     ``"standard"`` divides each column by its standard deviation, ``"global"`` all columns
@@ -77,13 +80,13 @@ def make_scaler(X, indices: np.ndarray, scaling: str | None) -> Scaler:
     n_features = X.shape[1]
     center, scale = np.zeros(n_features), np.ones(n_features)
     if scaling is not None:
-        fitted = moments(X, indices)
+        fitted = moments(X, indices, kind.flatten)
         center, scale = fitted.mean_, fitted.scale_
     if scaling == "global":
         varies = np.isclose(fitted.scale_**2, fitted.var_)
         variance = np.where(varies, fitted.var_, 0).mean()
         scale = np.full(n_features, np.sqrt(variance) or 1.0)
-    return Scaler(torch.from_numpy(center), torch.from_numpy(scale))
+    return kind(torch.from_numpy(center), torch.from_numpy(scale))
 
 
 def ranges(rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
@@ -136,7 +139,8 @@ def principal_axes(rows: Rows, n_components: int | None, seed: int) -> Axes:
 
 
 def _fit_sparse(rows: Rows, n_axes: int, seed: int) -> PCA:
-    X = rows.X[rows.indices].multiply(1 / rows.scaler.scale.cpu().numpy()).tocsr()
+    X = rows.scaler.flatten(rows.X[rows.indices])
+    X = X.multiply(1 / rows.scaler.scale.cpu().numpy()).tocsr()
     if X.shape[1] <= SMALL_SPECTRUM:
         return PCA(n_axes, svd_solver="covariance_eigh").fit(X)
     n_axes = min(n_axes, min(X.shape) - 1)
@@ -157,6 +161,55 @@ def count_components(axes: Axes, share: float) -> int:
     """Return how many of all `axes` explain more than `share` of the variance."""
     explained = np.cumsum(axes.variance) / axes.variance.sum()
     return min(int(np.searchsorted(explained, share, side="right")) + 1, len(explained))
+
+
+class Factors(NamedTuple):
+    """A linear-Gaussian model: rows are mean + code @ decoder + noise, codes standard."""
+
+    encoder: np.ndarray  # (n_axes, n_features), gives the mean of the code
+    decoder: np.ndarray  # (n_axes, n_features)
+    scale: np.ndarray  # (n_axes,), standard deviation of the code, given x
+    noise: np.ndarray  # (n_features,), variances
+
+
+def factors(axes: Axes, variance: np.ndarray, per_feature: bool) -> Factors:
+    """Return the model with the factors `axes` of rows whose columns have a `variance`.
+
+    With one variance for all features it is that of highest likelihood, probabilistic PCA
+    [1]_; with one each, what the axes leave is taken for noise, once (principal factors).
+    The noise is at least `LEAST_NOISE`, or training could not move. Codes are rotated
+    such that their components are independent, also given x.
+
+    References
+    ----------
+    .. [1] M. E. Tipping and C. M. Bishop, "Probabilistic principal component analysis",
+       Journal of the Royal Statistical Society B 61, 1999, equations 7 and 8.
+    """
+    n_axes, n_features = axes.components.shape
+    left = max(variance.sum() - axes.variance.sum(), 0) / max(n_features - n_axes, 1)
+    if n_axes == n_features:
+        left = axes.variance[-1]
+    left = max(left, LEAST_NOISE)
+    signal = np.sqrt(np.maximum(axes.variance - left, 0))
+    decoder = signal[:, None] * axes.components  # (n_axes, n_features)
+    noise = np.full(n_features, left)
+    if per_feature:
+        noise = np.maximum(variance - (decoder**2).sum(axis=0), LEAST_NOISE)
+    precision = np.eye(n_axes) + (decoder / noise) @ decoder.T  # of the code, given x
+    sizes, rotation = np.linalg.eigh(precision)
+    sizes, decoder = sizes[::-1], rotation.T[::-1] @ decoder
+    return Factors(decoder / noise / sizes[:, None], decoder, sizes**-0.5, noise)
+
+
+def scaled_variance(given, scaler: Scaler) -> np.ndarray:
+    """Return a variance in squared units of X, one or one a feature, in scaled units."""
+    values, n_features = np.asarray(given, float), len(scaler.scale)
+    if values.shape not in {(), (n_features,)} or not (values > 0).all():
+        raise ValueError(
+            f"variance={given!r} has to be positive, and one number or one for each of "
+            f"the {n_features} features of X."
+        )
+    return np.broadcast_to(values, n_features) / scaler.scale.cpu().numpy() ** 2
 
 
 def linear_start(found: Filter, n_components: int, loss: Loss) -> LinearStart:

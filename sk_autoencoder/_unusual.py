@@ -17,7 +17,7 @@ FENCE_QUANTILE, FENCE = 0.2, 0.25  # a quarter of the distance between fifths, b
 
 def _error(autoencoder: Autoencoder, rows: Tensor) -> Tensor:
     x = autoencoder.scaler(rows)
-    return autoencoder.link(autoencoder.network(x).reconstruction) - x
+    return autoencoder.link(autoencoder.network.reconstruct(x)) - x
 
 
 def errors(module: nn.Module, rows: Tensor) -> Tensor:

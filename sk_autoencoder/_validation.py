@@ -18,6 +18,7 @@ __all__ = [
     "Interval",
     "RealNotInt",
     "StrOptions",
+    "check_counts",
     "check_network",
     "check_same_width",
     "check_unit_interval",
@@ -54,15 +55,26 @@ def find_device(device: str) -> torch.device:
     return found
 
 
-def check_unit_interval(X, loss: str) -> None:
-    """Raise a ValueError if a value of X lies outside [0, 1]."""
+def check_unit_interval(X, asked: str, instead: str) -> None:
+    """Raise a ValueError if a value of X lies outside [0, 1], which is `asked` for."""
     values = X.data if issparse(X) else X
     low, high = (values.min(), values.max()) if values.size else (0, 0)
     if low < 0 or high > 1:
         raise ValueError(
-            f"loss={loss!r} needs values in [0, 1], and X reaches from {low:.6g} to "
+            f"{asked} needs values in [0, 1], and X reaches from {low:.6g} to "
             f"{high:.6g}. Use sklearn.preprocessing.MinMaxScaler(clip=True), or "
-            "loss='squared_error'."
+            f"{instead}."
+        )
+
+
+def check_counts(X, likelihood: str) -> None:
+    """Raise a ValueError if a value of X is no count."""
+    values = X.data if issparse(X) else X
+    wrong = values[(values < 0) | (values != np.floor(values))]
+    if wrong.size:
+        raise ValueError(
+            f"likelihood={likelihood!r} needs counts (0, 1, 2, …), and X has the value "
+            f"{wrong[0]:.6g}. Use likelihood='gaussian' for other numbers."
         )
 
 

@@ -99,6 +99,10 @@ class Network(nn.Module):
         code = self.encode(x)
         return Output(code, self.decode(code))
 
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """Return what `x` of shape (batch, n_features) becomes, without any draw."""
+        return self.decode(self.encode(x))
+
     def start_from(self, start: LinearStart) -> bool:
         """Start at a linear autoencoder; return whether this network can."""
         return False

@@ -277,15 +277,19 @@ class Objective(nn.Module):
 
     def forward(self, network: Network, x: Tensor, out: Output) -> dict[str, Tensor]:
         """Return each term, weighted, by name: scalars whose sum is the loss."""
-        errors = self.error(out.reconstruction, x)
+        errors = self.errors(network, x, out)
         terms = {"error": trimmed_mean(errors, self.trim_fraction)}
         for name, value in self._penalties(network, x, out):
             terms[name] = value.mean() if value.ndim else value
         return terms
 
+    def errors(self, network: Network, x: Tensor, out: Output) -> Tensor:
+        """Return the error of each row, of shape (batch,)."""
+        return self.error(out.reconstruction, x)
+
     def row_losses(self, network: Network, x: Tensor, out: Output) -> Tensor:
         """Return error and penalties of each row, of shape (batch,); nothing is trimmed."""
-        losses = self.error(out.reconstruction, x)
+        losses = self.errors(network, x, out)
         for _, value in self._penalties(network, x, out):
             losses = losses + value
         return losses

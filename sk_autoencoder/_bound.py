@@ -1,0 +1,62 @@
+"""The posteriors of a fitted variational autoencoder, and its bound on the likelihood."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from sklearn.mixture import GaussianMixture
+from torch import Tensor, nn
+
+from sk_autoencoder._autoencoder import Autoencoder
+from sk_autoencoder.variational import (
+    importance_bound,
+    mixture_log_prob,
+    normal_log_prob,
+)
+
+
+def posteriors(module: nn.Module, rows: Tensor) -> Tensor:
+    """Return means and standard deviations of codes, of shape (batch, 2, n_components)."""
+
+    def both(one: Autoencoder, rows: Tensor) -> Tensor:
+        found = one.network.posterior(one.scaler(rows))
+        return torch.stack([found.mean, found.scale], dim=-2)
+
+    found = module.each(both, rows)  # of an ensemble (n_members, batch, 2, n_components)
+    return found if found.ndim == 3 else found.movedim(0, 2).flatten(2)
+
+
+def log_bound(density: GaussianMixture | None, n_draws: int, n_components: int) -> Callable:
+    """Return ``(module, rows) -> (batch,)``, the bound in nats for rows in the units of X.
+
+    Parameters
+    ----------
+    density : GaussianMixture or None
+        Density of the codes; None is the standard normal one.
+    n_draws : int
+        Draws of a code a row, the same for all rows and all calls.
+    n_components : int
+        Of one member's code.
+    """
+    generator = torch.Generator().manual_seed(0)
+    draws = torch.randn(n_draws, n_components, generator=generator)
+    log_prior = _log_density(density)
+
+    def bound(one: Autoencoder, rows: Tensor) -> Tensor:
+        x = one.scaler(rows)
+        found = importance_bound(one.network, x, log_prior, draws.to(x))
+        return found - one.network.likelihood.log_volume()
+
+    def score(module: nn.Module, rows: Tensor) -> Tensor:
+        found = module.each(bound, rows).reshape(-1, len(rows))
+        return found.logsumexp(0) - np.log(len(found))  # of the members' mixture
+
+    return score
+
+
+def _log_density(density: GaussianMixture | None) -> Callable[[Tensor], Tensor]:
+    if density is None:
+        return normal_log_prob
+    parts = (density.weights_, density.means_, density.precisions_cholesky_)
+    tensors = [torch.from_numpy(part) for part in parts]
+    return lambda code: mixture_log_prob(code, *[part.to(code) for part in tensors])

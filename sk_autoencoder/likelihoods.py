@@ -1,0 +1,175 @@
+"""Likelihoods: what a variational decoder says of rows, in nats.
+
+A likelihood takes ``(output, x)``, the decoder's output and scaled rows, both of shape
+(batch, n_features), and gives minus the log-likelihood of each row. Its ``draw`` makes
+rows, in the units of X, of their means.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import NegativeBinomial as NegativeBinomialDistribution
+from torch.distributions import Poisson as PoissonDistribution
+from torch.nn import functional as F
+
+from sk_autoencoder.objectives import binary_cross_entropy
+
+__all__ = [
+    "LIKELIHOODS",
+    "Bernoulli",
+    "Gaussian",
+    "Likelihood",
+    "NegativeBinomial",
+    "Poisson",
+    "count_mean",
+]
+
+LEAST_VARIANCE = (
+    1e-4  # in squared scaled units: rows that come back exactly have no density
+)
+LEAST_MEAN = 1e-6  # of counts: the logarithm of zero is not finite
+SHARPNESS, LARGEST_LOG = 10.0, 20.0  # of the positive part of a log-count
+
+
+def count_mean(log1p: Tensor) -> Tensor:
+    """Return the positive mean whose ``log1p`` is, nearly, the given number.
+
+    Below about 0.2, where a linear model of log-counts may go negative, the number is
+    bent to stay positive.
+    """
+    return (F.softplus(SHARPNESS * log1p) / SHARPNESS).clamp(max=LARGEST_LOG).expm1()
+
+
+class Likelihood(nn.Module):
+    """Base class of likelihoods of the columns of scaled rows, given the decoder's output.
+
+    Parameters
+    ----------
+    n_features : int
+    """
+
+    center: Tensor
+    scale: Tensor
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__()
+        self.register_buffer("center", torch.zeros(n_features))
+        self.register_buffer("scale", torch.ones(n_features))
+
+    @torch.no_grad()
+    def start_from(self, center: Tensor, scale: Tensor, variance: Tensor) -> None:
+        """Learn the scale of X, and start at noise of a `variance` in scaled units."""
+        self.center.copy_(center)
+        self.scale.copy_(scale)
+
+    def log_volume(self) -> Tensor:
+        """Return what a density in scaled units has to lose to be one in those of X."""
+        return self.scale.new_zeros(())
+
+
+class Gaussian(Likelihood):
+    """Normal noise, of one variance or one a feature.
+
+    Parameters
+    ----------
+    n_features : int
+    per_feature : bool, default=False
+        Whether each feature has a variance of its own.
+    learned : bool, default=True
+        Whether training changes the variance.
+    """
+
+    def __init__(
+        self, n_features: int, per_feature: bool = False, learned: bool = True
+    ) -> None:
+        super().__init__(n_features)
+        shape = (n_features if per_feature else 1,)
+        self.log_variance = nn.Parameter(torch.zeros(shape), requires_grad=learned)
+
+    @torch.no_grad()
+    def start_from(self, center: Tensor, scale: Tensor, variance: Tensor) -> None:
+        """Learn the scale of X, and start at noise of a `variance` in scaled units."""
+        super().start_from(center, scale, variance)
+        wished = variance.expand(self.scale.shape)[: len(self.log_variance)]
+        self.log_variance.copy_(wished.clamp(min=LEAST_VARIANCE).log())
+
+    @property
+    def variance(self) -> Tensor:
+        """Variances of the noise, of shape (1 or n_features,), in squared scaled units."""
+        return self.log_variance.exp().clamp(min=LEAST_VARIANCE)
+
+    def forward(self, output: Tensor, x: Tensor) -> Tensor:
+        """Return minus the log-density of each row of `x`, in scaled units."""
+        variance = self.variance.expand(x.shape[-1])
+        squared = ((x - output).square() / variance).sum(-1)
+        return (squared + (2 * math.pi * variance).log().sum()) / 2
+
+    def draw(self, mean: Tensor) -> Tensor:
+        """Return rows (batch, n_features) drawn around `mean`, in the units of X."""
+        return mean + self.scale * self.variance.sqrt() * torch.randn_like(mean)
+
+    def log_volume(self) -> Tensor:
+        """Return what a density in scaled units has to lose to be one in those of X."""
+        return self.scale.log().sum()
+
+
+class Bernoulli(Likelihood):
+    """Coins whose logits are the decoder's output; other values in [0, 1] are shares."""
+
+    def forward(self, output: Tensor, x: Tensor) -> Tensor:
+        """Return minus the log-likelihood of each row of `x`."""
+        return binary_cross_entropy(output, x)
+
+    def draw(self, mean: Tensor) -> Tensor:
+        """Return rows of zeros and ones whose `mean` (batch, n_features) is given."""
+        return torch.bernoulli(mean)
+
+
+class Counts(Likelihood):
+    """Base class of likelihoods of counts, of which ``log1p`` is what is scaled."""
+
+    def forward(self, output: Tensor, x: Tensor) -> Tensor:
+        """Return minus the log-likelihood of the counts behind each row of `x`."""
+        counts = (x * self.scale + self.center).expm1().round()
+        mean = count_mean(output * self.scale + self.center)
+        distribution = self.distribution(mean.clamp(min=LEAST_MEAN))
+        return -distribution.log_prob(counts).sum(-1)
+
+    def draw(self, mean: Tensor) -> Tensor:
+        """Return counts whose `mean` (batch, n_features) is given."""
+        return self.distribution(mean.clamp(min=LEAST_MEAN)).sample()
+
+
+class Poisson(Counts):
+    """Counts as variable as their mean."""
+
+    def distribution(self, mean: Tensor) -> torch.distributions.Distribution:
+        """Return the distribution of counts of that `mean`."""
+        return PoissonDistribution(mean, validate_args=False)
+
+
+class NegativeBinomial(Counts):
+    r"""Counts more variable than their mean: :math:`\mu + \mu^2 / \theta`.
+
+    Each feature has its own :math:`\theta`, which is learned.
+    """
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__(n_features)
+        self.log_theta = nn.Parameter(torch.ones(n_features))
+
+    def distribution(self, mean: Tensor) -> torch.distributions.Distribution:
+        """Return the distribution of counts of that `mean`."""
+        logits = mean.log() - self.log_theta
+        return NegativeBinomialDistribution(
+            self.log_theta.exp().expand_as(mean), logits=logits, validate_args=False
+        )
+
+
+LIKELIHOODS = {
+    "bernoulli": Bernoulli,
+    "gaussian": Gaussian,
+    "negative_binomial": NegativeBinomial,
+    "poisson": Poisson,
+}
