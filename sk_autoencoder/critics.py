@@ -32,7 +32,7 @@ Prior = Callable[[int, int], Any]
 N_PARTS, PART_STD = 10, 0.25  # of the mixture
 DRAWS_PER_CODE = 4  # draws cost nothing, and more of them make the critic steadier
 JUDGE_DRAWS = 512  # that held-out codes are compared with
-JUDGE_WEIGHT = 10.0  # of their distance from the prior, in units of the critic's weight
+DISTANCE_WEIGHT = 10.0  # of the distance from the prior, in units of the critic's weight
 MOMENT_DRAWS = 10_000
 
 
@@ -130,10 +130,8 @@ def energy_distance(code: Tensor, drawn: Tensor) -> Tensor:
     """
     n_codes, n_drawn = len(code), len(drawn)
     within = torch.cdist(drawn, drawn).sum() / (n_drawn * (n_drawn - 1))
-    if n_codes == 1:  # there is no other code: as if they were spread as the draws are
-        among = within
-    else:
-        among = torch.cdist(code, code).sum(-1) / (n_codes - 1)
+    # A code alone has no others: as if they were spread as the draws are.
+    among = torch.cdist(code, code).sum(-1) / (n_codes - 1) if n_codes > 1 else within
     return 2 * torch.cdist(code, drawn).mean(-1) - within - among
 
 
@@ -146,16 +144,17 @@ class CriticPenalty(nn.Module):
     .. math::
         \tfrac12 \mathrm{E}\log\big(1 + e^{D(\bar z)}\big)
         + \tfrac12 \mathrm{E}\log\big(1 + e^{-D(p)}\big)
-        + V \, \mathrm{E}\log\big(1 + e^{-\bar D(z)}\big)
+        + V \Big( \mathrm{E}\log\big(1 + e^{-\bar D(z)}\big) + 10 \, \Delta(z, p) \Big)
 
     where a bar stands for "no gradient", so that the first two terms train the critic and
-    the third the encoder, and :math:`V` is the total variance of the batch, to which the
-    error is proportional too. The value while training is :math:`V (\log 2 - L)`, :math:`L`
-    being the first two terms: the Jensen-Shannon divergence in nats, as far as the critic
-    sees it, times the total variance.
+    the others the encoder; :math:`\Delta` is the energy distance, and :math:`V` the total
+    variance of the batch, to which the error is proportional too. The value while training
+    is :math:`V (\log 2 - L + 10 \Delta)`, :math:`L` being the first two terms:
+    :math:`\log 2 - L` is the Jensen-Shannon divergence in nats, as far as the critic sees
+    it.
 
-    In evaluation mode the value is one number a row, the energy distance from the prior
-    times :math:`10 V`: what a critic says cannot be compared from epoch to epoch.
+    In evaluation mode the value is one number a row, :math:`10 V \Delta`: what a critic says
+    cannot be compared from epoch to epoch.
 
     Parameters
     ----------
@@ -206,13 +205,16 @@ class CriticPenalty(nn.Module):
         total_variance = x.var(-2, correction=0).sum()
         if not self.training:
             code, drawn = self._standardise(out.code), self._draw(out.code, JUDGE_DRAWS)
-            return JUDGE_WEIGHT * total_variance * energy_distance(code, drawn)
+            return DISTANCE_WEIGHT * total_variance * energy_distance(code, drawn)
         # The codes of rows without noise, which are those that are used later.
         code = self._standardise(network.encode(x))
-        loss = self.critic_loss(code.detach(), self._draw(code, DRAWS_PER_CODE * len(x)))
+        drawn = self._draw(code, DRAWS_PER_CODE * len(x))
+        loss = self.critic_loss(code.detach(), drawn)
         fooled = total_variance * self.encoder_loss(code)
         divergence = total_variance * (math.log(2) - loss)
-        return divergence.detach() + (loss - loss.detach()) + (fooled - fooled.detach())
+        distance = DISTANCE_WEIGHT * total_variance * energy_distance(code, drawn).mean()
+        gradients = (loss - loss.detach()) + (fooled - fooled.detach())  # of value zero
+        return divergence.detach() + gradients + distance
 
     def critic_loss(self, code: Tensor, drawn: Tensor) -> Tensor:
         """Return the critic's mean cross-entropy in nats; log 2 if it cannot tell."""

@@ -8,6 +8,7 @@ import sk_autoencoder
 
 # What is tested besides default parameters, or, where small tables ask for it, instead.
 VARIANTS = {
+    "AdversarialAutoencoder": [{}, {"prior": "mixture", "code_density": "prior"}],
     "DenoisingAutoencoder": [{}, {"noise_std": "auto", "scaling": "global"}],
     "SparseAutoencoder": [
         {"n_active": 3},  # five atoms a row leave nothing to learn of six columns
@@ -44,7 +45,6 @@ def name(estimator):
     parameters = estimator.get_params(deep=False)
     inner = parameters.get("autoencoder")
     shown = [type(estimator).__name__, inner and type(inner).__name__]
-    shown += [
-        parameters.get(key) for key in ("sparsity", "noise_std", "method", "n_estimators")
-    ]
+    keys = ("sparsity", "noise_std", "prior", "method", "n_estimators")
+    shown += [parameters.get(key) for key in keys]
     return "-".join(str(part) for part in shown if part)
