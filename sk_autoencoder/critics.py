@@ -153,8 +153,8 @@ class CriticPenalty(nn.Module):
     :math:`\log 2 - L` is the Jensen-Shannon divergence in nats, as far as the critic sees
     it.
 
-    In evaluation mode the value is one number a row, :math:`10 V \Delta`: what a critic says
-    cannot be compared from epoch to epoch.
+    In evaluation mode the value is one number a row, :math:`10 V \Delta`: what a critic
+    says cannot be compared from epoch to epoch.
 
     Parameters
     ----------
