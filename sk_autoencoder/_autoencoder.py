@@ -1,6 +1,7 @@
 """A network with what surrounds it: scaling, corruption and link."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -37,7 +38,7 @@ class Scaler(nn.Module):
         return x * self.scale.to(x.dtype) + self.center.to(x.dtype)
 
     @staticmethod
-    def flatten(X):
+    def flatten(X: Any) -> Any:
         """Return what is centred and scaled of an array, dense or sparse: itself."""
         return X
 
@@ -60,7 +61,7 @@ class LogScaler(Scaler):
         return count_mean(super().inverse(x))
 
     @staticmethod
-    def flatten(X):
+    def flatten(X: Any) -> Any:
         """Return what is centred and scaled of an array, dense or sparse: its ``log1p``."""
         return np.log1p(X)
 

@@ -1,5 +1,6 @@
 """The posteriors of a fitted variational autoencoder, and its bound on the likelihood."""
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -14,6 +15,8 @@ from sk_autoencoder.variational import (
     normal_log_prob,
 )
 
+ACTIVE_VARIANCE = 0.01  # of a component's mean over rows (Burda et al. 2016, section 5)
+
 
 def posteriors(module: nn.Module, rows: Tensor) -> Tensor:
     """Return means and standard deviations of codes, of shape (batch, 2, n_components)."""
@@ -24,6 +27,32 @@ def posteriors(module: nn.Module, rows: Tensor) -> Tensor:
 
     found = module.each(both, rows)  # of an ensemble (n_members, batch, 2, n_components)
     return found if found.ndim == 3 else found.movedim(0, 2).flatten(2)
+
+
+def usage(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how much components say about rows, given what :func:`posteriors` found.
+
+    Returns
+    -------
+    nats : ndarray of shape (n_components,)
+        Mean divergence from the standard normal prior.
+    is_active : ndarray of shape (n_components,) of bool
+    """
+    mean, std = found[:, 0], found[:, 1]  # each (n_rows, n_components)
+    nats = (mean**2 + std**2 - 1) / 2 - np.log(std)
+    return nats.mean(axis=0), mean.var(axis=0) > ACTIVE_VARIANCE
+
+
+def warn_of_collapse(is_active: np.ndarray, beta: float) -> None:
+    """Warn if most components say nothing about a row."""
+    if is_active.mean() < 0.5:
+        warnings.warn(
+            f"{(~is_active).sum()} of {len(is_active)} components have collapsed to the "
+            f"prior: they say nothing about a row. Lower n_components or beta={beta}, or "
+            "raise free_bits.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def log_bound(density: GaussianMixture | None, n_draws: int, n_components: int) -> Callable:

@@ -19,10 +19,7 @@ from sk_autoencoder._base import BaseAutoencoder
 from sk_autoencoder._net import AutoencoderNet, Rows
 from sk_autoencoder._validation import StrOptions
 
-PART_ROWS, MOST_PARTS = (
-    40,
-    40,
-)  # rows a component of the mixture has, and how many there are
+PART_ROWS, MOST_PARTS = 40, 40  # rows for each part of the mixture, and the most parts
 CODE_SPREAD = 1e-3  # variance that is added to each component of the mixture
 DENSITY_ROWS = 20_000  # that the mixture is fitted to
 NOISE_ROWS, NOISE_BYTES = 1_000, 2**25  # by which noise on the output is judged
@@ -152,9 +149,7 @@ class GenerativeAutoencoder(BaseAutoencoder):
 
 def told_apart(real: np.ndarray, drawn: np.ndarray) -> float:
     """Return how often the nearest other row is of the same kind; 0.5 is ideal."""
-    rows, is_real = (
-        np.concatenate([real, drawn]),
-        np.arange(len(real) + len(drawn)) < len(real),
-    )
+    rows = np.concatenate([real, drawn])
+    is_real = np.arange(len(rows)) < len(real)
     nearest = NearestNeighbors(n_neighbors=1).fit(rows).kneighbors(return_distance=False)
     return float((is_real[nearest[:, 0]] == is_real).mean())

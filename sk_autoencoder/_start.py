@@ -201,6 +201,16 @@ def factors(axes: Axes, variance: np.ndarray, per_feature: bool) -> Factors:
     return Factors(decoder / noise / sizes[:, None], decoder, sizes**-0.5, noise)
 
 
+def start_factors(network, mean: np.ndarray, found: Factors, loss: Loss) -> bool:
+    """Start a variational `network` at a linear-Gaussian model; return whether it can."""
+    code_variance = np.maximum(1 - found.scale**2, 0)
+    line = Filter(mean, found.encoder, found.decoder, mean, code_variance)
+    started = network.start_from(linear_start(line, len(network.encode_gain), loss))
+    if started:
+        network.start_scales(torch.from_numpy(found.scale))
+    return started
+
+
 def scaled_variance(given, scaler: Scaler) -> np.ndarray:
     """Return a variance in squared units of X, one or one a feature, in scaled units."""
     values, n_features = np.asarray(given, float), len(scaler.scale)

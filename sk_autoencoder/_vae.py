@@ -1,6 +1,5 @@
 """The variational autoencoder."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
@@ -13,20 +12,19 @@ from sklearn.utils.validation import check_is_fitted
 from sk_autoencoder import _start as starts
 from sk_autoencoder import _validation as checks
 from sk_autoencoder._autoencoder import Autoencoder, LogScaler, Scaler
-from sk_autoencoder._bound import log_bound, posteriors
+from sk_autoencoder._bound import log_bound, posteriors, usage, warn_of_collapse
 from sk_autoencoder._callbacks import WarmUp
 from sk_autoencoder._ensemble import Ensemble
 from sk_autoencoder._generative import GenerativeAutoencoder
 from sk_autoencoder._net import AutoencoderNet, Rows
 from sk_autoencoder._validation import Interval, StrOptions
-from sk_autoencoder.likelihoods import LIKELIHOODS, Gaussian, Likelihood
+from sk_autoencoder.likelihoods import LIKELIHOODS, make_likelihood
 from sk_autoencoder.objectives import LOSSES, Loss
 from sk_autoencoder.variational import Bound, Divergence, VariationalNetwork
 
 COUNTS = {"negative_binomial", "poisson"}  # likelihoods of log-scaled rows
 LINEAR_LOSSES = {"bernoulli": "binary_cross_entropy"}  # what the linear start is made for
 USUAL_COMPONENTS = 16
-ACTIVE_VARIANCE = 0.01  # of a component's mean over rows, as in the paper
 REPORT_ROWS = 10_000  # on which the components are judged
 
 
@@ -68,7 +66,7 @@ class VAETransformer(GenerativeAutoencoder):
         parameters can be searched as ``network__dropout``.
     init : {"pca", "random"}, default="pca"
         With ``"pca"`` encoder and decoder get a linear path beside the nonlinear one. It
-        starts at probabilistic PCA [3]_ of the rows that are fitted to and the nonlinear
+        starts at probabilistic PCA [4]_ of the rows that are fitted to and the nonlinear
         one at zero, so that training begins with as many components in use as PCA finds
         above the noise. Held-out rows then choose how far to go from there, as in
         :class:`AutoencoderTransformer`. ``"random"`` gives the plain network.
@@ -87,7 +85,7 @@ class VAETransformer(GenerativeAutoencoder):
         Weight of the sum of the absolute values of all weights in the loss.
     trim_fraction : float, default=0.0
         Share of the rows of a batch, those with the largest error, that is left out of
-        the loss, so that outliers are not learned [4]_.
+        the loss, so that outliers are not learned [3]_.
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
         Name of an optimizer, or a class like those of ``torch.optim``.
     lr : float, default=2e-3
@@ -134,15 +132,14 @@ class VAETransformer(GenerativeAutoencoder):
         Whether ``sample`` draws rows from the likelihood, or returns its mean. ``"auto"``
         does what a nearest-neighbour classifier finds harder to tell from training rows:
         as a rule the former for tables, the latter for images.
-    likelihood : {"gaussian", "bernoulli", "poisson", "negative_binomial"}, \
-            default="gaussian"
-        Distribution of a row, given its code: normal; coin tosses (X in [0, 1], where
-        shares count in part); or counts whose variance is their mean :math:`\mu`, or
-        :math:`\mu + \mu^2 / \theta` with a :math:`\theta` for each feature.
-    variance : {"shared", "per_feature"}, float or array-like of shape (n_features,), \
-            default="shared"
+    likelihood : str, default="gaussian"
+        Distribution of a row, given its code: ``"gaussian"``; ``"bernoulli"`` (X in [0, 1],
+        where shares count in part); or counts, ``"poisson"`` with a variance equal to the
+        mean :math:`\mu`, or ``"negative_binomial"`` with :math:`\mu + \mu^2 / \theta` and
+        a :math:`\theta` for each feature.
+    variance : str, float or array-like of shape (n_features,), default="shared"
         Variance of the Gaussian likelihood: learned, one for all features in scaled units
-        or one for each; or given, in squared units of X.
+        (``"shared"``) or one for each (``"per_feature"``); or given, in squared units of X.
     beta : float, default=1.0
         Weight of the divergence in the loss [2]_. Only 1 makes the loss a bound on the
         likelihood.
@@ -177,8 +174,7 @@ class VAETransformer(GenerativeAutoencoder):
     network_ : sk_autoencoder.networks.Network
         The fitted torch module, which sees scaled rows.
     code_density_ : sklearn.mixture.GaussianMixture or None
-        The density of codes; None stands for the prior. After ``partial_fit``, that of the
-        last batch.
+        Density of codes, after ``partial_fit`` of the last batch; None is the prior.
     output_noise_ : bool
         Whether ``sample`` draws from the likelihood.
     kl_per_component_ : ndarray of shape (n_components_,)
@@ -190,7 +186,7 @@ class VAETransformer(GenerativeAutoencoder):
     Warns
     -----
     UserWarning
-        If more than half of the components have collapsed.
+        If most components have collapsed.
 
     See Also
     --------
@@ -205,8 +201,7 @@ class VAETransformer(GenerativeAutoencoder):
 
     NOTE[DIFF]: Codes are drawn from a mixture fitted after training, as [6]_ propose, not
     from the prior: codes of real rows leave holes in the prior, and what is decoded from
-    there resembles no row. `score_samples` with the prior in place of the mixture is
-    ``set_params(code_density="prior")`` before ``fit``.
+    there resembles no row.
 
     Columns of one table that differ in unit should be brought to one scale first:
     ``scaling="standard"``, or scikit-learn's QuantileTransformer with
@@ -218,10 +213,10 @@ class VAETransformer(GenerativeAutoencoder):
     .. [1] D. P. Kingma and M. Welling, "Auto-encoding variational Bayes", ICLR 2014.
     .. [2] I. Higgins et al., "beta-VAE: learning basic visual concepts with a constrained
        variational framework", ICLR 2017, equation 4.
-    .. [3] M. E. Tipping and C. M. Bishop, "Probabilistic principal component analysis",
-       Journal of the Royal Statistical Society B 61, 1999.
-    .. [4] P. J. Rousseeuw, "Least median of squares regression", Journal of the American
+    .. [3] P. J. Rousseeuw, "Least median of squares regression", Journal of the American
        Statistical Association 79, 1984.
+    .. [4] M. E. Tipping and C. M. Bishop, "Probabilistic principal component analysis",
+       Journal of the Royal Statistical Society B 61, 1999.
     .. [5] Y. Burda, R. Grosse and R. Salakhutdinov, "Importance weighted autoencoders",
        ICLR 2016, section 5.
     .. [6] P. Ghosh, M. S. M. Sajjadi, A. Vergari, M. Black and B. Schoelkopf, "From
@@ -287,16 +282,13 @@ class VAETransformer(GenerativeAutoencoder):
     def _build_networks(self, n_features: int, n_components: int, n_networks: int) -> list:
         bodies = super()._build_networks(n_features, n_components, n_networks)
         return [
-            VariationalNetwork(body, n_components, self._make_likelihood(n_features))
+            VariationalNetwork(
+                body,
+                n_components,
+                make_likelihood(self.likelihood, n_features, self.variance),
+            )
             for body in bodies
         ]
-
-    def _make_likelihood(self, n_features: int) -> Likelihood:
-        if self.likelihood != "gaussian":
-            return LIKELIHOODS[self.likelihood](n_features)
-        return Gaussian(
-            n_features, self.variance != "shared", isinstance(self.variance, str)
-        )
 
     def _start(self, network, corruption, rows: Rows, n_components: int, seed: int) -> bool:
         mean, variance = starts.scaled_moments(rows)
@@ -305,23 +297,13 @@ class VAETransformer(GenerativeAutoencoder):
         if self.init == "pca":
             axes = starts.principal_axes(rows, n_components, seed)
             found = starts.factors(axes, variance, self.variance == "per_feature")
-            started = self._start_from(network, mean, found, n_components)
+            started = starts.start_factors(network, mean, found, self._loss())
             noise = found.noise if started else noise
         if not isinstance(self.variance, str):
             noise = starts.scaled_variance(self.variance, rows.scaler)
         network.likelihood.start_from(
             rows.scaler.center, rows.scaler.scale, torch.as_tensor(noise)
         )
-        return started
-
-    def _start_from(self, network, mean, found: starts.Factors, n_components: int) -> bool:
-        code_variance = np.maximum(1 - found.scale**2, 0)
-        line = starts.Filter(mean, found.encoder, found.decoder, mean, code_variance)
-        started = network.start_from(starts.linear_start(line, n_components, self._loss()))
-        if started:
-            scales = torch.ones(n_components)
-            scales[: len(found.scale)] = torch.from_numpy(found.scale)
-            network.start_scales(scales)
         return started
 
     def _make_penalties(self, module: Autoencoder | Ensemble) -> dict:
@@ -351,22 +333,8 @@ class VAETransformer(GenerativeAutoencoder):
         super()._finish(net, train, valid)
         rows = np.unique(train.indices)[:REPORT_ROWS]
         found = np.concatenate(list(self._map_pieces(net, posteriors, train.X, rows)))
-        mean, std = found[:, 0], found[:, 1]  # each (n_rows, n_components)
-        nats = (mean**2 + std**2 - 1) / 2 - np.log(std)
-        self.kl_per_component_ = nats.mean(axis=0)
-        self.active_components_ = mean.var(axis=0) > ACTIVE_VARIANCE
-        if self.active_components_.mean() < 0.5:
-            self._warn_of_collapse()
-
-    def _warn_of_collapse(self) -> None:
-        active = self.active_components_
-        warnings.warn(
-            f"{(~active).sum()} of {len(active)} components have collapsed to the prior: "
-            f"they say nothing about a row. Lower n_components={self.n_components} or "
-            f"beta={self.beta}, or raise free_bits={self.free_bits}.",
-            UserWarning,
-            stacklevel=2,
-        )
+        self.kl_per_component_, self.active_components_ = usage(found)
+        warn_of_collapse(self.active_components_, self.beta)
 
     def _draw_prior(self, n_codes: int) -> torch.Tensor:
         return torch.randn(n_codes, self.n_components_)

@@ -6,6 +6,8 @@ rows, in the units of X, of their means.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,11 +25,10 @@ __all__ = [
     "NegativeBinomial",
     "Poisson",
     "count_mean",
+    "make_likelihood",
 ]
 
-LEAST_VARIANCE = (
-    1e-4  # in squared scaled units: rows that come back exactly have no density
-)
+LEAST_VARIANCE = 1e-4  # in squared scaled units: exact rows have no finite density
 LEAST_MEAN = 1e-6  # of counts: the logarithm of zero is not finite
 SHARPNESS, LARGEST_LOG = 10.0, 20.0  # of the positive part of a log-count
 
@@ -129,6 +130,8 @@ class Bernoulli(Likelihood):
 class Counts(Likelihood):
     """Base class of likelihoods of counts, of which ``log1p`` is what is scaled."""
 
+    distribution: Callable[[Tensor], torch.distributions.Distribution]
+
     def forward(self, output: Tensor, x: Tensor) -> Tensor:
         """Return minus the log-likelihood of the counts behind each row of `x`."""
         counts = (x * self.scale + self.center).expm1().round()
@@ -173,3 +176,20 @@ LIKELIHOODS = {
     "negative_binomial": NegativeBinomial,
     "poisson": Poisson,
 }
+
+
+def make_likelihood(name: str, n_features: int, variance: Any) -> Likelihood:
+    """Return the likelihood `name`; a Gaussian one with a `variance` learned or given.
+
+    Parameters
+    ----------
+    name : str
+        A key of ``LIKELIHOODS``.
+    n_features : int
+    variance : {"shared", "per_feature"} or a number or array
+        What is given is not learned.
+    """
+    if name != "gaussian":
+        return LIKELIHOODS[name](n_features)
+    is_given = not isinstance(variance, str)
+    return Gaussian(n_features, is_given or variance == "per_feature", not is_given)

@@ -1,5 +1,8 @@
 """Variational networks: rows become distributions of codes, codes those of rows."""
 
+from collections.abc import Callable
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
@@ -103,8 +106,10 @@ class VariationalNetwork(Network):
 
     @torch.no_grad()
     def start_scales(self, scales: Tensor) -> None:
-        """Start with a posterior of the same `scales` (n_components,) for all rows."""
-        self.log_scale[-1].get_parameter("bias").copy_(scales.log())
+        """Start with the same posterior for all rows; components without one have none."""
+        bias = self.log_scale[-1].get_parameter("bias")
+        bias.zero_()
+        bias[: len(scales)] = scales.log()
 
 
 class Bound(Objective):
@@ -112,7 +117,7 @@ class Bound(Objective):
 
     def errors(self, network: Network, x: Tensor, out: Output) -> Tensor:
         """Return minus the log-likelihood of each row, of shape (batch,)."""
-        return network.likelihood(out.reconstruction, x)
+        return cast(VariationalNetwork, network).likelihood(out.reconstruction, x)
 
 
 def divergences(posterior: torch.distributions.Distribution) -> Tensor:
@@ -159,7 +164,7 @@ class Divergence(nn.Module):
 
     def forward(self, network: nn.Module, x: Tensor, out: Output) -> Tensor:
         """Return one number a row; while training their mean, with free bits."""
-        nats = divergences(out.posterior)
+        nats = divergences(cast(Normal, out.posterior))
         if not network.training:
             return nats.sum(-1)
         return self.warmth * nats.mean(-2).clamp(min=self.free_bits).sum(-1)
@@ -190,7 +195,12 @@ def mixture_log_prob(
     return parts.logsumexp(-1)
 
 
-def importance_bound(network: VariationalNetwork, x: Tensor, log_prior, draws: Tensor):
+def importance_bound(
+    network: VariationalNetwork,
+    x: Tensor,
+    log_prior: Callable[[Tensor], Tensor],
+    draws: Tensor,
+) -> Tensor:
     r"""Return the importance-weighted bound on the log-likelihood of each row, in nats.
 
     .. math:: \log \frac1S \sum_{s=1}^S

@@ -8,7 +8,10 @@ import sk_autoencoder
 
 # What is tested besides default parameters, or, where small tables ask for it, instead.
 VARIANTS = {
-    "AdversarialAutoencoder": [{}, {"prior": "mixture", "code_density": "prior"}],
+    "AdversarialAutoencoder": [  # in as many components as columns PCA makes no error
+        {"n_components": 2},
+        {"n_components": 2, "prior": "mixture", "code_density": "prior"},
+    ],
     "DenoisingAutoencoder": [{}, {"noise_std": "auto", "scaling": "global"}],
     "SparseAutoencoder": [
         {"n_active": 3},  # five atoms a row leave nothing to learn of six columns
