@@ -5,6 +5,7 @@ import inspect
 from sklearn.base import BaseEstimator
 
 import sk_autoencoder
+from sk_autoencoder import AutoencoderTransformer
 
 # What is tested besides default parameters, or, where small tables ask for it, instead.
 VARIANTS = {
@@ -33,9 +34,10 @@ AUTOENCODERS = [
     if hasattr(cls, "transform")
     for parameters in VARIANTS.get(cls.__name__, [{}])
 ]
+PLAIN = next(each for each in AUTOENCODERS if type(each) is AutoencoderTransformer)
 DETECTORS = [cls(random_state=0) for cls in CLASSES if hasattr(cls, "predict")]
 DETECTORS += [
-    type(detector)(AUTOENCODERS[0], random_state=0, **parameters)
+    type(detector)(PLAIN, random_state=0, **parameters)
     for detector in DETECTORS
     for parameters in ({}, {"n_estimators": 3}, {"method": "score_samples"})
 ]
