@@ -1,5 +1,6 @@
 """Autoencoders that behave like scikit-learn estimators."""
 
+from sk_autoencoder._adversarial import AdversarialAutoencoder
 from sk_autoencoder._contractive import ContractiveAutoencoder
 from sk_autoencoder._denoising import DenoisingAutoencoder
 from sk_autoencoder._outlier import AutoencoderOutlierDetector
@@ -9,6 +10,7 @@ from sk_autoencoder._transformer import AutoencoderTransformer
 from sk_autoencoder._vae import VAETransformer
 
 __all__ = [
+    "AdversarialAutoencoder",
     "AutoencoderOutlierDetector",
     "AutoencoderTransformer",
     "ContractiveAutoencoder",

@@ -5,9 +5,14 @@ import inspect
 from sklearn.base import BaseEstimator
 
 import sk_autoencoder
+from sk_autoencoder import AutoencoderTransformer
 
 # What is tested besides default parameters, or, where small tables ask for it, instead.
 VARIANTS = {
+    "AdversarialAutoencoder": [  # in as many components as columns PCA makes no error
+        {"n_components": 2},
+        {"n_components": 2, "prior": "mixture", "code_density": "prior"},
+    ],
     "DenoisingAutoencoder": [{}, {"noise_std": "auto", "scaling": "global"}],
     "SparseAutoencoder": [
         {"n_active": 3},  # five atoms a row leave nothing to learn of six columns
@@ -29,9 +34,10 @@ AUTOENCODERS = [
     if hasattr(cls, "transform")
     for parameters in VARIANTS.get(cls.__name__, [{}])
 ]
+PLAIN = next(each for each in AUTOENCODERS if type(each) is AutoencoderTransformer)
 DETECTORS = [cls(random_state=0) for cls in CLASSES if hasattr(cls, "predict")]
 DETECTORS += [
-    type(detector)(AUTOENCODERS[0], random_state=0, **parameters)
+    type(detector)(PLAIN, random_state=0, **parameters)
     for detector in DETECTORS
     for parameters in ({}, {"n_estimators": 3}, {"method": "score_samples"})
 ]
@@ -44,7 +50,6 @@ def name(estimator):
     parameters = estimator.get_params(deep=False)
     inner = parameters.get("autoencoder")
     shown = [type(estimator).__name__, inner and type(inner).__name__]
-    shown += [
-        parameters.get(key) for key in ("sparsity", "noise_std", "method", "n_estimators")
-    ]
+    keys = ("sparsity", "noise_std", "prior", "method", "n_estimators")
+    shown += [parameters.get(key) for key in keys]
     return "-".join(str(part) for part in shown if part)
