@@ -15,7 +15,7 @@ demo: $(VENV)/plot.installed
 	$(RUN) examples/demo.py
 
 test: $(VENV)/plot,progress,test.installed
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n auto --dist worksteal
 
 lint: $(VENV)/plot,progress,test.installed
 	$(RUN) -m ruff check .

@@ -30,7 +30,7 @@ REPORT_ROWS = 10_000  # on which the components are judged
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class VAETransformer(GenerativeAutoencoder):
-    r"""Variational autoencoder: codes with a density, new rows, and likelihoods.
+    r"""Variational autoencoder: codes with a density, new rows, likelihoods.
 
     An encoder gives each row a distribution :math:`q(z \mid x)` of codes, normal with
     independent components; a decoder gives each code a distribution of rows. Training
@@ -194,9 +194,8 @@ class VAETransformer(GenerativeAutoencoder):
 
     Notes
     -----
-    NOTE[DIFF]: The posterior's standard deviations are a function of its means, in place
-    of a second output of the encoder. For Gaussian noise that is what the best posterior
-    looks like near its mode, and it makes any network variational.
+    NOTE[DIFF]: The posterior's standard deviations are a function of its means, which
+    with Gaussian noise those of the best posterior nearly are; any network will do.
 
     NOTE[DIFF]: Codes are drawn from a mixture fitted after training, as [6]_ propose, not
     from the prior: codes of real rows leave holes in the prior, and what is decoded from

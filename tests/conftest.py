@@ -4,6 +4,8 @@ import os
 
 # scikit-learn skips one of its checks without this; scipy reads it when it is imported.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+# Tests are small, and run side by side: threads would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest

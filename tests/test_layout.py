@@ -150,7 +150,7 @@ def test_all_parameters_are_documented_in_order_with_their_defaults(cls):
         assert ast.literal_eval(default) == field.default, field.name
 
 
-@pytest.mark.parametrize("cls", {type(autoencoder) for autoencoder in AUTOENCODERS})
+@pytest.mark.parametrize("cls", dict.fromkeys(map(type, AUTOENCODERS)))
 def test_shared_parameters_are_documented_word_for_word(cls):
     reference = entries(AutoencoderTransformer, "Parameters")
     own = entries(cls, "Parameters")
