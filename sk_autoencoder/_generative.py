@@ -20,7 +20,7 @@ from sk_autoencoder._base import BaseAutoencoder
 from sk_autoencoder._net import AutoencoderNet, Rows
 from sk_autoencoder._validation import StrOptions
 
-PART_ROWS, MOST_PARTS = 40, 40  # rows for each part of the mixture, and the most parts
+PART_ROWS, MOST_PARTS = 60, 30  # rows for each part of the mixture, and the most parts
 CODE_SPREAD = 1e-3  # variance that is added to each component of the mixture
 DENSITY_ROWS = 20_000  # that the mixture is fitted to
 NOISE_GAIN = 0.03  # in accuracy, from which noise is worth its blur
