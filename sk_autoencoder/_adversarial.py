@@ -126,8 +126,8 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
         as they were.
     code_density : {"gaussian_mixture", "prior"}, default="gaussian_mixture"
         Where ``sample`` draws codes: from a mixture of normal distributions, fitted after
-        training to the codes of the training rows (of 20,000 at most), with a component for
-        60 rows and 30 components at most; or from the prior.
+        training to the codes of the training rows (of 20,000 at most), with a part for 60
+        rows, 25 parts at most, or 40 with 12 rows a component in each; or from the prior.
     output_noise : {"auto"} or bool, default="auto"
         Whether ``sample`` adds to decoded rows Gaussian noise of the standard deviations
         `residual_std_`. ``"auto"`` does what a nearest-neighbour classifier finds harder to

@@ -20,7 +20,10 @@ from sk_autoencoder._base import BaseAutoencoder
 from sk_autoencoder._net import AutoencoderNet, Rows
 from sk_autoencoder._validation import StrOptions
 
-PART_ROWS, MOST_PARTS = 60, 30  # rows for each part of the mixture, and the most parts
+# A mixture has a part for so many rows; many parts need as many for each component too, or
+# they would be found around single rows.
+PART_ROWS, FEW_PARTS = 60, 25
+COMPONENT_ROWS, MANY_PARTS = 12, 40
 CODE_SPREAD = 1e-3  # variance that is added to each component of the mixture
 DENSITY_ROWS = 20_000  # that the mixture is fitted to
 NOISE_GAIN = 0.03  # in accuracy, from which noise is worth its blur
@@ -115,8 +118,7 @@ class GenerativeAutoencoder(BaseAutoencoder):
 
     def _fit_density(self, net: AutoencoderNet, X, rows: np.ndarray) -> GaussianMixture:
         codes = np.concatenate(list(self._map_pieces(net, self._code_draws, X, rows)))
-        n_parts = int(np.clip(len(codes) // PART_ROWS, 1, MOST_PARTS))
-        seed = int(torch.randint(2**31, ()))
+        seed, n_parts = int(torch.randint(2**31, ())), count_parts(*codes.shape)
         mixture = GaussianMixture(n_parts, reg_covar=CODE_SPREAD, random_state=seed)
         # Its start by k-means is for numpy alone, whatever the user's arrays are.
         with warnings.catch_warnings(), config_context(array_api_dispatch=False):
@@ -148,6 +150,13 @@ class GenerativeAutoencoder(BaseAutoencoder):
             drawn = self._draw_rows(net, codes, noise)
             apart.append(told_apart(real, net.map(_scaled, drawn)))
         return apart[1] < apart[0] - NOISE_GAIN
+
+
+def count_parts(n_codes: int, n_components: int) -> int:
+    """Return how many parts a mixture has that is fitted to that many codes."""
+    few = min(n_codes // PART_ROWS, FEW_PARTS)
+    many = min(n_codes // (COMPONENT_ROWS * n_components), MANY_PARTS)
+    return max(few, many, 1)
 
 
 def told_apart(real: np.ndarray, drawn: np.ndarray) -> float:

@@ -126,8 +126,8 @@ class VAETransformer(GenerativeAutoencoder):
     code_density : {"gaussian_mixture", "prior"}, default="gaussian_mixture"
         Where ``sample`` draws codes, and which density of codes ``score_samples`` assumes:
         a mixture of normal distributions, fitted after training to codes drawn from the
-        posteriors of the training rows (of 20,000 at most), with a component for 60 rows
-        and 30 components at most; or the prior, standard normal.
+        posteriors of the training rows (of 20,000 at most), with a part for 60 rows, 25
+        parts at most, or 40 with 12 rows a component in each; or the standard normal prior.
     output_noise : {"auto"} or bool, default="auto"
         Whether ``sample`` draws rows from the likelihood, or returns its mean. ``"auto"``
         does what a nearest-neighbour classifier finds harder to tell from training rows:
