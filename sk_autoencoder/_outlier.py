@@ -47,6 +47,10 @@ def _is_ours(autoencoder) -> bool:
     return hasattr(autoencoder, "_fit_on")
 
 
+def _has_density(autoencoder) -> bool:
+    return hasattr(autoencoder, "log_likelihood")
+
+
 def _errors_by_row(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
     return _unusual.errors(module, rows).movedim(0, 1)
 
@@ -88,7 +92,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     method : {"auto", "reconstruction", "score_samples"}, default="auto"
         What is scored: the error of the reconstruction by the formula above, or the
         autoencoder's own ``score_samples``, like the bound on the log-likelihood of a
-        variational one. ``"auto"`` takes the former for autoencoders of this library.
+        variational one. ``"auto"`` takes the former for autoencoders of this library that
+        have no likelihood.
     contamination : float in (0, 0.5] or "auto", default="auto"
         Share of the training rows that count as outliers. With ``"auto"`` the threshold
         is the lowest fifth of the training rows' scores less a quarter of the distance to
@@ -303,7 +308,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
 
     def _scores_errors(self) -> bool:
         if self.method == "auto":
-            return _is_ours(self.autoencoder_)
+            return _is_ours(self.autoencoder_) and not _has_density(self.autoencoder_)
         return self.method == "reconstruction"
 
     def _find_offset(self, X, unseen: np.ndarray) -> float:

@@ -391,11 +391,9 @@ def test_any_network_can_be_variational(digits):
 @pytest.mark.parametrize("n_estimators", [1, 3])
 def test_outliers_by_the_bound(digits, n_estimators):
     detector = AutoencoderOutlierDetector(
-        VAETransformer(6, **QUICK),
-        method="score_samples",
-        n_estimators=n_estimators,
-        random_state=0,
+        VAETransformer(6, **QUICK), n_estimators=n_estimators, random_state=0
     ).fit(digits)
+    assert detector.method_ == "score_samples"
     noise = np.random.default_rng(0).uniform(size=(50, 64))
     assert detector.score_samples(noise).max() < np.median(detector.score_samples(digits))
 
