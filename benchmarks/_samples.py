@@ -8,27 +8,29 @@ from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifie
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.neighbors import NearestNeighbors
 
+from sk_autoencoder._generative import told_apart
+
 N_NEIGHBORS = 5
 
 
-def _stacked(drawn: np.ndarray, held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _check_sizes(drawn: np.ndarray, held: np.ndarray) -> None:
     if len(drawn) != len(held):
         raise ValueError(f"{len(drawn)} drawn rows against {len(held)} held-out rows")
-    return np.vstack([drawn, held]), np.repeat([0, 1], len(held))
 
 
 def boosted_accuracy(drawn: np.ndarray, held: np.ndarray, seed: int = 0) -> float:
     """Return how well boosted trees tell `drawn` from `held`, in three folds."""
     folds = StratifiedKFold(3, shuffle=True, random_state=seed)
     trees = HistGradientBoostingClassifier(random_state=seed)
-    return float(cross_val_score(trees, *_stacked(drawn, held), cv=folds).mean())
+    _check_sizes(drawn, held)
+    rows, is_held = np.vstack([drawn, held]), np.repeat([0, 1], len(held))
+    return float(cross_val_score(trees, rows, is_held, cv=folds).mean())
 
 
 def neighbor_accuracy(drawn: np.ndarray, held: np.ndarray) -> float:
     """Return the leave-one-out accuracy of the nearest neighbour: 0 for exact copies."""
-    rows, labels = _stacked(drawn, held)
-    nearest = NearestNeighbors(n_neighbors=1).fit(rows).kneighbors(return_distance=False)
-    return float((labels[nearest[:, 0]] == labels).mean())
+    _check_sizes(drawn, held)
+    return told_apart(drawn, held)
 
 
 def density_coverage(

@@ -31,7 +31,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.stats import kstest
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
@@ -50,7 +50,6 @@ from sk_autoencoder import (
 REAL, OURS, MIXTURE, KERNELS, PCA_GAUSS = "real", "ours", "mixture", "kernels", "PCA"
 RIVALS = (MIXTURE, KERNELS, PCA_GAUSS)
 MEASURES = ("trees", "1-NN", "density", "coverage", "nearness", "trained", "seconds")
-N_COMPONENTS = (1, 5, 10, 20, 40)
 WIDTHS = np.geomspace(0.05, 2, 9)  # standard deviations of a column
 MIN_ROWS, FIT_ROWS, HELD_ROWS = 800, 5_000, 2_500
 LARGE = 100  # pixels
@@ -81,65 +80,91 @@ class Rows:
         return drawn.clip(self.X.min(axis=0), self.X.max(axis=0))
 
 
-class Mixture(BaseEstimator):
-    """GaussianMixture with the best BIC, on principal components if `share` is given."""
+class Rival(BaseEstimator):
+    """A density, on principal components if `share` is given."""
 
     def __init__(self, share=None, seed=0):
         self.share, self.seed = share, seed
 
     def fit(self, X):
-        """Fit mixtures of each size that the rows allow."""
+        """Fit the density."""
         full = FunctionTransformer()
         self.pca_ = (PCA(self.share, svd_solver="full") if self.share else full).fit(X)
-        Z = self.pca_.transform(X)
-        sizes = [n for n in N_COMPONENTS if 2 * n <= len(X)]
-        fits = [GaussianMixture(n, random_state=self.seed).fit(Z) for n in sizes]
-        self.mixture_ = min(fits, key=lambda mixture: mixture.bic(Z))
+        self.density_ = self.find(self.pca_.transform(X))
         return self
 
     def sample(self, n_samples):
         """Return rows (n_samples, n_features)."""
-        return self.pca_.inverse_transform(self.mixture_.sample(n_samples)[0])
+        return self.pca_.inverse_transform(self.draw(n_samples))
+
+    def sample_like(self, X):
+        """Return as many rows as X has, by a density of X alone."""
+        return clone(self).fit(X).sample(len(X))
 
 
-class Kernels(BaseEstimator):
+class Mixture(Rival):
+    """GaussianMixture with the best BIC."""
+
+    sizes = (1, 5, 10, 20, 40)
+
+    def find(self, Z):
+        """Return the mixture of the best size that the rows allow."""
+        sizes = [n for n in self.sizes if 2 * n <= len(Z)]
+        fits = [GaussianMixture(n, random_state=self.seed).fit(Z) for n in sizes]
+        return min(fits, key=lambda mixture: mixture.bic(Z))
+
+    def draw(self, n_samples):
+        """Return draws of the mixture."""
+        return self.density_.sample(n_samples)[0]
+
+
+class Gaussian(Mixture):
+    """One Gaussian."""
+
+    sizes = (1,)
+
+
+class Kernels(Rival):
     """KernelDensity with the bandwidth of the best likelihood in three folds."""
 
-    def __init__(self, share=None, seed=0):
-        self.share, self.seed = share, seed
+    def find(self, Z):
+        """Return the density of the best bandwidth."""
+        search = GridSearchCV(KernelDensity(), {"bandwidth": WIDTHS}, cv=3, refit=False)
+        return KernelDensity(**search.fit(Z[:SEARCH_ROWS]).best_params_).fit(Z)
+
+    def draw(self, n_samples):
+        """Return draws of the density."""
+        return self.density_.sample(n_samples, random_state=self.seed)
+
+
+class Ours(BaseEstimator):
+    """The variational autoencoder, fitted once also for rows like those of one class."""
+
+    def __init__(self, seed=0):
+        self.seed = seed
 
     def fit(self, X):
-        """Choose the bandwidth, and fit."""
-        full = FunctionTransformer()
-        self.pca_ = (PCA(self.share, svd_solver="full") if self.share else full).fit(X)
-        Z = self.pca_.transform(X)
-        search = GridSearchCV(KernelDensity(), {"bandwidth": WIDTHS}, cv=3, refit=False)
-        self.kernels_ = KernelDensity(**search.fit(Z[:SEARCH_ROWS]).best_params_).fit(Z)
+        """Fit the autoencoder."""
+        self.vae_ = VAETransformer(random_state=self.seed).fit(X)
         return self
 
     def sample(self, n_samples):
         """Return rows (n_samples, n_features)."""
-        drawn = self.kernels_.sample(n_samples, random_state=self.seed)
-        return self.pca_.inverse_transform(drawn)
+        return self.vae_.sample(n_samples, random_state=self.seed)
+
+    def sample_like(self, X):
+        """Return as many rows as X has, like those of X."""
+        return self.vae_.sample(len(X), random_state=self.seed, like=X)
 
 
-class PCAGaussian(Mixture):
-    """One Gaussian on 95 % of the variance."""
-
-    def fit(self, X):
-        """Fit both."""
-        self.pca_ = PCA(0.95, svd_solver="full").fit(X)
-        self.mixture_ = GaussianMixture(random_state=self.seed).fit(self.pca_.transform(X))
-        return self
-
-
-def rival(name: str, rows: Rows, seed: int):
-    """Return the rival called `name`."""
+def make_method(name: str, rows: Rows, seed: int) -> BaseEstimator:
+    """Return the method called `name`."""
     large = rows.is_image and rows.X.shape[1] > LARGE
     return {
+        OURS: Ours(seed),
         MIXTURE: Mixture(0.95 if large else None, seed),
         KERNELS: Kernels(0.95 if large else None, seed),
-        PCA_GAUSS: PCAGaussian(seed=seed),
+        PCA_GAUSS: Gaussian(0.95, seed),
     }[name]
 
 
@@ -179,43 +204,20 @@ def scaler(rows: Rows, name: str, seed: int):
     return front.fit(rows.X)
 
 
-def draw_ours(rows: Rows, seed: int):
-    """Return drawn rows, those drawn by class with labels, and seconds."""
-    front = scaler(rows, OURS, seed)
-    Z = front.transform(rows.X)
-    start = time.perf_counter()
-    method = VAETransformer(random_state=seed).fit(Z)
-    drawn = method.sample(len(rows.held), random_state=seed)
-    seconds = time.perf_counter() - start
-
-    def of_class(c):
-        like, n = Z[rows.y == c], (rows.y == c).sum()
-        return method.sample(n, random_state=seed, like=like)
-
-    return drawn, by_class(rows, of_class), front, seconds
-
-
-def draw_rival(name: str, rows: Rows, seed: int):
-    """Return the same of a rival."""
+def draw_by(name: str, rows: Rows, seed: int):
+    """Return drawn rows, those drawn by class with labels, what is in front, seconds."""
     front = scaler(rows, name, seed)
     Z = front.transform(rows.X)
     start = time.perf_counter()
-    drawn = rival(name, rows, seed).fit(Z).sample(len(rows.held))
+    method = make_method(name, rows, seed).fit(Z)
+    drawn = method.sample(len(rows.held))
     seconds = time.perf_counter() - start
-
-    def of_class(c):
-        return rival(name, rows, seed).fit(Z[rows.y == c]).sample((rows.y == c).sum())
-
-    return drawn, by_class(rows, of_class), front, seconds
-
-
-def by_class(rows: Rows, draw) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return as many rows of each class as were fitted, with labels."""
-    if rows.y is None:
-        return None
-    classes = [c for c in np.unique(rows.y) if (rows.y == c).sum() >= 6]
-    parts = [draw(c) for c in classes]
-    return np.vstack(parts), np.repeat(classes, [len(part) for part in parts])
+    labelled = None
+    if rows.y is not None:
+        classes = [c for c in np.unique(rows.y) if (rows.y == c).sum() >= 6]
+        parts = [method.sample_like(Z[rows.y == c]) for c in classes]
+        labelled = np.vstack(parts), np.repeat(classes, [len(part) for part in parts])
+    return drawn, labelled, front, seconds
 
 
 def draw(name: str, rows: Rows, seed: int):
@@ -224,8 +226,7 @@ def draw(name: str, rows: Rows, seed: int):
         chosen = np.random.default_rng(seed).permutation(len(rows.X))[: len(rows.held)]
         labelled = None if rows.y is None else (rows.X, rows.y)
         return rows.X[chosen], labelled, 0.0
-    found = draw_ours(rows, seed) if name == OURS else draw_rival(name, rows, seed)
-    drawn, labelled, front, seconds = found
+    drawn, labelled, front, seconds = draw_by(name, rows, seed)
     back = front.inverse_transform
     if labelled is not None:
         labelled = rows.finish(back(labelled[0])), labelled[1]

@@ -16,7 +16,6 @@ from sk_autoencoder._start import Filter
 from sk_autoencoder._validation import Interval, StrOptions
 from sk_autoencoder.critics import PRIORS, CriticPenalty, draw_codes, prior_moments
 
-USUAL_COMPONENTS = 8
 LEAST_STD = 1e-3  # of an axis, relative to the largest: the start would blow up the rest
 
 
@@ -245,6 +244,7 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
     critic_weight: float = 0.1
     critic_layer_sizes: Sequence[int] = (128, 128)
 
+    usual_components: ClassVar[int] = 8
     _parameter_constraints: ClassVar[dict] = {
         **GenerativeAutoencoder._parameter_constraints,
         "prior": [StrOptions(set(PRIORS)), callable],
@@ -256,11 +256,6 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
 
     def _find_prior(self) -> Callable:
         return self.prior if callable(self.prior) else PRIORS[self.prior]
-
-    def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
-        if self.n_components is None:
-            return min(USUAL_COMPONENTS, X.shape[1], len(np.unique(rows)))
-        return super()._count_components(X, rows, seed)
 
     def _find_filter(self, corruption, rows: Rows, n_components: int, seed: int) -> Filter:
         found = super()._find_filter(corruption, rows, n_components, seed)

@@ -20,6 +20,11 @@ from sk_autoencoder._net import AutoencoderNet, Rows, State, between, inputs, ta
 from sk_autoencoder.networks import Network
 
 
+def encode(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
+    """Return the codes of `rows`, in the units of X."""
+    return module.encode(rows)
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
 class BaseAutoencoder(
     CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Building
@@ -206,7 +211,7 @@ class BaseAutoencoder(
         codes : ndarray of shape (n_samples, n_components)
             In scaled units, in the precision of X.
         """
-        return self._map(lambda module, rows: module.encode(rows), X)
+        return self._map(encode, X)
 
     def inverse_transform(self, X):
         """Return the rows that codes stand for.

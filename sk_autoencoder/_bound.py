@@ -12,13 +12,13 @@ from torch.quasirandom import SobolEngine
 
 from sk_autoencoder._autoencoder import Autoencoder
 from sk_autoencoder.variational import (
+    divergences,
     importance_bound,
     mixture_log_prob,
     normal_log_prob,
 )
 
 TINY = 1e-6  # shares at which a normal distribution is cut off
-NO_VARIANCE = 1e-12  # of a column, in squared scaled units: rounding
 ACTIVE_VARIANCE = 0.01  # of a component's mean over rows (Burda et al. 2016, section 5)
 
 
@@ -40,29 +40,23 @@ def usage(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     -------
     nats : ndarray of shape (n_components,)
         Mean divergence from the standard normal prior.
-    spread : ndarray of shape (n_components,)
-        Variance of the means over rows.
+    is_active : ndarray of shape (n_components,) of bool
+        Whether the means vary over rows.
     """
     mean, std = found[:, 0], found[:, 1]  # each (n_rows, n_components)
-    nats = (mean**2 + std**2 - 1) / 2 - np.log(std)
-    return nats.mean(axis=0), mean.var(axis=0)
+    nats = divergences(Normal(torch.from_numpy(mean), torch.from_numpy(std)))
+    return nats.mean(0).numpy(), mean.var(axis=0) > ACTIVE_VARIANCE
 
 
-def find_active(spread: np.ndarray, beta: float, variance: np.ndarray) -> np.ndarray:
-    """Return which components say something about rows, and warn if most do not.
-
-    There is nothing to say, and no warning, where the `variance` of all columns is zero.
-    """
-    is_active = spread > ACTIVE_VARIANCE
-    if is_active.mean() < 0.5 and variance.max() > NO_VARIANCE:
-        warnings.warn(
-            f"{(~is_active).sum()} of {len(is_active)} components have collapsed to the "
-            f"prior: they say nothing about a row. Lower n_components or beta={beta}, or "
-            "raise free_bits.",
-            UserWarning,
-            stacklevel=2,
-        )
-    return is_active
+def warn_of_collapse(is_active: np.ndarray, beta: float) -> None:
+    """Warn that most components say nothing about a row."""
+    warnings.warn(
+        f"{(~is_active).sum()} of {len(is_active)} components have collapsed to the "
+        f"prior: they say nothing about a row. Lower n_components or beta={beta}, or "
+        "raise free_bits.",
+        UserWarning,
+        stacklevel=2,
+    )
 
 
 def log_bound(density: GaussianMixture | None, n_draws: int, n_components: int) -> Callable:

@@ -39,6 +39,7 @@ class Building(Parameters):
         )
 
     judge_corrupted: ClassVar[bool] = False  # whether held-out rows are corrupted too
+    objective_kind: ClassVar[type[Objective]] = Objective
 
     def _scaler_kind(self) -> type[Scaler]:
         return Scaler
@@ -56,7 +57,7 @@ class Building(Parameters):
 
     def _make_objective(self, module: Autoencoder | Ensemble) -> Objective:
         penalties = self._make_penalties(module)
-        return Objective(self._loss().error, self.trim_fraction, **penalties)
+        return self.objective_kind(self._loss().error, self.trim_fraction, **penalties)
 
     def _loss(self) -> Loss:
         return Loss(self.loss) if callable(self.loss) else LOSSES[self.loss]

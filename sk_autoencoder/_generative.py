@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from sk_autoencoder import _validation as checks
 from sk_autoencoder._autoencoder import Autoencoder
-from sk_autoencoder._base import BaseAutoencoder
+from sk_autoencoder._base import BaseAutoencoder, encode
 from sk_autoencoder._net import AutoencoderNet, Rows
 from sk_autoencoder._validation import StrOptions
 
@@ -38,9 +38,11 @@ def _scaled(module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
 class GenerativeAutoencoder(BaseAutoencoder):
     """Base class of autoencoders that draw new rows.
 
-    A variant says how codes are drawn from its prior (``_draw_prior``), and what noise
-    lies on its output (``_add_noise``).
+    A variant says how codes are drawn from its prior (``_draw_prior``), what noise lies on
+    its output (``_add_noise``), and how many components it has at most by default.
     """
+
+    usual_components: ClassVar[int]
 
     code_density: str = "gaussian_mixture"
     output_noise: str | bool = "auto"
@@ -97,9 +99,14 @@ class GenerativeAutoencoder(BaseAutoencoder):
 
     def _code_draws(self, module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
         """Return what the density of codes is fitted to, for rows in the units of X."""
-        return module.encode(rows)
+        return encode(module, rows)
 
     # What they share
+
+    def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
+        if self.n_components is None:
+            return min(self.usual_components, X.shape[1], len(np.unique(rows)))
+        return super()._count_components(X, rows, seed)
 
     def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
         indices = train.indices

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sk_autoencoder import _start as starts
-from sk_autoencoder._base import BaseAutoencoder
+from sk_autoencoder._base import BaseAutoencoder, encode
 from sk_autoencoder._net import AutoencoderNet, Rows
 from sk_autoencoder._validation import Interval, StrOptions
 from sk_autoencoder.dictionaries import (
@@ -31,10 +31,6 @@ from sk_autoencoder.pursuit import surely_worth
 
 MOST_COMPONENTS = 512  # of the default width
 DEAD_WEIGHT = 1 / 32  # of the error of unused units, as in the paper
-
-
-def _encode(module: nn.Module, rows: torch.Tensor) -> torch.Tensor:
-    return module.encode(rows)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -303,7 +299,7 @@ class SparseAutoencoder(BaseAutoencoder):
         if self.sparsity == "pursuit" and self.network is None:
             self._learn_least_gain(net, train if valid is None else valid)
         rows = np.unique(train.indices)
-        codes = self._map_pieces(net, _encode, train.X, rows)
+        codes = self._map_pieces(net, encode, train.X, rows)
         n_uses = sum((code != 0).sum(axis=0) for code in codes)  # of each atom
         self.mean_active_ = float(n_uses.sum() / len(rows) / net.module_.n_members)
         self.dead_share_ = float((n_uses == 0).mean())
@@ -339,7 +335,7 @@ class SparseAutoencoder(BaseAutoencoder):
         csr = csr_matrix if get_config()["sparse_interface"] == "spmatrix" else csr_array
         with self._threads(self.net_.module_, X.shape[0]):
             rows = np.arange(X.shape[0])
-            codes = self._map_pieces(self.net_, _encode, X, rows)
+            codes = self._map_pieces(self.net_, encode, X, rows)
             return vstack([csr(code) for code in codes], format="csr")
 
     @property

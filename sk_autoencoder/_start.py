@@ -21,6 +21,7 @@ START_NOISE = 1.5  # standard errors by which training has to beat PCA
 JUDGE_ROWS = 15  # fewer held-out rows cannot tell whether training paid
 REFIT_ROWS = 1_000  # up to which the rows held out are worth a second training
 LEAST_NOISE = 1e-2  # variance that is left to noise at the start, in squared scaled units
+NO_VARIANCE = 1e-12  # of a column, in squared scaled units
 EXAMPLE_NOISE = 0.05  # share of an example's norm, so that no two are the same
 SMALL_SPECTRUM = 1_000  # columns up to which a covariance matrix is the fastest way
 
@@ -67,6 +68,11 @@ def scaled_moments(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     fitted = moments(rows.X, rows.indices, rows.scaler.flatten)
     center, scale = (part.cpu().numpy() for part in (rows.scaler.center, rows.scaler.scale))
     return (fitted.mean_ - center) / scale, fitted.var_ / scale**2
+
+
+def vary(rows: Rows) -> bool:
+    """Whether any column of scaled `rows` varies by more than rounding."""
+    return bool(scaled_moments(rows)[1].max() > NO_VARIANCE)
 
 
 def make_scaler(

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from sk_autoencoder import _start as starts
 from sk_autoencoder import _validation as checks
 from sk_autoencoder._autoencoder import Autoencoder, LogScaler, Scaler
-from sk_autoencoder._bound import find_active, log_bound, posteriors, usage
+from sk_autoencoder._bound import log_bound, posteriors, usage, warn_of_collapse
 from sk_autoencoder._callbacks import WarmUp
 from sk_autoencoder._ensemble import Ensemble
 from sk_autoencoder._generative import GenerativeAutoencoder
@@ -24,7 +24,6 @@ from sk_autoencoder.variational import Bound, Divergence, VariationalNetwork
 
 COUNTS = {"negative_binomial", "poisson"}  # likelihoods of log-scaled rows
 LINEAR_LOSSES = {"bernoulli": "binary_cross_entropy"}  # what the linear start is made for
-USUAL_COMPONENTS = 16
 REPORT_ROWS = 10_000  # on which the components are judged
 
 
@@ -249,6 +248,8 @@ class VAETransformer(GenerativeAutoencoder):
     free_bits: float = 0.0
     n_importance_samples: int = 64
 
+    usual_components: ClassVar[int] = 16
+    objective_kind: ClassVar[type[Bound]] = Bound
     _parameter_constraints: ClassVar[dict] = {
         **GenerativeAutoencoder._parameter_constraints,
         "likelihood": [StrOptions(set(LIKELIHOODS))],
@@ -271,11 +272,6 @@ class VAETransformer(GenerativeAutoencoder):
 
     def _scaler_kind(self) -> type[Scaler]:
         return LogScaler if self.likelihood in COUNTS else Scaler
-
-    def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
-        if self.n_components is None:
-            return min(USUAL_COMPONENTS, X.shape[1], len(np.unique(rows)))
-        return super()._count_components(X, rows, seed)
 
     def _build_networks(self, n_features: int, n_components: int, n_networks: int) -> list:
         bodies = super()._build_networks(n_features, n_components, n_networks)
@@ -309,13 +305,11 @@ class VAETransformer(GenerativeAutoencoder):
         divergence = (self.beta, Divergence(self.free_bits))
         return {**super()._make_penalties(module), "kl": divergence}
 
-    def _make_objective(self, module: Autoencoder | Ensemble) -> Bound:
-        penalties = self._make_penalties(module)
-        return Bound(self._loss().error, self.trim_fraction, **penalties)
-
     def _user_callbacks(self) -> list:
-        warms = self.kl_warmup and self.beta
-        return super()._user_callbacks() + [WarmUp("kl", self.kl_warmup)] * bool(warms)
+        callbacks = super()._user_callbacks()
+        if self.kl_warmup and self.beta:
+            callbacks.append(WarmUp("kl", self.kl_warmup))
+        return callbacks
 
     def _check_rows_to_fit(self, X, y, **kwargs):
         X = super()._check_rows_to_fit(X, y, **kwargs)
@@ -332,9 +326,10 @@ class VAETransformer(GenerativeAutoencoder):
         super()._finish(net, train, valid)
         rows = np.unique(train.indices)[:REPORT_ROWS]
         found = np.concatenate(list(self._map_pieces(net, posteriors, train.X, rows)))
-        self.kl_per_component_, spread = usage(found)
-        variance = starts.scaled_moments(train)[1]
-        self.active_components_ = find_active(spread, self.beta, variance)
+        self.kl_per_component_, self.active_components_ = usage(found)
+        # Of rows that are all the same there is nothing to say, and nothing to warn of.
+        if self.active_components_.mean() < 0.5 and starts.vary(train):
+            warn_of_collapse(self.active_components_, self.beta)
 
     def _draw_prior(self, n_codes: int) -> torch.Tensor:
         return torch.randn(n_codes, self.n_components_)

@@ -1,5 +1,6 @@
 """Variational networks: rows become distributions of codes, codes those of rows."""
 
+import math
 from collections.abc import Callable
 from typing import cast
 
@@ -236,4 +237,4 @@ def importance_bound(
         weight = log_prior(code.flatten(0, 1)).unflatten(0, code.shape[:2])
         weight = weight - network.likelihood(output, x.expand_as(output))
         found.append(weight + log_volume - normal_log_prob(some))
-    return torch.cat(found).logsumexp(0) - torch.tensor(len(draws), dtype=x.dtype).log()
+    return torch.cat(found).logsumexp(0) - math.log(len(draws))

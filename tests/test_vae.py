@@ -242,7 +242,7 @@ def test_samples_may_be_like_given_rows():
         return np.linalg.norm(rows - center, axis=1).mean()
 
     assert distance(zeros) < 0.7 * distance(from_all)
-    with pytest.raises(ValueError, match=r"like|minimum of 2|sample"):
+    with pytest.raises(ValueError, match="minimum of 2 is required"):
         vae.sample(3, like=X[:1])
 
 
@@ -398,7 +398,7 @@ def test_outliers_by_the_bound(digits, n_estimators):
     assert detector.score_samples(noise).max() < np.median(detector.score_samples(digits))
 
 
-def test_the_loss_is_the_likelihood(digits):
+def test_the_loss_is_the_likelihood():
     assert "loss" not in VAETransformer().get_params()
     with pytest.raises(ValueError, match="Invalid parameter 'loss'"):
         VAETransformer().set_params(loss="huber")
