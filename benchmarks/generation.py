@@ -360,13 +360,13 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, action="append", default=[], help="a folder of tables"
     )
-    parser.add_argument("--only", default="*", help="patterns of names, with commas")
+    parser.add_argument("--only", default="*", help="names or patterns (cal*), with commas")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", default="results", help="folder for the tables")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     tables = _datasets.load(options.data, 10_000)
-    patterns = [f"*{pattern}*" for pattern in options.only.split(",")]
+    patterns = options.only.split(",")
     tables = [t for t in tables if any(fnmatch(t.name, p) for p in patterns)]
     tables = [t for t in tables if usable(t)]
     results = run(tables, options.seeds, options.out)

@@ -12,6 +12,7 @@ from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from sk_autoencoder import _validation as checks
@@ -20,18 +21,18 @@ from sk_autoencoder._base import BaseAutoencoder, encode
 from sk_autoencoder._net import AutoencoderNet, Rows
 from sk_autoencoder._validation import StrOptions
 
-# A mixture has a part for so many rows; many parts need as many for each component too, or
-# they would be found around single rows.
-PART_ROWS, FEW_PARTS = 60, 25
-COMPONENT_ROWS, MANY_PARTS = 12, 40
+# Parts of a mixture: one for so many codes up to `FEW_PARTS`; many parts need more codes
+# each, by the entries of a covariance, or they would be found around single rows.
+FEW_ROWS, FEW_PARTS = 30, 25
+PART_ROWS, ENTRY_ROWS, MANY_PARTS = 60, 0.75, 80
 CODE_SPREAD = 1e-3  # variance that is added to each component of the mixture
 DENSITY_ROWS = 20_000  # that the mixture is fitted to
 NOISE_GAIN = 0.03  # in accuracy, from which noise is worth its blur
 NOISE_ROWS, NOISE_BYTES = 1_000, 2**25  # by which noise on the output is judged
 
 
-def _scaled(module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
-    return module.scaler(rows)
+def _unchanged(module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
+    return rows
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -150,19 +151,22 @@ class GenerativeAutoencoder(BaseAutoencoder):
         """Return whether noise makes drawn rows clearly harder to tell from those of X."""
         n_rows = int(np.clip(NOISE_BYTES // (8 * X.shape[1]), 2, NOISE_ROWS))
         few = np.sort(indices[torch.randperm(len(indices))[:n_rows].numpy()])
-        real = np.concatenate(list(self._map_pieces(net, _scaled, X, few)))
+        real = np.concatenate(list(self._map_pieces(net, _unchanged, X, few)))
+        # Each column counts: noise that fits most of them may drown a quiet one.
+        scaler = StandardScaler().fit(real)
         codes = self._draw_codes(self.code_density_, len(few))
         apart = []
         for noise in (False, True):
-            drawn = self._draw_rows(net, codes, noise)
-            apart.append(told_apart(real, net.map(_scaled, drawn)))
+            drawn = scaler.transform(self._draw_rows(net, codes, noise))
+            apart.append(told_apart(scaler.transform(real), drawn))
         return apart[1] < apart[0] - NOISE_GAIN
 
 
 def count_parts(n_codes: int, n_components: int) -> int:
     """Return how many parts a mixture has that is fitted to that many codes."""
-    few = min(n_codes // PART_ROWS, FEW_PARTS)
-    many = min(n_codes // (COMPONENT_ROWS * n_components), MANY_PARTS)
+    few = min(n_codes // FEW_ROWS, FEW_PARTS)
+    each = max(PART_ROWS, ENTRY_ROWS * n_components**2)
+    many = min(int(n_codes / each), MANY_PARTS)
     return max(few, many, 1)
 
 

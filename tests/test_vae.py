@@ -280,6 +280,12 @@ def test_noise_is_added_where_rows_are_noisy(factor_rows):
     assert not VAETransformer(1, **QUICK).fit(smooth).output_noise_
 
 
+def test_noise_that_would_drown_quiet_columns_is_left_out(factor_rows):
+    quiet = 1e-2 * np.hstack([factor_rows[:, :1], factor_rows[:, :1] ** 2])
+    rows = np.hstack([factor_rows, quiet])
+    assert not VAETransformer(1, **QUICK).fit(rows).output_noise_
+
+
 # Likelihoods
 
 
