@@ -12,6 +12,7 @@ cannot be told from draws of the prior, so that decoded draws look like digits.
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 from scipy.stats import ks_2samp
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -45,7 +46,8 @@ for row, prior in zip(axes, ["normal", "mixture"], strict=True):
     row[1].scatter(*codes.T, s=6, c=y_test, cmap="tab10")
     row[1].set_title("held-out codes, by digit")
     samples = autoencoder.sample(60, random_state=0).reshape(6, 10, 8, 8)
-    row[2].imshow(samples.swapaxes(1, 2).reshape(48, 80), cmap="gray_r", vmin=0, vmax=16)
+    samples = np.pad(samples, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    row[2].imshow(samples.swapaxes(1, 2).reshape(60, 100), cmap="gray_r", vmin=0, vmax=16)
     row[2].set_title("decoded draws")
     for ax in row[:2]:
         ax.set(xlim=(-3.5, 3.5), ylim=(-3.5, 3.5))
