@@ -2,6 +2,7 @@
 
 from sk_autoencoder._adversarial import AdversarialAutoencoder
 from sk_autoencoder._contractive import ContractiveAutoencoder
+from sk_autoencoder._convolutional import ConvolutionalAutoencoder
 from sk_autoencoder._denoising import DenoisingAutoencoder
 from sk_autoencoder._outlier import AutoencoderOutlierDetector
 from sk_autoencoder._sparse import SparseAutoencoder
@@ -14,6 +15,7 @@ __all__ = [
     "AutoencoderOutlierDetector",
     "AutoencoderTransformer",
     "ContractiveAutoencoder",
+    "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
     "SparseAutoencoder",
     "StackedAutoencoder",

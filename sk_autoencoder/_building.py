@@ -34,7 +34,9 @@ class Building(Parameters):
     # What a variant may change
 
     def _make_network(self) -> Callable[[int, int], Network]:
-        return self.network or Dense(
+        if self.network is not None:
+            return checks.as_specification(self.network)
+        return Dense(
             self.hidden_layer_sizes, self.activation, self.dropout, self.tied_weights
         )
 

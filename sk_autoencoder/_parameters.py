@@ -35,7 +35,7 @@ class Parameters(BaseEstimator):
     activation: str | Callable = "gelu"
     dropout: float = 0.0
     tied_weights: bool = False
-    network: Callable | None = None
+    network: Callable | Sequence | None = None
     init: str = "pca"
     loss: str | Callable = "squared_error"
     scaling: str | None = "global"
@@ -68,7 +68,7 @@ class Parameters(BaseEstimator):
         "activation": [StrOptions(set(ACTIVATIONS)), callable],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "tied_weights": ["boolean"],
-        "network": [callable, None],
+        "network": [callable, tuple, list, None],
         "init": [StrOptions({"pca", "random"})],
         "loss": [StrOptions(set(LOSSES)), callable],
         "scaling": [StrOptions({"global", "standard"}), None],

@@ -1,5 +1,7 @@
 """Checks of parameters and input; the only imports of scikit-learn's private names."""
 
+import copy
+from collections.abc import Callable
 from contextlib import contextmanager
 from numbers import Integral
 
@@ -11,13 +13,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 from sklearn.utils._set_output import ADAPTERS_MANAGER
 
-from sk_autoencoder.networks import Network
+from sk_autoencoder.networks import Modules, Network
 
 __all__ = [
     "HasMethods",
     "Interval",
     "RealNotInt",
     "StrOptions",
+    "as_specification",
     "check_counts",
     "check_network",
     "check_same_width",
@@ -83,6 +86,25 @@ def has_columns(y) -> bool:
     return (y.ndim if hasattr(y, "ndim") else np.asarray(y).ndim) > 1
 
 
+def as_specification(network) -> Callable:
+    """Return what builds a network: `network` itself, or what builds copies of it."""
+    if isinstance(network, Network):
+        return lambda n_features, n_components: copy.deepcopy(network)
+    if isinstance(network, torch.nn.Module):
+        raise TypeError(
+            f"network={type(network).__name__}(...) is one torch module. Give a pair "
+            "(encoder, decoder), or derive it from sk_autoencoder.networks.Network."
+        )
+    if not isinstance(network, tuple | list):
+        return network
+    modules = [isinstance(part, torch.nn.Module) for part in network]
+    if modules != [True, True]:
+        raise TypeError(
+            f"network={network!r} has to hold two torch modules, encoder and decoder."
+        )
+    return Modules(*network)
+
+
 def check_network(network, n_features: int, n_components: int) -> None:
     """Raise if `network` is not a network of that many features and components."""
     if not isinstance(network, Network):
@@ -90,17 +112,24 @@ def check_network(network, n_features: int, n_components: int) -> None:
             f"network= has to return a sk_autoencoder.networks.Network, and returned a "
             f"{type(network).__name__}. Derive your torch module from Network."
         )
+    given = f"X has {n_features} features, and n_components={n_components}."
+    x = torch.zeros(2, n_features)
     with torch.no_grad():
-        out = network.eval()(torch.zeros(2, n_features))
-    widths = {"code": n_components, "reconstruction": n_features}
-    for name, width in widths.items():
-        shape = tuple(getattr(out, name).shape)
-        if shape != (2, width):
-            raise ValueError(
-                f"The {name} of the given network has shape {shape} for 2 rows, and "
-                f"should have (2, {width}): X has {n_features} features, and "
-                f"n_components={n_components}."
-            )
+        try:
+            code = network.eval().encode(x)
+            check_output("code", code, n_components, given)
+            check_output("reconstruction", network(x).reconstruction, n_features, given)
+        except RuntimeError as error:
+            raise ValueError(f"The given network fails ({error}): {given}") from error
+
+
+def check_output(name: str, found: torch.Tensor, width: int, given: str) -> None:
+    """Raise a ValueError if an output of a network for 2 rows has not that `width`."""
+    if found.shape != (2, width):
+        raise ValueError(
+            f"The {name} of the given network has shape {tuple(found.shape)} for 2 rows, "
+            f"and should have (2, {width}): {given}"
+        )
 
 
 def check_same_width(n_components, fitted: int) -> None:

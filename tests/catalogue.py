@@ -1,6 +1,7 @@
 """Every public estimator: whoever exports one has it tested."""
 
 import inspect
+from dataclasses import fields
 
 from sklearn.base import BaseEstimator
 
@@ -13,6 +14,7 @@ VARIANTS = {
         {"n_components": 2},
         {"n_components": 2, "prior": "mixture", "code_density": "prior"},
     ],
+    "ConvolutionalAutoencoder": [{"n_components": 2}],
     "DenoisingAutoencoder": [{}, {"noise_std": "auto", "scaling": "global"}],
     "SparseAutoencoder": [
         {"n_active": 3},  # five atoms a row leave nothing to learn of six columns
@@ -27,9 +29,18 @@ CLASSES = [
     if inspect.isclass(value := getattr(sk_autoencoder, name))
     and issubclass(value, BaseEstimator)
 ]
-QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 8, "random_state": 0}
+QUICK = {"hidden_layer_sizes": (16,), "channels": (8, 16), "max_epochs": 8}
+QUICK |= {"random_state": 0}
+
+
+def quick(cls, **parameters):
+    """Return a quick estimator of `cls`."""
+    known = {field.name for field in fields(cls) if field.init}
+    return cls(**{k: v for k, v in QUICK.items() if k in known} | parameters)
+
+
 AUTOENCODERS = [
-    cls(**QUICK, **parameters)
+    quick(cls, **parameters)
     for cls in CLASSES
     if hasattr(cls, "transform")
     for parameters in VARIANTS.get(cls.__name__, [{}])

@@ -32,6 +32,12 @@ def with_loss(request):
     return clone(request.param)
 
 
+@pytest.fixture(params=[a for a in AUTOENCODERS if "network" in a.get_params()], ids=name)
+def with_network(request):
+    """Each estimator that gives codes and whose network may be chosen, quick to fit."""
+    return clone(request.param)
+
+
 @pytest.fixture(params=DETECTORS, ids=name)
 def detector(request):
     """Each detector in turn, by itself and around an autoencoder."""

@@ -51,14 +51,16 @@ BAD_PARAMETERS = {
     ("name", "value"), [(k, v) for k, values in BAD_PARAMETERS.items() for v in values]
 )
 def test_parameters(autoencoder, iris, name, value):
+    if name not in autoencoder.get_params():
+        pytest.skip(f"has no {name}")
     with pytest.raises((ValueError, TypeError), match=name):
         autoencoder.set_params(**{name: value}).fit(iris)
 
 
 @pytest.mark.parametrize("sizes", [(16, 0), (16, -3), (2.5,), ("16",)])
-def test_widths_of_hidden_layers(autoencoder, iris, sizes):
+def test_widths_of_hidden_layers(with_network, iris, sizes):
     with pytest.raises(ValueError, match=r"hidden_layer_sizes.*positive"):
-        autoencoder.set_params(hidden_layer_sizes=sizes).fit(iris)
+        with_network.set_params(hidden_layer_sizes=sizes).fit(iris)
 
 
 def test_a_fraction_that_leaves_no_row(autoencoder, iris):
@@ -75,16 +77,16 @@ class Pair(Network):
         self.decode = torch.nn.Linear(n_components, n_outputs)
 
 
-def test_a_network_whose_code_has_the_wrong_width(autoencoder, iris):
-    autoencoder.set_params(n_components=2, network=lambda d, k: Pair(d, 5, d))
+def test_a_network_whose_code_has_the_wrong_width(with_network, iris):
+    with_network.set_params(n_components=2, network=lambda d, k: Pair(d, 5, d))
     with pytest.raises(ValueError, match=r"code.*\(2, 5\).*n_components=2"):
-        autoencoder.fit(iris)
+        with_network.fit(iris)
 
 
-def test_a_network_whose_rows_have_the_wrong_width(autoencoder, iris):
-    autoencoder.set_params(n_components=2, network=lambda d, k: Pair(d, k, 7))
+def test_a_network_whose_rows_have_the_wrong_width(with_network, iris):
+    with_network.set_params(n_components=2, network=lambda d, k: Pair(d, k, 7))
     with pytest.raises(ValueError, match=r"reconstruction.*\(2, 7\).*4 features"):
-        autoencoder.fit(iris)
+        with_network.fit(iris)
 
 
 def test_cross_entropy_of_values_that_are_no_shares(with_loss, iris):
