@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,11 @@ def load(folders: list[Path], max_rows: int, with_bundled: bool = True) -> Itera
         tables += [_reader(path)(path) for path in files]
     for table in sorted(tables, key=lambda t: t.X.size):
         yield _cut(table, max_rows)
+
+
+def is_named(table: Table, patterns: str) -> bool:
+    """Return whether the table's name fits one of the patterns, with commas between."""
+    return any(fnmatch(table.name, pattern) for pattern in patterns.split(","))
 
 
 def _cut(table: Table, max_rows: int) -> Table:

@@ -15,7 +15,7 @@ VERSIONS = ", ".join(
     f"{module.__name__} {module.__version__}"
     for module in (sk_autoencoder, sklearn, skorch, torch, np)
 )
-COMPARE = {">=": operator.ge, "<=": operator.le}
+COMPARE = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 
 @dataclass

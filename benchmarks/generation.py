@@ -26,7 +26,6 @@ import argparse
 import time
 import warnings
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -366,9 +365,7 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     tables = _datasets.load(options.data, 10_000)
-    patterns = options.only.split(",")
-    tables = [t for t in tables if any(fnmatch(t.name, p) for p in patterns)]
-    tables = [t for t in tables if usable(t)]
+    tables = [t for t in tables if _datasets.is_named(t, options.only) and usable(t)]
     results = run(tables, options.seeds, options.out)
     claims = Claims()
     images = [t.name for t in tables if image_shape(t)]

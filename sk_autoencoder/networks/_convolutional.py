@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sk_autoencoder.networks._network import (
-    LinearStart,
     Network,
     PathNetwork,
     find_activation,
@@ -114,13 +113,11 @@ def convolution(n_in: int, n_out: int, kernel_size: int, stride: int = 1) -> nn.
 
 
 class ImageNetwork(Network):
-    """A linear filter of images and a U-shaped network beside it; the code is the image.
+    """A U-shaped network that changes an image; the code is the image itself.
 
-    The filter is the linear start, and stays; only the convolutions learn.
+    It starts at the identity, and by no linear map: one that was fitted to the same images
+    makes them too easy.
     """
-
-    weight: Tensor
-    bias: Tensor
 
     def __init__(
         self,
@@ -128,40 +125,25 @@ class ImageNetwork(Network):
         channels: Sequence[int],
         kernel_size: int,
         activation: Callable[[], nn.Module],
-        n_features: int,
     ) -> None:
         super().__init__()
         self.patches = patches
-        self.register_buffer("weight", torch.eye(n_features))
-        self.register_buffer("bias", torch.zeros(n_features))
         self.body = nn.Sequential(
-            convolution(2 * patches.n_maps, channels[0], kernel_size),
+            convolution(patches.n_maps, channels[0], kernel_size),
             activation(),
             Level(channels, kernel_size, activation),
             convolution(channels[0], patches.n_maps, kernel_size),
         )
+        with torch.no_grad():
+            _zero(self.body[-1])
 
     def encode(self, x: Tensor) -> Tensor:
         """Return `x`."""
         return x
 
     def decode(self, code: Tensor) -> Tensor:
-        """Return the filtered `code`, and what the convolutions add."""
-        filtered = self.decode_linearly(code)
-        maps = torch.cat([self.patches(code), self.patches(filtered)], -3)
-        return filtered + self.patches.inverse(self.body(maps))
-
-    def decode_linearly(self, code: Tensor) -> Tensor:
-        """Return the filtered `code`."""
-        return functional.linear(code, self.weight, self.bias)
-
-    @torch.no_grad()
-    def start_from(self, start: LinearStart) -> bool:
-        """Take the linear autoencoder for a filter; the convolutions start at zero."""
-        self.weight.copy_(start.decode_weight @ start.encode_weight)
-        self.bias.copy_(start.decode_weight @ start.encode_bias + start.decode_bias)
-        _zero(self.body[-1])
-        return True
+        """Return `code` and what the convolutions add."""
+        return code + self.patches.inverse(self.body(self.patches(code)))
 
 
 class Level(nn.Module):
@@ -225,9 +207,9 @@ class Convolutional(BaseEstimator):
 
     With fewer components than features, the code is a linear map of the last convolution's
     maps, and the decoder mirrors the encoder. With as many components as features nothing
-    has to be squeezed: the code is the image itself, and the decoder a linear filter beside
-    a U-shaped network [2]_ that sees the image and what the filter makes of it. That is for
-    denoising, and what :class:`~sk_autoencoder.DenoisingAutoencoder` takes by default.
+    has to be squeezed: the code is the image itself, and the decoder a U-shaped network
+    [2]_ that starts at the identity and sees further the more `channels` there are. That is
+    for denoising, and what :class:`~sk_autoencoder.DenoisingAutoencoder` takes by default.
 
     References
     ----------
@@ -279,7 +261,7 @@ class Convolutional(BaseEstimator):
         patches = Patches(size, last, patch, patch * 2 ** (len(channels) - 1))
         activation = find_activation(self.activation)
         if n_components == n_features:
-            return ImageNetwork(patches, channels, kernel_size, activation, n_features)
+            return ImageNetwork(patches, channels, kernel_size, activation)
         return BottleneckNetwork(
             patches, channels, kernel_size, activation, self.dropout, n_components
         )
