@@ -76,9 +76,9 @@ class SparseAutoencoder(BaseAutoencoder):
     tied_weights : bool, default=False
         Whether the atoms are the weights of the encoder, normalised, where it has no hidden
         layer; a pursuit always finds its codes by the atoms.
-    network : callable or None, default=None
-        ``(n_features, n_components) -> sk_autoencoder.networks.Network``, in place of the
-        network that `sparsity` names. The penalties of ``"l1"`` and ``"kl"`` apply to its
+    network : callable, pair of torch modules or None, default=None
+        ``(n_features, n_components) -> sk_autoencoder.networks.Network``, or a pair
+        (encoder, decoder), in place of the network that `sparsity` names. The penalties of ``"l1"`` and ``"kl"`` apply to its
         codes; ``"pursuit"`` and ``"topk"`` leave them as they are.
     init : {"rows", "random"}, default="rows"
         With ``"rows"`` the atoms begin as rows that are fitted to, drawn at random, less

@@ -51,11 +51,12 @@ class StackedAutoencoder(BaseAutoencoder):
         Share of the hidden units that is dropped in each training step.
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder.
-    network : callable or None, default=None
+    network : callable, pair of torch modules or None, default=None
         ``(n_features, n_components) -> sk_autoencoder.networks.Network``, in place of the
-        dense network that the four parameters above describe. It sees scaled rows. A
-        specification from ``sk_autoencoder.networks`` is one such callable, and its
-        parameters can be searched as ``network__dropout``.
+        dense network that the four parameters above describe, or a pair (encoder, decoder)
+        of which each fit trains copies. It sees scaled rows. A specification from
+        ``sk_autoencoder.networks``, such as ``Convolutional``, is one such callable, and
+        its parameters can be searched as ``network__channels``.
     init : {"pca", "random"}, default="random"
         What training as a whole starts from: ``"random"`` takes the layers as they are;
         with ``"pca"`` a linear path that starts at PCA is put beside them, the last layer

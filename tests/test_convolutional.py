@@ -136,7 +136,8 @@ def test_convolutions_remove_noise(digits):
     options = {"scaling": None, "noise_level": 0.25, "random_state": 0}
     wiener = DenoisingAutoencoder(max_epochs=0, **options).fit(X[:1000])
     options |= {"max_epochs": 15, "lr": 4e-3, "batch_size": 32, "early_stopping": False}
-    ours = DenoisingAutoencoder(network=Convolutional((8, 8)), **options)
+    network = Convolutional((8, 8), channels=(32, 32), patch_size=1)
+    ours = DenoisingAutoencoder(network=network, **options)
     errors = [
         np.mean((each.denoise(noisy) - X[1000:]) ** 2)
         for each in (wiener, ours.fit(X[:1000]))
@@ -296,3 +297,16 @@ class Bare(nn.Module):
 def test_modules_that_do_not_fit(network, message, digits):
     with pytest.raises((ValueError, TypeError), match=message):
         AutoencoderTransformer(2, network=network).fit(digits)
+
+
+def test_inference_takes_images_by_bytes(digits):
+    fitted = ConvolutionalAutoencoder(2, channels=(4,), max_epochs=0).fit(digits)
+    seen = []
+    layer = fitted.network_.encoder[0]
+    hook = layer.register_forward_hook(lambda _, args, out: seen.append(args[0].shape))
+    rows = np.tile(digits.astype(np.float32), (40, 1))
+    codes = fitted.transform(rows)
+    hook.remove()
+    np.testing.assert_allclose(codes[:300], fitted.transform(rows[:300]), atol=1e-5)
+    assert sum(n for n, _ in seen) == len(rows)
+    assert max(4 * n * width for n, width in seen) <= 2**20
