@@ -57,7 +57,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     noise_level : float, default=0.1
         Standard deviation, in scaled units, of the Gaussian noise that is added to each
         cell while training. It keeps the codes of neighbours together [2]_.
-    linear_penalty : float, default=0.0
+    linear_penalty : float, default=0.25
         With ``init="pca"``, weight in the loss of the error that the decoder's linear path
         makes alone. It keeps codes readable for linear models and for distances; like the
         noise, it is no part of the held-out loss.
@@ -182,7 +182,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     tied_weights: bool = field(default=False, init=False)
     network: Callable | None = field(default=None, init=False)
     noise_level: float = 0.1
-    linear_penalty: float = 0.0
+    linear_penalty: float = 0.25
     lr: float = 6e-3
     batch_size: int | str = 32
     max_epochs: int = 22

@@ -78,8 +78,9 @@ class SparseAutoencoder(BaseAutoencoder):
         layer; a pursuit always finds its codes by the atoms.
     network : callable, pair of torch modules or None, default=None
         ``(n_features, n_components) -> sk_autoencoder.networks.Network``, or a pair
-        (encoder, decoder), in place of the network that `sparsity` names. The penalties of ``"l1"`` and ``"kl"`` apply to its
-        codes; ``"pursuit"`` and ``"topk"`` leave them as they are.
+        (encoder, decoder), in place of the network that `sparsity` names. The penalties of
+        ``"l1"`` and ``"kl"`` apply to its codes; ``"pursuit"`` and ``"topk"`` leave them as
+        they are.
     init : {"rows", "random"}, default="rows"
         With ``"rows"`` the atoms begin as rows that are fitted to, drawn at random, less
         the mean and with 5 % of noise; an encoder without hidden layers begins as the

@@ -52,7 +52,7 @@ class Patches(nn.Module):
         return (images.movedim(-3, -1) if self.last else images).flatten(-3)
 
 
-class Rows(nn.Module):
+class ToRows(nn.Module):
     """The way back from maps to rows."""
 
     def __init__(self, patches: Patches) -> None:
@@ -98,7 +98,7 @@ class BottleneckNetwork(PathNetwork):
             *drop,
             *up,
             convolution(channels[0], patches.n_maps, kernel_size),
-            Rows(patches),
+            ToRows(patches),
         )
 
     def silence(self) -> None:
