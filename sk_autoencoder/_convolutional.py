@@ -68,13 +68,13 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
         the loss, so that outliers are not learned [3]_.
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
         Name of an optimizer, or a class like those of ``torch.optim``.
-    lr : float, default=6e-3
+    lr : float, default=8e-3
         Learning rate at the beginning.
     weight_decay : float, default=1e-4
         Decay of the weights (L2), as the optimizer defines it.
     batch_size : int or "auto", default=32
         Rows a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
-    max_epochs : int, default=22
+    max_epochs : int, default=20
         Largest number of passes through the training rows; 0 keeps the start.
     early_stopping : bool, default=True
         Whether to hold out rows and keep the weights with the lowest loss on them, and to
@@ -183,9 +183,9 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     network: Callable | None = field(default=None, init=False)
     noise_level: float = 0.1
     linear_penalty: float = 0.25
-    lr: float = 6e-3
+    lr: float = 8e-3
     batch_size: int | str = 32
-    max_epochs: int = 22
+    max_epochs: int = 20
     early_stopping: bool = True  # the same word with another learning rate
     image_shape: Sequence[int] | None = None
     channels: int | Sequence[int] = (32, 64)
