@@ -29,6 +29,7 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks import _datasets, denoising, generation
 from benchmarks._report import Claims, Table
 from benchmarks.overhead import interleaved
+from benchmarks.reconstruction import r2
 from sk_autoencoder import (
     AdversarialAutoencoder,
     AutoencoderTransformer,
@@ -65,11 +66,6 @@ def training(table: _datasets.Table, n_fit: int) -> dict:
         "batch_size": 16,
         "lr": 4e-3,
     }
-
-
-def r2(held: np.ndarray, found: np.ndarray) -> float:
-    """Return the coefficient of determination over all pixels."""
-    return 1 - float(((held - found) ** 2).sum() / ((held - held.mean(0)) ** 2).sum())
 
 
 def reconstruct(table: _datasets.Table, seed: int, report: Table) -> dict[str, float]:

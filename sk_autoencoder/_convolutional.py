@@ -206,7 +206,8 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
 
     def _epoch_callbacks(self, report: Callback) -> list:
         schedule, *others = super()._epoch_callbacks(report)
-        return [schedule, ("decay", Cosine()), *others]
+        decay = [("decay", Cosine())] if self.early_stopping else []
+        return [schedule, *decay, *others]
 
     def _make_network(self) -> Convolutional:
         return Convolutional(

@@ -347,11 +347,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
         return super()._make_module(X, rows, n_components, seed, draws)
 
     def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
+        found = super()._count_components(X, rows, seed)
         if self.n_components is not None:
-            return super()._count_components(X, rows, seed)
-        if getattr(self.network, "identity_code", False):
-            return X.shape[1]
-        return min(X.shape[1], len(np.unique(rows)), MOST_COMPONENTS)
+            return found
+        is_wide = getattr(self.network, "identity_code", False)
+        return X.shape[1] if is_wide else min(found, MOST_COMPONENTS)
 
     def _find_noise_std(self, X, rows: np.ndarray) -> np.ndarray | None:
         if self.noise_std is None:

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, check_scalar
 from sk_autoencoder import _validation as checks
 from sk_autoencoder._autoencoder import Autoencoder
 from sk_autoencoder._base import BaseAutoencoder, encode
-from sk_autoencoder._net import AutoencoderNet, Rows
+from sk_autoencoder._net import AutoencoderNet, Rows, as_tensor
 from sk_autoencoder._validation import StrOptions
 
 # Parts of a mixture: one for so many codes up to `FEW_PARTS`; many parts need more codes
@@ -29,10 +29,6 @@ CODE_SPREAD = 1e-3  # variance that is added to each component of the mixture
 DENSITY_ROWS = 20_000  # that the mixture is fitted to
 NOISE_GAIN = 0.03  # in accuracy, from which noise is worth its blur
 NOISE_ROWS, NOISE_BYTES = 1_000, 2**25  # by which noise on the output is judged
-
-
-def _unchanged(module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
-    return rows
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -151,7 +147,7 @@ class GenerativeAutoencoder(BaseAutoencoder):
         """Return whether noise makes drawn rows clearly harder to tell from those of X."""
         n_rows = int(np.clip(NOISE_BYTES // (8 * X.shape[1]), 2, NOISE_ROWS))
         few = np.sort(indices[torch.randperm(len(indices))[:n_rows].numpy()])
-        real = np.concatenate(list(self._map_pieces(net, _unchanged, X, few)))
+        real = as_tensor(X[few], "cpu").numpy()
         # Each column counts: noise that fits most of them may drown a quiet one.
         scaler = StandardScaler().fit(real)
         codes = self._draw_codes(self.code_density_, len(few))

@@ -63,6 +63,7 @@ class ToRows(nn.Module):
         return self.patches.inverse(maps)
 
 
+@torch.no_grad()
 def _zero(layer: nn.Module) -> None:
     for parameter in layer.parameters():
         parameter.zero_()
@@ -134,8 +135,7 @@ class ImageNetwork(Network):
             Level(channels, kernel_size, activation),
             convolution(channels[0], patches.n_maps, kernel_size),
         )
-        with torch.no_grad():
-            _zero(self.body[-1])
+        _zero(self.body[-1])
 
     def encode(self, x: Tensor) -> Tensor:
         """Return `x`."""
