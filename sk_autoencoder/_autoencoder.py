@@ -1,5 +1,6 @@
 """A network with what surrounds it: scaling, corruption and link."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -106,6 +107,12 @@ class Autoencoder(nn.Module):
         super().train(mode)
         self.corruption.train(mode or self.judge_corrupted)
         return self
+
+    def completed(self, completion: nn.Module) -> "Autoencoder":
+        """Return a copy whose network sees rows behind `completion`."""
+        other = copy.deepcopy(self)
+        other.network = other.network.completed(copy.deepcopy(completion))
+        return other
 
     def split(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return what goes in and what should come out, each (batch, n_features).

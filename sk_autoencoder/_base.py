@@ -16,8 +16,11 @@ from sk_autoencoder import _validation as checks
 from sk_autoencoder._autoencoder import Autoencoder
 from sk_autoencoder._building import Building
 from sk_autoencoder._callbacks import Replay, ReportEpochs
+from sk_autoencoder._filling import has_missing
 from sk_autoencoder._net import AutoencoderNet, Rows, State, between, inputs, targets
+from sk_autoencoder.missing import observed_share
 from sk_autoencoder.networks import Network
+from sk_autoencoder.objectives import observed_error
 
 
 def encode(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
@@ -177,17 +180,34 @@ class BaseAutoencoder(
         self.best_epoch_ = self.n_iter_
 
     def _check_X(self, X, *, reset: bool, ensure_min_samples: int = 1):
-        return validate_data(
+        X = validate_data(
             self,
             X,
             reset=reset,
             accept_sparse="csr",
             dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan" if self._allows_missing() else True,
             ensure_min_samples=ensure_min_samples,
         )
+        if has_missing(X):
+            checks.check_observed(X)
+        return X
+
+    def _allows_missing(self) -> bool:
+        return self.accepts_missing
 
     def _check_rows_to_fit(self, X, y, **kwargs):
+        goes_on = not kwargs["reset"]
         X = self._pair(self._check_X(X, **kwargs), y)
+        is_incomplete = has_missing(inputs(X))
+        if is_incomplete and goes_on and not self._is_incomplete:
+            raise ValueError(
+                "X has missing values, and the rows that training began with had none: "
+                "the network has nothing that sees them. Begin with rows that have some."
+            )
+        if is_incomplete and not goes_on:
+            checks.check_columns(inputs(X))
+        self._is_incomplete = is_incomplete or (goes_on and self._is_incomplete)
         if self.loss == "binary_cross_entropy":
             asked, instead = f"loss={self.loss!r}", "loss='squared_error'"
             checks.check_unit_interval(targets(X), asked, instead)
@@ -261,13 +281,16 @@ class BaseAutoencoder(
         -------
         scores : ndarray of shape (n_samples,)
             Higher is better. A sum over features of errors in scaled units: squared
-            ones for ``loss="squared_error"``, nats for ``"binary_cross_entropy"``.
+            ones for ``loss="squared_error"``, nats for ``"binary_cross_entropy"``. Where
+            cells are missing, the mean over the others stands for them.
         """
         check_is_fitted(self)
+        loss = self._loss()
 
         def error(autoencoder: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
             x = autoencoder.scaler(rows)
-            return self.net_.criterion_.error(autoencoder.network.reconstruct(x), x)
+            output = autoencoder.network.reconstruct(x)
+            return observed_error(loss.error, loss.blank, output, x) / observed_share(x)
 
         def score(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
             return -module.each(error, rows).reshape(-1, len(rows)).mean(0)
@@ -297,11 +320,12 @@ class BaseAutoencoder(
 
         def squared_distance(module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
             x, target = rows[:, :n_features], rows[:, -n_features:]
-            return (module.reconstruct(x) - target).square().sum(-1)
+            return (module.reconstruct(x) - target).square().nansum(-1)
 
         with self._threads(self.net_.module_, n_samples):
-            residual = self.net_.map(squared_distance, X).sum(dtype=np.float64)
-        total = starts.moments(targets(X), np.arange(n_samples)).var_.sum() * n_samples
+            residual = self._map_rows(squared_distance, X).sum(dtype=np.float64)
+        fitted = starts.moments(targets(X), np.arange(n_samples))
+        total = np.nansum(fitted.var_ * fitted.n_samples_seen_)
         return float(1 - residual / total) if total else float(residual == 0)
 
     @staticmethod
@@ -314,7 +338,14 @@ class BaseAutoencoder(
         check_is_fitted(self)
         X = self._check_X(X, reset=False)
         with self._threads(self.net_.module_, X.shape[0]):
-            return self.net_.map(function, X)
+            return self._map_rows(function, X)
+
+    def _map_rows(self, function: Callable, X) -> np.ndarray:
+        """Map rows; a network that was fitted to complete ones gets their gaps filled."""
+        module = self.net_.module_
+        if has_missing(inputs(X)) and not self._is_incomplete:
+            module = module.completed(self._fill)
+        return self.net_.map(function, X, module)
 
     # What was learned
 
@@ -350,5 +381,6 @@ class BaseAutoencoder(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self._allows_missing()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

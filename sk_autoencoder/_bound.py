@@ -11,6 +11,7 @@ from torch.distributions import Normal
 from torch.quasirandom import SobolEngine
 
 from sk_autoencoder._autoencoder import Autoencoder
+from sk_autoencoder.missing import observed_share
 from sk_autoencoder.variational import (
     divergences,
     importance_bound,
@@ -79,7 +80,8 @@ def log_bound(density: GaussianMixture | None, n_draws: int, n_components: int) 
     def bound(one: Autoencoder, rows: Tensor) -> Tensor:
         x = one.scaler(rows)
         found = importance_bound(one.network, x, log_prior, draws.to(x))
-        return found - one.network.likelihood.log_volume()
+        volume = torch.where(x.isnan(), 0.0, one.network.likelihood.log_volume().to(x))
+        return (found - volume.sum(-1)) / observed_share(x)
 
     def score(module: nn.Module, rows: Tensor) -> Tensor:
         found = module.each(bound, rows).reshape(-1, len(rows))

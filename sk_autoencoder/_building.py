@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.base import clone
 from skorch.callbacks import Callback
 
@@ -15,16 +16,20 @@ from sk_autoencoder import _validation as checks
 from sk_autoencoder._autoencoder import Autoencoder, Scaler
 from sk_autoencoder._callbacks import Cosine, KeepBest
 from sk_autoencoder._ensemble import Ensemble
-from sk_autoencoder._net import THREAD_WORK, AutoencoderNet, Rows, targets
+from sk_autoencoder._filling import fill_in, find_fill
+from sk_autoencoder._net import THREAD_WORK, AutoencoderNet, Rows, inputs, targets
 from sk_autoencoder._parameters import OPTIMIZERS, Parameters, known_options
 from sk_autoencoder.corruptions import GaussianNoise
+from sk_autoencoder.missing import Completion, GaussianFill, KeepMissing
 from sk_autoencoder.networks import Dense, Network
 from sk_autoencoder.objectives import (
     LOSSES,
+    Error,
     Loss,
     Objective,
     l1_norm,
     linear_error,
+    observed_error,
 )
 
 
@@ -40,8 +45,11 @@ class Building(Parameters):
             self.hidden_layer_sizes, self.activation, self.dropout, self.tied_weights
         )
 
+    accepts_missing: ClassVar[bool] = False  # whether cells of X may be NaN
     judge_corrupted: ClassVar[bool] = False  # whether held-out rows are corrupted too
     objective_kind: ClassVar[type[Objective]] = Objective
+    _is_incomplete: ClassVar[bool] = False  # whether cells are missing in what is fitted to
+    _fill: ClassVar[GaussianFill | None] = None  # of missing cells
 
     def _scaler_kind(self) -> type[Scaler]:
         return Scaler
@@ -52,17 +60,24 @@ class Building(Parameters):
     def _make_penalties(self, module: Autoencoder | Ensemble) -> dict:
         """Return weight and function of each term of the loss beside the error."""
         linear_penalty = self.linear_penalty if self.init == "pca" else 0
-        linear = partial(linear_error, self._loss().error, self.trim_fraction)
+        linear = partial(linear_error, self._error(), self.trim_fraction)
         return {"linear": (linear_penalty, linear), "l1": (self.l1_penalty, l1_norm)}
 
     # What they share
 
     def _make_objective(self, module: Autoencoder | Ensemble) -> Objective:
         penalties = self._make_penalties(module)
-        return self.objective_kind(self._loss().error, self.trim_fraction, **penalties)
+        return self.objective_kind(self._error(), self.trim_fraction, **penalties)
 
     def _loss(self) -> Loss:
         return Loss(self.loss) if callable(self.loss) else LOSSES[self.loss]
+
+    def _error(self) -> Error:
+        """Return the error of the loss, which skips missing cells where there are any."""
+        loss = self._loss()
+        if not self._is_incomplete:
+            return loss.error
+        return partial(observed_error, loss.error, loss.blank)
 
     def _make_scaler(self, X, indices: np.ndarray):
         scaling = self.scaling if self._loss().scaled else None
@@ -74,18 +89,30 @@ class Building(Parameters):
         `draws` is the state of torch's generator that the weights are drawn from.
         """
         torch.set_rng_state(draws)
-        scaler = self._make_scaler(X, rows if rows.ndim == 1 else np.unique(rows))
+        whole = rows if rows.ndim == 1 else np.unique(rows)
+        scaler = self._make_scaler(X, whole)
+        complete = self._complete(X, scaler, whole, seed)
         subsets, members, started = np.atleast_2d(rows), [], False
         networks = self._build_networks(X.shape[1], n_components, len(subsets))
         for network, own in zip(networks, subsets, strict=True):
-            own_rows, link = Rows(X, scaler, own), self._loss().link()
+            own_rows, link = Rows(complete, scaler, own), self._loss().link()
             corruption = self._make_corruption(own_rows)
             started = self._start(network, corruption, own_rows, n_components, seed)
+            if self._is_incomplete:
+                network = network.completed(Completion(self._fill))
+                corruption = KeepMissing(corruption)
             members.append(
                 Autoencoder(network, scaler, corruption, link, self.judge_corrupted)
             )
         self.n_components_ = n_components * len(members)
         return members[0] if rows.ndim == 1 else Ensemble(members), started
+
+    def _complete(self, X, scaler: Scaler, rows: np.ndarray, seed: int):
+        """Learn to guess missing cells from `rows` of X, and return X with guesses."""
+        self._fill = None
+        if self.accepts_missing and not issparse(inputs(X)):
+            self._fill = find_fill(inputs(X), scaler, rows, seed)
+        return fill_in(X, scaler, self._fill) if self._is_incomplete else X
 
     def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
         if self.n_components is not None and self.n_components >= 1:
@@ -93,8 +120,9 @@ class Building(Parameters):
         rows = np.unique(rows)
         if self.n_components is None:
             return min(len(rows), X.shape[1])
-        scaled = Rows(targets(X), self._make_scaler(X, rows), rows)
-        axes = starts.principal_axes(scaled, None, seed)
+        scaler = self._make_scaler(X, rows)
+        complete = self._complete(targets(X), scaler, rows, seed)
+        axes = starts.principal_axes(Rows(complete, scaler, rows), None, seed)
         return starts.count_components(axes, self.n_components)
 
     def _build_networks(

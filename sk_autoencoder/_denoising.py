@@ -247,6 +247,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     corruption: str | Callable = "gaussian"
     noise_std: float | Sequence[float] | str | None = None
 
+    accepts_missing: ClassVar[bool] = True
     judge_corrupted: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoencoder._parameter_constraints,
@@ -323,6 +324,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
                 "loss='squared_error' with noise_std=, or give clean rows as y."
             )
         return checked
+
+    def _allows_missing(self) -> bool:
+        return self.noise_std is None  # of which each cell is noisy, and none is missing
 
     def _pair(self, X, y):
         if not checks.has_columns(y):

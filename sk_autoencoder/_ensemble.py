@@ -56,6 +56,15 @@ class Ensemble(nn.Module):
         """The corruption of all members."""
         return self.member.corruption
 
+    def completed(self, completion: nn.Module) -> "Ensemble":
+        """Return a copy whose members all see rows behind one `completion`."""
+        shared = copy.deepcopy(completion)
+        for name, buffer in shared.named_buffers():
+            shared.register_buffer(name, buffer.expand(self.n_members, *buffer.shape))
+        other = copy.deepcopy(self)
+        other.member.network = other.network.completed(shared)
+        return other
+
     def forward(self, function: Callable[[Autoencoder, Tensor], Any], x: Tensor) -> Any:
         """Return ``function(member, x)`` for the one member whose weights are in place."""
         return function(self.member, x)

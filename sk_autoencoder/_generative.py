@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, check_scalar
 from sk_autoencoder import _validation as checks
 from sk_autoencoder._autoencoder import Autoencoder
 from sk_autoencoder._base import BaseAutoencoder, encode
+from sk_autoencoder._filling import fill_in
 from sk_autoencoder._net import AutoencoderNet, Rows, as_tensor
 from sk_autoencoder._validation import StrOptions
 
@@ -147,6 +148,8 @@ class GenerativeAutoencoder(BaseAutoencoder):
         """Return whether noise makes drawn rows clearly harder to tell from those of X."""
         n_rows = int(np.clip(NOISE_BYTES // (8 * X.shape[1]), 2, NOISE_ROWS))
         few = np.sort(indices[torch.randperm(len(indices))[:n_rows].numpy()])
+        if self._is_incomplete:
+            X = fill_in(X, net.module_.scaler, self._fill)
         real = as_tensor(X[few], "cpu").numpy()
         # Each column counts: noise that fits most of them may drown a quiet one.
         scaler = StandardScaler().fit(real)

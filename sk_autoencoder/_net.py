@@ -361,13 +361,15 @@ class AutoencoderNet(NeuralNet):
         for part, weights in zip((self.module_, self.criterion_), state, strict=True):
             part.load_state_dict(weights)
 
-    def map(self, function: Callable[[torch.nn.Module, Tensor], Tensor], X) -> np.ndarray:
+    def map(self, function: Callable, X, module: torch.nn.Module | None = None):
         """Apply ``function(module, rows)`` to all rows of X, a piece at a time.
+
+        `module` stands in for the trained one.
 
         Training runs in float32; for float64 rows a copy of the weights is cast up, so
         that what a row gives does not depend on the rows beside it.
         """
-        module = self.module_.eval()
+        module = (module or self.module_).eval()
         if X.dtype == np.float64:
             module = copy.deepcopy(module).double()
         n_rows = X.shape[0]

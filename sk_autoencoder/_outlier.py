@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, OutlierMixin, clone
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -238,8 +238,12 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         return self
 
     def _check_X(self, X, **kwargs):
-        dtype = [np.float64, np.float32]
-        return validate_data(self, X, accept_sparse="csr", dtype=dtype, **kwargs)
+        finite = "allow-nan" if self._allows_missing() else True
+        kwargs |= {"dtype": [np.float64, np.float32], "ensure_all_finite": finite}
+        return validate_data(self, X, accept_sparse="csr", **kwargs)
+
+    def _allows_missing(self) -> bool:
+        return self.autoencoder is None or get_tags(self.autoencoder).input_tags.allow_nan
 
     def _make_autoencoder(self, n_features: int, rng: np.random.RandomState):
         seed = rng.randint(np.iinfo(np.int32).max)
@@ -391,4 +395,5 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self._allows_missing()
         return tags

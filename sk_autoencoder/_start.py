@@ -88,9 +88,10 @@ def make_scaler(
     center, scale = np.zeros(n_features), np.ones(n_features)
     if scaling is not None:
         fitted = moments(X, indices, kind.flatten)
-        center, scale = fitted.mean_, fitted.scale_
+        # A column of these rows that has no value at all is taken for a constant.
+        center, scale = np.nan_to_num(fitted.mean_), np.nan_to_num(fitted.scale_, nan=1.0)
     if scaling == "global":
-        varies = np.isclose(fitted.scale_**2, fitted.var_)
+        varies = np.isclose(fitted.scale_**2, fitted.var_)  # neither constant nor NaN
         variance = np.where(varies, fitted.var_, 0).mean()
         scale = np.full(n_features, np.sqrt(variance) or 1.0)
     return kind(torch.from_numpy(center), torch.from_numpy(scale))

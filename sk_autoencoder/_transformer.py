@@ -1,6 +1,7 @@
 """The plain autoencoder."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sk_autoencoder._base import BaseAutoencoder
 
@@ -166,3 +167,5 @@ class AutoencoderTransformer(BaseAutoencoder):
     >>> round(pca.score(X[1000:]), 1)
     0.7
     """
+
+    accepts_missing: ClassVar[bool] = True

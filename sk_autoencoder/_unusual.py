@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sk_autoencoder._autoencoder import Autoencoder
+from sk_autoencoder.missing import observed_share
 
 QUANTILE = 0.9  # of the absolute errors of a feature: its usual error
 LEAST_USUAL = 0.05  # of the root mean squared error, for features that are mostly constant
@@ -20,8 +21,20 @@ def _error(autoencoder: Autoencoder, rows: Tensor) -> Tensor:
     return autoencoder.link(autoencoder.network.reconstruct(x)) - x
 
 
+def _fill_up(cells: Tensor, rows: Tensor) -> Tensor:
+    """Return what cells add, in place; observed ones stand in for those missing."""
+    is_missing = rows.isnan()
+    if not is_missing.any():
+        return cells
+    share = observed_share(rows)[:, None].to(cells)
+    return cells.masked_fill_(is_missing, 0.0).div_(share)
+
+
 def errors(module: nn.Module, rows: Tensor) -> Tensor:
-    """Return the errors of all members in scaled units, (n_members, batch, n_features)."""
+    """Return the errors of all members in scaled units, (n_members, batch, n_features).
+
+    NaN where a cell is missing.
+    """
     return module.each(_error, rows).reshape(-1, *rows.shape)
 
 
@@ -50,12 +63,16 @@ def learn_usual(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
         Of median 1 for each member.
     """
     errors = np.abs(errors)
-    rank = int(QUANTILE * (len(errors) - 1))
-    scale = np.partition(errors, rank, axis=0)[rank]
-    scale = np.maximum(scale, LEAST_USUAL * np.sqrt((errors**2).mean(axis=0)))
+    n_observed = (~np.isnan(errors)).sum(axis=0)
+    rank = (QUANTILE * (n_observed - 1)).clip(0).astype(int)
+    # NaN are sorted to the end; a column without any other has no usual error.
+    scale = np.take_along_axis(np.sort(errors, axis=0), rank[None], axis=0)[0]
+    squared = np.nansum(errors**2, axis=0) / np.maximum(n_observed, 1)
+    scale = np.maximum(np.nan_to_num(scale), LEAST_USUAL * np.sqrt(squared))
     scale += LEAST_SCALE * scale.max(axis=1, keepdims=True)
     scale = np.where(scale == 0, 1, scale)
-    unusual = capped(torch.from_numpy(errors / scale)).sum(-1).numpy()
+    unusual = capped(torch.from_numpy(errors / scale)).movedim(0, 1)
+    unusual = _fill_up(unusual, torch.from_numpy(errors[:, 0])).sum(-1).T.numpy()
     typical = np.median(unusual, axis=0)
     weight = 1 / np.where(typical == 0, 1, typical)
     return scale, weight, unusual * weight
@@ -71,7 +88,7 @@ def unusual(scale: np.ndarray, weight: np.ndarray, reduce: Callable[[Tensor], Te
         like = {"dtype": rows.dtype, "device": rows.device}
         shared = torch.as_tensor(weight / len(weight), **like)
         cells = errors(module, rows).abs_().div_(torch.as_tensor(scale, **like)[:, None])
-        return torch.tensordot(shared, reduce(capped(cells)), dims=1)
+        return torch.tensordot(shared, reduce(_fill_up(capped(cells), rows)), dims=1)
 
     return mean
 

@@ -249,6 +249,7 @@ class VAETransformer(GenerativeAutoencoder):
     free_bits: float = 0.0
     n_importance_samples: int = 64
 
+    accepts_missing: ClassVar[bool] = True
     usual_components: ClassVar[int] = 16
     objective_kind: ClassVar[type[Bound]] = Bound
     _parameter_constraints: ClassVar[dict] = {

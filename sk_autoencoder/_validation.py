@@ -21,8 +21,10 @@ __all__ = [
     "RealNotInt",
     "StrOptions",
     "as_specification",
+    "check_columns",
     "check_counts",
     "check_network",
+    "check_observed",
     "check_same_width",
     "check_unit_interval",
     "draws_of",
@@ -58,10 +60,31 @@ def find_device(device: str) -> torch.device:
     return found
 
 
+def check_observed(X, name: str = "X") -> None:
+    """Raise a ValueError if a row of X has no observed value."""
+    empty = np.flatnonzero(np.isnan(X).all(axis=1))
+    if len(empty):
+        raise ValueError(
+            f"Row {empty[0]} of {name} has no observed value"
+            f"{f' (and {len(empty) - 1} more rows)' if len(empty) > 1 else ''}. Leave such "
+            "rows out."
+        )
+
+
+def check_columns(X) -> None:
+    """Raise a ValueError if a column of X has no observed value."""
+    empty = np.flatnonzero(np.isnan(X).all(axis=0))
+    if len(empty):
+        raise ValueError(
+            f"Column {empty[0]} of X has no observed value, and nothing can be learned of "
+            "it. Leave such columns out."
+        )
+
+
 def check_unit_interval(X, asked: str, instead: str) -> None:
     """Raise a ValueError if a value of X lies outside [0, 1], which is `asked` for."""
     values = X.data if issparse(X) else X
-    low, high = (values.min(), values.max()) if values.size else (0, 0)
+    low, high = (np.nanmin(values), np.nanmax(values)) if values.size else (0, 0)
     if low < 0 or high > 1:
         raise ValueError(
             f"{asked} needs values in [0, 1], and X reaches from {low:.6g} to "
@@ -74,6 +97,7 @@ def check_counts(X, likelihood: str) -> None:
     """Raise a ValueError if a value of X is no count."""
     values = X.data if issparse(X) else X
     wrong = values[(values < 0) | (values != np.floor(values))]
+    wrong = wrong[~np.isnan(wrong)]
     if wrong.size:
         raise ValueError(
             f"likelihood={likelihood!r} needs counts (0, 1, 2, …), and X has the value "

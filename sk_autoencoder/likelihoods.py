@@ -1,8 +1,9 @@
 """Likelihoods: what a variational decoder says of rows, in nats.
 
 A likelihood takes ``(output, x)``, the decoder's output and scaled rows, both of shape
-(batch, n_features), and gives minus the log-likelihood of each row. Its ``draw`` makes
-rows, in the units of X, of their means.
+(batch, n_features), and gives minus the log-likelihood of each row: of its observed cells,
+where cells may be missing (NaN). Its ``draw`` makes rows, in the units of X, of their
+means.
 """
 
 import math
@@ -14,8 +15,6 @@ from torch import Tensor, nn
 from torch.distributions import NegativeBinomial as NegativeBinomialDistribution
 from torch.distributions import Poisson as PoissonDistribution
 from torch.nn import functional as F
-
-from sk_autoencoder.objectives import binary_cross_entropy
 
 __all__ = [
     "LIKELIHOODS",
@@ -48,6 +47,11 @@ class Likelihood(nn.Module):
     Parameters
     ----------
     n_features : int
+
+    Attributes
+    ----------
+    skips_missing : bool
+        Whether cells of `x` may be missing.
     """
 
     center: Tensor
@@ -55,6 +59,7 @@ class Likelihood(nn.Module):
 
     def __init__(self, n_features: int) -> None:
         super().__init__()
+        self.skips_missing = False
         self.register_buffer("center", torch.zeros(n_features))
         self.register_buffer("scale", torch.ones(n_features))
 
@@ -64,9 +69,24 @@ class Likelihood(nn.Module):
         self.center.copy_(center)
         self.scale.copy_(scale)
 
+    def forward(self, output: Tensor, x: Tensor) -> Tensor:
+        """Return minus the log-likelihood of each row of `x`, of shape (batch,)."""
+        if not self.skips_missing:
+            return self.cells(output, x).sum(-1)
+        is_missing = x.isnan()  # filled first: NaN would come back in gradients
+        found = self.cells(output, torch.where(is_missing, 0.0, x))
+        return torch.where(is_missing, 0.0, found).sum(-1)
+
+    def cells(self, output: Tensor, x: Tensor) -> Tensor:
+        """Return minus the log-likelihood of each cell of `x` (batch, n_features)."""
+        raise NotImplementedError
+
     def log_volume(self) -> Tensor:
-        """Return what a density in scaled units has to lose to be one in those of X."""
-        return self.scale.new_zeros(())
+        """Return what the log-density of a cell in scaled units has to lose.
+
+        To be one in those of X; of shape (n_features,).
+        """
+        return torch.zeros_like(self.scale)
 
 
 class Gaussian(Likelihood):
@@ -100,27 +120,26 @@ class Gaussian(Likelihood):
         """Variances of the noise, of shape (1 or n_features,), in squared scaled units."""
         return self.log_variance.exp().clamp(min=LEAST_VARIANCE)
 
-    def forward(self, output: Tensor, x: Tensor) -> Tensor:
-        """Return minus the log-density of each row of `x`, in scaled units."""
-        variance = self.variance.expand(x.shape[-1])
-        squared = ((x - output).square() / variance).sum(-1)
-        return (squared + (2 * math.pi * variance).log().sum()) / 2
+    def cells(self, output: Tensor, x: Tensor) -> Tensor:
+        """Return minus the log-density of each cell of `x`, in scaled units."""
+        variance = self.variance
+        return ((x - output).square() / variance + (2 * math.pi * variance).log()) / 2
 
     def draw(self, mean: Tensor) -> Tensor:
         """Return rows (batch, n_features) drawn around `mean`, in the units of X."""
         return mean + self.scale * self.variance.sqrt() * torch.randn_like(mean)
 
     def log_volume(self) -> Tensor:
-        """Return what a density in scaled units has to lose to be one in those of X."""
-        return self.scale.log().sum()
+        """Return what the log-density of a cell has to lose, of shape (n_features,)."""
+        return self.scale.log()
 
 
 class Bernoulli(Likelihood):
     """Coins whose logits are the decoder's output; other values in [0, 1] are shares."""
 
-    def forward(self, output: Tensor, x: Tensor) -> Tensor:
-        """Return minus the log-likelihood of each row of `x`."""
-        return binary_cross_entropy(output, x)
+    def cells(self, output: Tensor, x: Tensor) -> Tensor:
+        """Return minus the log-likelihood of each cell of `x`."""
+        return F.binary_cross_entropy_with_logits(output, x, reduction="none")
 
     def draw(self, mean: Tensor) -> Tensor:
         """Return rows of zeros and ones whose `mean` (batch, n_features) is given."""
@@ -132,12 +151,12 @@ class Counts(Likelihood):
 
     distribution: Callable[[Tensor], torch.distributions.Distribution]
 
-    def forward(self, output: Tensor, x: Tensor) -> Tensor:
-        """Return minus the log-likelihood of the counts behind each row of `x`."""
+    def cells(self, output: Tensor, x: Tensor) -> Tensor:
+        """Return minus the log-likelihood of the count behind each cell of `x`."""
         counts = (x * self.scale + self.center).expm1().round()
         mean = count_mean(output * self.scale + self.center)
         distribution = self.distribution(mean.clamp(min=LEAST_MEAN))
-        return -distribution.log_prob(counts).sum(-1)
+        return -distribution.log_prob(counts)
 
     def draw(self, mean: Tensor) -> Tensor:
         """Return counts whose `mean` (batch, n_features) is given."""

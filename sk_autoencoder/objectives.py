@@ -27,6 +27,7 @@ __all__ = [
     "jacobian_norm",
     "l1_norm",
     "linear_error",
+    "observed_error",
     "relative_jacobian_norm",
     "squared_error",
     "trimmed_mean",
@@ -73,6 +74,8 @@ class Loss(NamedTuple):
         Tangent of the inverse link: ``output = slope * (x - origin)``.
     scaled : bool
         Whether X may be scaled; a likelihood of given values needs X as it is.
+    blank : float
+        Output for which a cell of zero has no error.
     """
 
     error: Error
@@ -80,14 +83,35 @@ class Loss(NamedTuple):
     slope: float = 1.0
     origin: float = 0.0
     scaled: bool = True
+    blank: float = 0.0
 
 
 LOSSES = {
     "absolute_error": Loss(absolute_error),
-    "binary_cross_entropy": Loss(binary_cross_entropy, nn.Sigmoid, 4.0, 0.5, scaled=False),
+    "binary_cross_entropy": Loss(
+        binary_cross_entropy, nn.Sigmoid, 4.0, 0.5, scaled=False, blank=-100.0
+    ),
     "huber": Loss(huber),
     "squared_error": Loss(squared_error),
 }
+
+
+def observed_error(error: Error, blank: float, output: Tensor, x: Tensor) -> Tensor:
+    """Error a row, of shape (batch,), of the cells of `x` that are not missing (NaN).
+
+    `blank` is the output that has no error where `x` is zero; a callable of a user's own
+    is taken to give no error where both are zero.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_autoencoder.objectives import observed_error, squared_error
+    >>> x = torch.tensor([[1.0, torch.nan]])
+    >>> observed_error(squared_error, 0.0, torch.tensor([[3.0, 7.0]]), x)
+    tensor([4.])
+    """
+    is_missing = x.isnan()  # filled before the error: NaN would come back in gradients
+    return error(torch.where(is_missing, blank, output), torch.where(is_missing, 0.0, x))
 
 
 def trimmed_mean(errors: Tensor, trim_fraction: float) -> Tensor:

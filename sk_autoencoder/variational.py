@@ -83,6 +83,12 @@ class VariationalNetwork(Network):
         code = posterior.mean + posterior.scale * torch.randn_like(posterior.mean)
         return Output(code, self.decode(code), posterior)
 
+    def completed(self, completion: nn.Module) -> Network:
+        """Return this network behind what fills in the missing cells of its input."""
+        self.body = self.body.completed(completion)
+        self.likelihood.skips_missing = True
+        return self
+
     @torch.no_grad()
     def start_from(self, start: LinearStart) -> bool:
         """Start at a linear autoencoder whose code has the scale of the prior.

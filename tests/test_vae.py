@@ -94,7 +94,7 @@ def mean_bounds(vae, X, sizes):
     for size in sizes:
         draws = torch.randn(size, len(x), vae.n_components_).double()
         bound = importance_bound(network, x, normal_log_prob, draws).mean()
-        found.append(float(bound - network.likelihood.log_volume()))
+        found.append(float(bound - network.likelihood.log_volume().sum()))
     network.float()
     return found
 

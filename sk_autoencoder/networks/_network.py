@@ -103,6 +103,42 @@ class Network(nn.Module):
     def take_layers(self, layers: "Sequence[Network]") -> None:
         """Take the weights of networks that :meth:`layer_specs` has specified."""
 
+    def completed(self, completion: nn.Module) -> "Network":
+        """Return this network behind what fills in the missing cells of its input."""
+        return Completed(self, completion)
+
+
+class Completed(Network):
+    """A network that sees rows with missing cells, which are filled in first.
+
+    Parameters
+    ----------
+    network : Network
+    completion : nn.Module
+        Takes and returns rows (batch, n_features); missing cells are NaN.
+    """
+
+    def __init__(self, network: Network, completion: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.completion = completion
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Return the codes (batch, n_components) of `x` (batch, n_features)."""
+        return self.network.encode(self.completion(x))
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Return the reconstruction (batch, n_features) of `code` (batch, n_components)."""
+        return self.network.decode(code)
+
+    def start_from(self, start: LinearStart) -> bool:
+        """Start at a linear autoencoder; return whether the network can."""
+        return self.network.start_from(start)
+
+    def decode_linearly(self, code: Tensor) -> Tensor | None:
+        """Return what the linear path alone makes of `code`, if there is one."""
+        return self.network.decode_linearly(code)
+
 
 class PathNetwork(Network):
     """Base class of networks beside which a linear path may stand.

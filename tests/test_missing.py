@@ -1,0 +1,274 @@
+"""Rows with missing cells, in every estimator that takes them."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from catalogue import CATALOGUE, PLAIN, name, quick
+from sklearn.base import clone
+from sklearn.utils import get_tags
+
+from sk_autoencoder import (
+    AutoencoderOutlierDetector,
+    AutoencoderTransformer,
+    DenoisingAutoencoder,
+    VAETransformer,
+)
+from sk_autoencoder._autoencoder import Scaler
+from sk_autoencoder._filling import Filled, find_fill
+from sk_autoencoder.likelihoods import LIKELIHOODS
+from sk_autoencoder.missing import Completion, GaussianFill, KeepMissing
+from sk_autoencoder.objectives import LOSSES, observed_error
+
+TAKES_MISSING = [each for each in CATALOGUE if get_tags(each).input_tags.allow_nan]
+OTHERS = [each for each in CATALOGUE if not get_tags(each).input_tags.allow_nan]
+every = pytest.mark.parametrize("estimator", TAKES_MISSING, ids=name)
+
+
+def make_rows(n_rows=300, missing=0.2, seed=0):
+    """Return rows of six columns with three factors, and the same with missing cells."""
+    rng = np.random.default_rng(seed)
+    loadings = np.random.default_rng(7).normal(size=(3, 6))
+    X = rng.normal(size=(n_rows, 3)) @ loadings + rng.normal(0, 0.3, (n_rows, 6)) + 5
+    holes = rng.random(X.shape) < missing
+    holes[holes.all(axis=1)] = False
+    return X, np.where(holes, np.nan, X)
+
+
+X, HOLED = make_rows()
+
+
+def use(estimator, rows):
+    """Return what the main method of a fitted estimator makes of rows."""
+    method = "transform" if hasattr(estimator, "transform") else "decision_function"
+    return getattr(estimator, method)(rows)
+
+
+def test_those_that_the_users_look_for_take_missing_cells():
+    kinds = {type(each) for each in TAKES_MISSING}
+    assert kinds >= {
+        AutoencoderOutlierDetector,
+        AutoencoderTransformer,
+        DenoisingAutoencoder,
+        VAETransformer,
+    }
+
+
+@every
+@pytest.mark.parametrize("fitted_to", [X, HOLED], ids=["complete", "holed"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_results_are_finite_and_do_not_depend_on_other_rows(estimator, fitted_to, dtype):
+    estimator = clone(estimator).fit(fitted_to.astype(dtype))
+    rows = HOLED[:50].astype(dtype)
+    for method in ("transform", "reconstruct", "score_samples", "decision_function"):
+        if not hasattr(estimator, method):
+            continue
+        found = getattr(estimator, method)(rows)
+        assert np.isfinite(found).all()
+        assert found.dtype == dtype
+        tolerance = 1e-3 if dtype == np.float32 else 1e-8
+        alone = getattr(estimator, method)(rows[7:9])
+        np.testing.assert_allclose(found[7:9], alone, rtol=tolerance, atol=tolerance)
+    if hasattr(estimator, "score"):
+        assert 0.2 < estimator.score(HOLED) <= 1
+
+
+@every
+def test_a_refit_and_a_pickle_give_the_same(estimator):
+    fitted = clone(estimator).fit(HOLED)
+    expected = use(fitted, HOLED)
+    np.testing.assert_array_equal(use(pickle.loads(pickle.dumps(fitted)), HOLED), expected)
+    np.testing.assert_array_equal(use(fitted.fit(HOLED), HOLED), expected)
+
+
+@pytest.mark.parametrize(
+    "estimator", [each for each in TAKES_MISSING if not hasattr(each, "log_likelihood")]
+)
+def test_holes_alone_make_no_row_unusual(estimator):
+    estimator = clone(estimator).fit(HOLED)
+    whole, holed = (estimator.score_samples(rows) for rows in (X, HOLED))
+    assert abs(holed.mean() - whole.mean()) < 0.3 * whole.std()
+    some = np.isnan(HOLED).any(axis=1)
+    assert abs(holed[some].mean() - holed[~some].mean()) < 0.4 * holed.std()
+
+
+@every
+@pytest.mark.parametrize("method", ["fit", "score_samples"])
+def test_a_row_without_a_value_is_named(estimator, method):
+    rows = HOLED.copy()
+    rows[4] = np.nan
+    estimator = clone(estimator).fit(HOLED)
+    with pytest.raises(ValueError, match="Row 4 of X has no observed value"):
+        getattr(estimator, method)(rows)
+
+
+@every
+def test_a_column_without_a_value_is_named(estimator):
+    rows = HOLED.copy()
+    rows[:, 2] = np.nan
+    with pytest.raises(ValueError, match="Column 2 of X has no observed value"):
+        clone(estimator).fit(rows)
+    fitted = clone(estimator).fit(HOLED)
+    assert np.isfinite(use(fitted, rows)).all()
+
+
+@pytest.mark.parametrize("estimator", OTHERS, ids=name)
+def test_others_say_that_they_do_not_take_them(estimator):
+    with pytest.raises(ValueError, match="contains NaN"):
+        clone(estimator).fit(HOLED)
+
+
+def test_the_start_is_pca_of_the_best_guesses():
+    rows, holed = make_rows(2_000)
+    parameters = {"n_components": 3, "max_epochs": 0, "early_stopping": False}
+    whole = AutoencoderTransformer(**parameters).fit(rows)
+    found = AutoencoderTransformer(**parameters).fit(holed)
+    assert found.score(rows) > whole.score(rows) - 0.01
+    expected = whole.transform(rows)
+    for i, codes in enumerate(found.transform(rows).T):
+        assert abs(np.corrcoef(codes, expected[:, i])[0, 1]) > 0.97
+
+
+def test_a_column_may_have_no_value_among_the_rows_of_a_member():
+    rows = np.random.default_rng(0).normal(size=(400, 5))
+    rows[:-3, 1] = np.nan
+    detector = AutoencoderOutlierDetector(max_samples=20, random_state=0).fit(rows)
+    assert np.isfinite(detector.score_samples(rows)).all()
+
+
+def test_missing_cells_have_no_share_in_what_is_unusual():
+    detector = AutoencoderOutlierDetector(random_state=0).fit(HOLED)
+    shares = detector.explain(HOLED)
+    assert (shares[np.isnan(HOLED)] == 0).all()
+    np.testing.assert_allclose(shares.sum(axis=1), -detector.score_samples(HOLED))
+
+
+def test_training_that_began_without_missing_cells_does_not_take_them_later():
+    streamed = clone(PLAIN).partial_fit(X)
+    with pytest.raises(ValueError, match="training began with had none"):
+        streamed.partial_fit(HOLED)
+    begun = clone(PLAIN).partial_fit(HOLED).partial_fit(X)
+    assert np.isfinite(begun.partial_fit(HOLED).transform(HOLED)).all()
+
+
+def test_a_likelihood_is_one_a_cell():
+    vae = quick(VAETransformer, n_components=2, variance="per_feature").fit(HOLED)
+    holed = X.copy()
+    holed[:, 4:] = np.nan
+    found = vae.score_samples(holed) * 4 / 6  # back to the nats of four cells
+    # Of cells that are independent given the code, the others do not matter.
+    posterior = vae.transform_distribution(holed)
+    assert np.isfinite(posterior).all()
+    entropy = found.mean() / 4
+    assert abs(entropy - vae.score_samples(X).mean() / 6) < 0.5
+
+
+def test_clean_partners_teach_what_is_missing():
+    rows, holed = make_rows(1_000)
+    denoiser = quick(DenoisingAutoencoder, noise_level=0).fit(holed, rows)
+    new, holes = make_rows(300, seed=1)
+    missing = np.isnan(holes)
+    residual = (denoiser.denoise(holes) - new)[missing]
+    assert residual.var() < 0.3 * new[missing].var()
+
+
+# Parts
+
+
+@pytest.fixture
+def model():
+    generator = torch.Generator().manual_seed(0)
+    loadings = torch.randn(5, 2, generator=generator, dtype=torch.float64)
+    noise = torch.rand(5, generator=generator, dtype=torch.float64) + 0.1
+    mean = torch.arange(5.0, dtype=torch.float64)
+    low, high = (torch.full((5,), value).double() for value in (-99, 99))
+    return GaussianFill(mean, loadings, noise, low, high)
+
+
+def conditional_mean(mean, covariance, row):
+    known = ~np.isnan(row)
+    weights = np.linalg.solve(covariance[np.ix_(known, known)], (row - mean)[known])
+    return np.where(known, row, mean + covariance[:, known] @ weights)
+
+
+def test_the_fill_is_the_conditional_mean(model):
+    mean, loadings, noise = (
+        part.numpy() for part in (model.mean, model.loadings, model.noise)
+    )
+    rows = np.random.default_rng(0).normal(size=(40, 5))
+    rows[np.random.default_rng(1).random(rows.shape) < 0.4] = np.nan
+    covariance = loadings @ loadings.T + np.diag(noise)
+    expected = [conditional_mean(mean, covariance, row) for row in rows]
+    np.testing.assert_allclose(model(torch.from_numpy(rows)), expected)
+
+
+def test_the_fill_stays_within_the_range(model):
+    model.high.fill_(0.5)
+    x = torch.tensor([[9.0, torch.nan, 9.0, torch.nan, 9.0]]).double()
+    assert model(x)[0, [1, 3]].max() <= 0.5
+    assert model(x)[0, 0] == 9
+
+
+def test_em_finds_what_the_true_model_knows():
+    rows, holed = make_rows(3_000, missing=0.4)
+    loadings = np.random.default_rng(7).normal(size=(3, 6))
+    covariance = loadings.T @ loadings + 0.09 * np.eye(6)
+    scaler = Scaler(torch.full((6,), 5.0).double(), torch.ones(6).double())
+    fill = find_fill(holed, scaler, np.arange(2_000), seed=0)
+    found = Filled(holed, scaler, fill)[2_000:]
+    best = [conditional_mean(np.full(6, 5.0), covariance, row) for row in holed[2_000:]]
+    hidden = np.isnan(holed[2_000:])
+    errors = [
+        ((guess - rows[2_000:])[hidden] ** 2).mean() for guess in (found, np.array(best))
+    ]
+    assert errors[0] < 1.05 * errors[1]
+    np.testing.assert_array_equal(found[~hidden], holed[2_000:][~hidden])
+
+
+def test_a_completion_starts_at_the_guess_and_leaves_complete_rows(model):
+    completion = Completion(model.float())
+    x = torch.randn(20, 5)
+    holed = torch.where(torch.rand(20, 5) < 0.3, torch.nan, x)
+    torch.testing.assert_close(completion(holed), model(holed))
+    with torch.no_grad():
+        completion.correction[-1].bias.fill_(1.0)
+    torch.testing.assert_close(completion(x), x)
+    expected = model(holed) + holed.isnan().float()
+    torch.testing.assert_close(completion(holed), expected)
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=list(LOSSES))
+def test_errors_skip_missing_cells(loss):
+    output = torch.randn(7, 3, requires_grad=True)
+    x = torch.rand(7, 3)
+    holed = x.clone()
+    holed[:, 1] = torch.nan
+    found = observed_error(loss.error, loss.blank, output, holed)
+    torch.testing.assert_close(found, loss.error(output[:, [0, 2]], x[:, [0, 2]]))
+    found.sum().backward()
+    assert (output.grad[:, 1] == 0).all()
+    assert (output.grad[:, [0, 2]] != 0).all()
+
+
+@pytest.mark.parametrize("kind", LIKELIHOODS.values(), ids=list(LIKELIHOODS))
+def test_likelihoods_skip_missing_cells(kind):
+    output = torch.randn(7, 3, requires_grad=True)
+    x = torch.randint(0, 2, (7, 3)).float()
+    holed = x.clone()
+    holed[:, 1] = torch.nan
+    likelihood, less = kind(3), kind(2)
+    likelihood.skips_missing = True
+    found = likelihood(output, holed)
+    torch.testing.assert_close(found, less(output[:, [0, 2]], x[:, [0, 2]]))
+    found.sum().backward()
+    assert output.grad.isfinite().all()
+    assert (output.grad[:, 1] == 0).all()
+    assert all(p.grad.isfinite().all() for p in likelihood.parameters())
+
+
+def test_a_corruption_leaves_missing_cells_missing():
+    x = torch.tensor([[1.0, torch.nan], [torch.nan, 2.0]])
+    found = KeepMissing(torch.nn.Threshold(9.0, 0.0))(x)
+    assert torch.equal(found.isnan(), x.isnan())
+    assert found.nansum() == 0
