@@ -16,12 +16,13 @@ MAX_CLASSES = 100  # a numeric target with more distinct values is a measurement
 
 @dataclass
 class Table:
-    """A named table of floats, complete; ``y`` holds class numbers, or None."""
+    """A named table of floats; ``y`` holds class numbers, or None for a measurement."""
 
     name: str
     X: np.ndarray  # (n_samples, n_features)
     y: np.ndarray | None  # (n_samples,)
     image_shape: tuple[int, ...] = ()  # of each row, where rows are images
+    target: np.ndarray | None = None  # (n_samples,), as it is in a file of text
 
 
 def bundled() -> Iterator[Table]:
@@ -46,6 +47,26 @@ def load(folders: list[Path], max_rows: int, with_bundled: bool = True) -> Itera
         yield _cut(table, max_rows)
 
 
+def load_holed(folders: list[Path], max_rows: int, with_text: bool) -> Iterator[Table]:
+    """Yield the bundled tables, and those of text files with their missing cells, by size.
+
+    Parameters
+    ----------
+    folders : list of Path
+    max_rows : int
+        Larger tables are cut to a random draw of that many rows.
+    with_text : bool
+        Whether columns of text become zeros and ones, or are left out.
+    """
+    tables = list(bundled())
+    for folder in folders:
+        files = sorted(p for p in folder.iterdir() if _reader(p) is _read_csv)
+        tables += [_read_holed(path, with_text) for path in files]
+    for table in sorted(tables, key=lambda t: t.X.size):
+        if table.X.shape[1]:
+            yield _cut(table, max_rows)
+
+
 def is_named(table: Table, patterns: str) -> bool:
     """Return whether the table's name fits one of the patterns, with commas between."""
     return any(fnmatch(table.name, pattern) for pattern in patterns.split(","))
@@ -56,7 +77,8 @@ def _cut(table: Table, max_rows: int) -> Table:
         return table
     rows = np.random.default_rng(0).permutation(len(table.X))[:max_rows]
     y = None if table.y is None else table.y[rows]
-    return Table(table.name, table.X[rows], y, table.image_shape)
+    target = None if table.target is None else table.target[rows]
+    return Table(table.name, table.X[rows], y, table.image_shape, target)
 
 
 def _reader(path: Path):
@@ -90,6 +112,27 @@ def _read_csv(path: Path) -> Table:
     frame[number] = frame[number].fillna(frame[number].median())
     X = pd.get_dummies(frame[number + text], columns=text).dropna(axis="columns")
     return Table(path.name.split(".csv")[0], X.to_numpy(float), _classes(target))
+
+
+def _read_holed(path: Path, with_text: bool) -> Table:
+    frame = pd.read_csv(path)
+    target = frame.pop(frame.columns[-1])
+    kept = target.notna()
+    frame, target = frame[kept], target[kept]
+    number = frame.select_dtypes("number")
+    parts = [number]
+    for name in frame.columns.difference(number.columns, sort=False) if with_text else ():
+        column = frame[name]
+        if column.nunique() <= MAX_LEVELS:
+            dummies = pd.get_dummies(column, prefix=name, dtype=float)
+            parts.append(dummies.where(column.notna()))
+    X = pd.concat(parts, axis="columns").dropna(axis="columns", how="all")
+    X = X.to_numpy(float)
+    some = ~np.isnan(X).all(axis=1)
+    y = _classes(target)
+    y = None if y is None else y[some]
+    name = path.name.split(".csv")[0]
+    return Table(name, X[some], y, target=target.to_numpy()[some])
 
 
 def _classes(target: pd.Series) -> np.ndarray | None:

@@ -4,6 +4,7 @@ from sk_autoencoder._adversarial import AdversarialAutoencoder
 from sk_autoencoder._contractive import ContractiveAutoencoder
 from sk_autoencoder._convolutional import ConvolutionalAutoencoder
 from sk_autoencoder._denoising import DenoisingAutoencoder
+from sk_autoencoder._imputer import AutoencoderImputer
 from sk_autoencoder._outlier import AutoencoderOutlierDetector
 from sk_autoencoder._sparse import SparseAutoencoder
 from sk_autoencoder._stacked import StackedAutoencoder
@@ -12,6 +13,7 @@ from sk_autoencoder._vae import VAETransformer
 
 __all__ = [
     "AdversarialAutoencoder",
+    "AutoencoderImputer",
     "AutoencoderOutlierDetector",
     "AutoencoderTransformer",
     "ContractiveAutoencoder",

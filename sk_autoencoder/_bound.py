@@ -34,6 +34,12 @@ def posteriors(module: nn.Module, rows: Tensor) -> Tensor:
     return found if found.ndim == 3 else found.movedim(0, 2).flatten(2)
 
 
+def drawn_rows(module: nn.Module, rows: Tensor) -> Tensor:
+    """Return rows drawn around decoded draws from the posterior of `rows`, like them."""
+    found = module.network.posterior(module.scaler(rows))
+    return module.network.likelihood.draw(module.decode(found.sample()))
+
+
 def usage(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return how much components say about rows, given what :func:`posteriors` found.
 

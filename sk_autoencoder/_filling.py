@@ -62,6 +62,11 @@ def has_missing(X) -> bool:
     return not issparse(X) and bool(np.isnan(X).any())
 
 
+def missing_share(X, indices: np.ndarray) -> float:
+    """Return the share of the cells in the rows `indices` of X that is missing."""
+    return float(np.isnan(X[np.unique(indices)]).mean())
+
+
 def find_fill(X, scaler: Scaler, indices: np.ndarray, seed: int) -> GaussianFill:
     """Return the factor model of the rows `indices` of X, scaled.
 
@@ -87,10 +92,12 @@ def _principal_factors(x: Tensor, is_known: Tensor, seed: int) -> GaussianFill:
     mean = x.nanmean(0).nan_to_num(0.0)
     centred = torch.where(is_known, x - mean, 0.0)
     variance = centred.square().mean(0) / share
-    loadings = torch.zeros_like(mean)[:, None]
+    n_features = x.shape[1]
+    loadings = x.new_zeros(n_features, min(MOST_FACTORS, n_features))
     if variance.sum() > TINY * len(x):
+        found = _probabilistic_pca(centred, seed)
         # With a zero for each missing cell, covariances are too small.
-        loadings = _probabilistic_pca(centred, seed) / share[:, None]
+        loadings[:, : found.shape[1]] = found / share[:, None]
     noise = torch.maximum(variance - loadings.square().sum(1), variance / 10)
     noise = noise.clamp(min=float(LEAST_NOISE * variance.mean() + TINY))
     low = torch.where(is_known, x, np.inf).amin(0)

@@ -9,13 +9,17 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 from sklearn.base import _fit_context
+from sklearn.impute._base import _BaseImputer as BaseImputer
 from sklearn.utils import check_random_state
+from sklearn.utils._mask import _get_mask as missing_mask
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 from sklearn.utils._set_output import ADAPTERS_MANAGER
+from sklearn.utils.validation import _check_feature_names_in as feature_names
 
 from sk_autoencoder.networks import Modules, Network
 
 __all__ = [
+    "BaseImputer",
     "HasMethods",
     "Interval",
     "RealNotInt",
@@ -28,9 +32,11 @@ __all__ = [
     "check_same_width",
     "check_unit_interval",
     "draws_of",
+    "feature_names",
     "find_device",
     "fit_context",
     "has_columns",
+    "missing_mask",
     "seeded",
     "threads",
     "wrap_like",

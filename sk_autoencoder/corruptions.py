@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 __all__ = [
     "GaussianNoise",
+    "Hiding",
     "MaskingNoise",
     "SaltAndPepperNoise",
     "SwapNoise",
@@ -195,6 +196,42 @@ class SwapNoise(Replacing):
     def replacement_moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the column has."""
         return mean, variance
+
+
+class Hiding(nn.Module):
+    """Make a share of the observed cells missing (NaN) while training.
+
+    How large a share is drawn for each row, between half and one and a half times the
+    given one; a row keeps one observed cell at least.
+
+    Parameters
+    ----------
+    share : float in [0, 2/3]
+        Mean probability that a cell is hidden.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_autoencoder.corruptions import Hiding
+    >>> 0.2 < Hiding(0.3)(torch.ones(200, 9)).isnan().float().mean() < 0.4
+    tensor(True)
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `x`, with cells hidden while training."""
+        if not self.training or self.share == 0:
+            return x
+        share = self.share * (0.5 + torch.rand_like(x[..., :1]))
+        found = torch.where(torch.rand_like(x) < share, torch.nan, x)
+        is_empty = found.isnan().all(-1, keepdim=True)
+        return torch.where(is_empty, x, found)
+
+    def extra_repr(self) -> str:
+        return f"share={self.share}"
 
 
 class WhileTraining(nn.Module):

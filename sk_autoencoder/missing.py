@@ -1,14 +1,29 @@
-"""Missing cells: a Gaussian guess at them, and a network that learns to do better.
+"""Missing cells: a Gaussian guess at them, and networks that learn to do better.
 
 Missing cells are NaN in a tensor of rows. All is in scaled units.
 """
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Normal
 
-__all__ = ["Completion", "GaussianFill", "KeepMissing", "observed_share"]
+from sk_autoencoder.networks import Network
+
+__all__ = [
+    "Completion",
+    "GaussianFill",
+    "ImputationNetwork",
+    "KeepMissing",
+    "NormalScores",
+    "observed_share",
+    "quantile_shares",
+]
 
 HIDDEN = 64  # units of the layer that corrects the guess
+N_QUANTILES = 25  # between which normal scores are interpolated
+OUTERMOST = 3.0  # normal score of the highest value
+FARTHEST = 3.0  # scaled value up to which a network sees how far out a cell is
+LEAST_GAP = 1e-6  # between quantiles, in scaled units
 
 
 class GaussianFill(nn.Module):
@@ -109,6 +124,106 @@ class Completion(nn.Module):
         is_missing, guess = x.isnan(), self.fill(x)
         seen = torch.cat([guess, is_missing.to(x.dtype)], dim=-1)
         return torch.where(is_missing, guess + self.correction(seen), guess)
+
+
+def quantile_shares() -> Tensor:
+    """Return the shares of the rows below quantiles whose normal scores are equidistant."""
+    shares = Normal(0.0, 1.0).cdf(torch.linspace(-OUTERMOST, OUTERMOST, N_QUANTILES))
+    shares[0], shares[-1] = 0, 1
+    return shares
+
+
+class NormalScores(nn.Module):
+    """Give each cell the standard normal quantile of its rank in the column.
+
+    Interpolated between quantiles of the columns; heavy tails become short ones.
+
+    Parameters
+    ----------
+    quantiles : Tensor of shape (n_quantiles, n_features)
+        Of the columns, for :func:`quantile_shares`.
+    """
+
+    quantiles: Tensor
+
+    def __init__(self, quantiles: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("quantiles", quantiles)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the scores of `x`, both of shape (batch, n_features)."""
+        gaps = self.quantiles.diff(dim=0).clamp(min=LEAST_GAP)  # equal values: a step
+        way = (x[..., None, :] - self.quantiles[:-1] + LEAST_GAP / 2) / gaps
+        step = 2 * OUTERMOST / len(gaps)
+        return way.clamp(0, 1).sum(-2) * step - OUTERMOST
+
+
+class ResidualBlock(nn.Module):
+    """Two layers beside a skip connection, normalised in front."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Linear(width, 2 * width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(2 * width, width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+class ImputationNetwork(Network):
+    """A network whose code is the completed row.
+
+    Residual blocks see the Gaussian guess, which cells are missing, and the normal scores;
+    what they say is added to the guess at missing cells, from zero at the start. Observed
+    cells stay as they are, and so have no error.
+
+    Parameters
+    ----------
+    n_features : int
+    width : int
+        Units between the blocks; within one there are twice as many.
+    n_blocks : int
+    dropout : float
+    """
+
+    def __init__(self, n_features: int, width: int, n_blocks: int, dropout: float) -> None:
+        super().__init__()
+        nothing, one = torch.zeros(n_features), torch.ones(n_features)
+        self.fill = GaussianFill(nothing, nothing[:, None], one, -one, one)
+        self.scores = NormalScores(torch.stack([-one, one]))
+        blocks = [ResidualBlock(width, dropout) for _ in range(n_blocks)]
+        last = nn.Linear(width, n_features)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.layers = nn.Sequential(
+            nn.Linear(3 * n_features, width), *blocks, nn.LayerNorm(width), last
+        )
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Return `x` (batch, n_features) with its missing cells filled."""
+        is_missing, guess = x.isnan(), self.fill(x)
+        near = guess.clamp(-FARTHEST, FARTHEST)
+        seen = torch.cat([near, is_missing.to(x.dtype), self.scores(guess)], dim=-1)
+        better = (guess + self.layers(seen)).clamp(self.fill.low, self.fill.high)
+        return torch.where(is_missing, better, guess)
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Return `code`."""
+        return code
+
+    def completed(self, completion: nn.Module) -> Network:
+        """Return this network, which needs nothing to fill its input."""
+        return self
+
+    def start_at(self, fill: GaussianFill, quantiles: Tensor) -> None:
+        """Start at a guess, for columns of given quantiles."""
+        self.fill = fill
+        self.scores = NormalScores(quantiles)
 
 
 class KeepMissing(nn.Module):

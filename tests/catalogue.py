@@ -42,7 +42,7 @@ def quick(cls, **parameters):
 AUTOENCODERS = [
     quick(cls, **parameters)
     for cls in CLASSES
-    if hasattr(cls, "transform")
+    if hasattr(cls, "inverse_transform")
     for parameters in VARIANTS.get(cls.__name__, [{}])
 ]
 PLAIN = next(each for each in AUTOENCODERS if type(each) is AutoencoderTransformer)
@@ -52,7 +52,13 @@ DETECTORS += [
     for detector in DETECTORS
     for parameters in ({}, {"n_estimators": 3}, {"method": "score_samples"})
 ]
-CATALOGUE = AUTOENCODERS + DETECTORS
+IMPUTERS = [
+    cls(autoencoder, random_state=0)
+    for cls in CLASSES
+    if hasattr(cls, "sample_posterior")
+    for autoencoder in (None, PLAIN)
+]
+CATALOGUE = AUTOENCODERS + DETECTORS + IMPUTERS
 assert {type(estimator) for estimator in CATALOGUE} == set(CLASSES)
 
 

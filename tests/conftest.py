@@ -13,6 +13,14 @@ from catalogue import AUTOENCODERS, CATALOGUE, DETECTORS, name
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 
+from sk_autoencoder import _imputing
+
+
+@pytest.fixture(autouse=True)
+def _quick_imputers(monkeypatch):
+    """Let the default design of imputers train for fewer epochs."""
+    monkeypatch.setattr(_imputing, "MOST_EPOCHS", 8)
+
 
 @pytest.fixture(params=CATALOGUE, ids=name)
 def estimator(request):

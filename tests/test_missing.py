@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from catalogue import CATALOGUE, PLAIN, name, quick
+from catalogue import AUTOENCODERS, DETECTORS, PLAIN, name, quick
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
@@ -21,8 +21,9 @@ from sk_autoencoder.likelihoods import LIKELIHOODS
 from sk_autoencoder.missing import Completion, GaussianFill, KeepMissing
 from sk_autoencoder.objectives import LOSSES, observed_error
 
-TAKES_MISSING = [each for each in CATALOGUE if get_tags(each).input_tags.allow_nan]
-OTHERS = [each for each in CATALOGUE if not get_tags(each).input_tags.allow_nan]
+ALL = AUTOENCODERS + DETECTORS
+TAKES_MISSING = [each for each in ALL if get_tags(each).input_tags.allow_nan]
+OTHERS = [each for each in ALL if not get_tags(each).input_tags.allow_nan]
 every = pytest.mark.parametrize("estimator", TAKES_MISSING, ids=name)
 
 

@@ -1,0 +1,239 @@
+"""Whether autoencoders fill in missing cells better than scikit-learn's imputers.
+
+1. Every table of the folders with 7 numeric columns and 500 rows or more, of whose cells
+   less than a twentieth is missing. Standardised columns, cells hidden at random (20 and
+   40 %), above a threshold of their column (20 %), or in whole blocks of columns (20 %);
+   RMSE of the hidden cells of held-out rows.
+2. Tables with holes of their own: how well a linear model predicts the target from imputed
+   columns, under cross-validation.
+
+IterativeImputer with ExtraTreesRegressor runs on the first seed and on tables of up to 64
+columns only, for its time.
+"""
+
+import argparse
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from benchmarks import _datasets
+from benchmarks._report import Claims, Table
+from sk_autoencoder import AutoencoderImputer
+
+MAX_ROWS, FIT_SHARE = 4_000, 0.7
+MIN_COLUMNS, MIN_ROWS, FEW_MISSING = 7, 500, 0.05
+HOLED_MISSING = 0.015  # share of missing cells from which a table has holes of its own
+TREES, TREE_COLUMNS, MANY_COLUMNS = 30, 64, 30
+FOLDS = 5
+SIMPLE = ("mean", "KNN", "iterative")  # what is to be beaten, with default settings
+
+
+def at_random(share: float) -> Callable:
+    """Return what hides each cell with the same probability."""
+    return lambda X, rng: rng.random(X.shape) < share
+
+
+def beyond_threshold(X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Hide two thirds of the cells above the 0.7 quantile of their column."""
+    return (np.nanquantile(X, 0.7, axis=0) < X) & (rng.random(X.shape) < 2 / 3)
+
+
+def in_blocks(X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Hide half of the columns, neighbours, in 40 % of the rows."""
+    n_rows, n_columns = X.shape
+    start = rng.integers(n_columns, size=(n_rows, 1))
+    in_block = (np.arange(n_columns) - start) % n_columns < n_columns // 2
+    return in_block & (rng.random((n_rows, 1)) < 0.4)
+
+
+PATTERNS = {
+    "20 %": at_random(0.2),
+    "40 %": at_random(0.4),
+    "threshold": beyond_threshold,
+    "blocks": in_blocks,
+}
+
+
+def rivals(seed: int, with_trees: bool) -> dict:
+    """Return imputers by name."""
+    trees = ExtraTreesRegressor(TREES, random_state=seed)
+    return {
+        "mean": SimpleImputer(),
+        "KNN": KNNImputer(),
+        "KNN 15": KNNImputer(n_neighbors=15, weights="distance"),
+        "iterative": IterativeImputer(random_state=seed),
+        **({"trees": IterativeImputer(trees, random_state=seed)} if with_trees else {}),
+        "ours": AutoencoderImputer(random_state=seed),
+    }
+
+
+def split(X: np.ndarray, hide: Callable, seed: int):
+    """Return incomplete rows to fit to, then held-out ones: incomplete, whole, hidden."""
+    rng = np.random.default_rng(seed)
+    X = X[rng.permutation(len(X))[:MAX_ROWS]]
+    n_fit = int(FIT_SHARE * len(X))
+    scale = StandardScaler().fit(X[:n_fit])
+    X = scale.transform(X)[:, scale.var_ > 0]
+    hidden = hide(X, rng)
+    hidden[(hidden | np.isnan(X)).all(axis=1)] = False
+    holed = np.where(hidden, np.nan, X)
+    hidden &= ~np.isnan(X)
+    return holed[:n_fit], holed[n_fit:], X[n_fit:], hidden[n_fit:]
+
+
+def measure(X: np.ndarray, pattern: str, seed: int, with_trees: bool):
+    """Return the RMSE on hidden cells and the seconds of each imputer."""
+    fit, holed, whole, hidden = split(X, PATTERNS[pattern], seed)
+    errors, seconds = {}, {}
+    for name, imputer in rivals(seed, with_trees).items():
+        start = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            found = imputer.fit(fit).transform(holed)
+        seconds[name] = time.perf_counter() - start
+        errors[name] = float(np.sqrt(np.mean((found - whole)[hidden] ** 2)))
+    return errors, seconds
+
+
+def compare(tables, options, patterns: list[str]) -> list[dict]:
+    """Return errors and seconds of each table and pattern, means over seeds."""
+    names = list(rivals(0, True))
+    report = Table(
+        "RMSE of hidden cells of held-out rows, standardised columns",
+        ["table", "columns", "pattern", *names, "trees s", "ours s"],
+    )
+    found = []
+    for table in tables:
+        for pattern in patterns:
+            runs = []
+            for seed in range(options.seeds):
+                few = table.X.shape[1] <= TREE_COLUMNS
+                with_trees = options.trees and few and seed == 0 and "%" in pattern
+                runs.append(measure(table.X, pattern, seed, with_trees))
+            errors = {k: np.mean([r[0][k] for r in runs if k in r[0]]) for k in runs[0][0]}
+            found.append(
+                {
+                    "pattern": pattern,
+                    "columns": table.X.shape[1],
+                    "errors": errors,
+                    "trees": [(r[0], r[1]) for r in runs if "trees" in r[0]],
+                }
+            )
+            cells = [float(errors.get(name, np.nan)) for name in names]
+            times = [
+                np.mean([r[1].get(k, np.nan) for r in runs]) for k in ("trees", "ours")
+            ]
+            report.add(table.name, table.X.shape[1], pattern, *cells, *map(float, times))
+            print(report.line(-1), flush=True)
+    report.show(options.out, "imputation")
+    return found
+
+
+def claim_simple(found: list[dict], claims: Claims) -> None:
+    """State how often and by how much ours is better than the imputers of default use."""
+    gains = []
+    for pattern, bound in (("20 %", 0.8), ("40 %", 1.0)):
+        errors = [each["errors"] for each in found if each["pattern"] == pattern]
+        if not errors:
+            continue
+        won = [e["ours"] < min(e[name] for name in SIMPLE) for e in errors]
+        what = f"{pattern}: share of tables below the best of {', '.join(SIMPLE)}"
+        claims.add(what, float(np.mean(won)), ">=", bound)
+        gains += [1 - e["ours"] / e["iterative"] for e in errors]
+    claims.add("median gain over IterativeImputer()", float(np.median(gains)), ">=", 0.12)
+
+
+def claim_trees(found: list[dict], claims: Claims) -> None:
+    """State how ours compares with IterativeImputer(ExtraTreesRegressor())."""
+    kinds = {f"from {MANY_COLUMNS} columns on": (True, "<", 1.0)}
+    kinds["below that"] = (False, "<=", 1.05)
+    for what, (is_wide, relation, bound) in kinds.items():
+        some = [e for e in found if (e["columns"] >= MANY_COLUMNS) == is_wide]
+        pairs = [pair for each in some for pair in each["trees"]]
+        if not pairs:
+            continue
+        ratio = max(errors["ours"] / errors["trees"] for errors, _ in pairs)
+        claims.add(f"RMSE / that with trees, worst table {what}", ratio, relation, bound)
+        ratio = np.median([seconds["ours"] / seconds["trees"] for _, seconds in pairs])
+        claims.add(f"time / that with trees, median {what}", float(ratio), "<=", 1.0)
+
+
+def predict(table, seed: int) -> dict[str, float]:
+    """Return the cross-validated score of a linear model on what each imputer gives."""
+    if table.y is None:
+        model, y, folds = RidgeCV(np.logspace(-2, 4, 13)), table.target, KFold
+    else:
+        model, y, folds = LogisticRegression(max_iter=2_000), table.y, StratifiedKFold
+    folds = folds(FOLDS, shuffle=True, random_state=seed)
+    scores = {}
+    for name, imputer in rivals(seed, False).items():
+        pipeline = make_pipeline(StandardScaler(), imputer, StandardScaler(), model)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            scores[name] = float(cross_val_score(pipeline, table.X, y, cv=folds).mean())
+    return scores
+
+
+def claim_prediction(tables, options, claims: Claims) -> None:
+    """State whether a model behind ours predicts as well as behind the others."""
+    names = list(rivals(0, False))
+    report = Table(
+        "score of a linear model on imputed columns (accuracy; R² for measurements)",
+        ["table", "rows", "columns", "missing", *names],
+    )
+    for table in tables:
+        runs = [predict(table, seed) for seed in range(options.seeds)]
+        scores = {name: float(np.mean([run[name] for run in runs])) for name in names}
+        share = float(np.isnan(table.X).mean())
+        report.add(table.name, *table.X.shape, share, *scores.values())
+        print(report.line(-1), flush=True)
+        gain = scores["ours"] - max(scores[name] for name in SIMPLE)
+        claims.add(f"{table.name}: score less the best of the others", gain, ">=", -0.01)
+    report.show(options.out, "imputation_prediction")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, action="append", default=[])
+    parser.add_argument("--only", default="*", help="names or patterns, with commas")
+    parser.add_argument("--parts", default="12")
+    parser.add_argument("--patterns", default=",".join(PATTERNS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--trees", type=int, default=1, help="0 leaves out the trees")
+    parser.add_argument("--out", default="results", help="folder for the tables")
+    options = parser.parse_args()
+    claims = Claims()
+    if "1" in options.parts:
+        numeric = _datasets.load_holed(options.data, MAX_ROWS, with_text=False)
+        tables = [
+            table
+            for table in numeric
+            if table.X.shape[1] >= MIN_COLUMNS
+            and len(table.X) >= MIN_ROWS
+            and np.isnan(table.X).mean() < FEW_MISSING
+            and _datasets.is_named(table, options.only)
+        ]
+        found = compare(tables, options, options.patterns.split(","))
+        claim_simple(found, claims)
+        claim_trees(found, claims)
+    if "2" in options.parts:
+        holed = _datasets.load_holed(options.data, MAX_ROWS, with_text=True)
+        tables = [t for t in holed if np.isnan(t.X).mean() >= HOLED_MISSING]
+        tables = [t for t in tables if _datasets.is_named(t, options.only)]
+        claim_prediction(tables, options, claims)
+    claims.show()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""The autoencoder that an imputer trains by default."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback
+
+from sk_autoencoder._autoencoder import Scaler
+from sk_autoencoder._base import BaseAutoencoder
+from sk_autoencoder._callbacks import Cosine
+from sk_autoencoder._filling import find_fill, missing_share
+from sk_autoencoder._net import Rows
+from sk_autoencoder.corruptions import Hiding
+from sk_autoencoder.missing import ImputationNetwork, quantile_shares
+
+WIDTH, N_BLOCKS, DROPOUT = 128, 2, 0.1
+SHARES = (0.1, 0.6)  # of the cells that are hidden while training, at least and at most
+QUANTILE_ROWS = 10_000
+MOST_EPOCHS, LEAST_EPOCHS = 200, 20
+MOST_ROWS = 1_000_000  # that training goes through
+STEPS = 12  # of an epoch
+
+
+def default_imputing(n_rows: int) -> "ImputingAutoencoder":
+    """Return the member of the default imputer."""
+    n_epochs = min(MOST_EPOCHS, max(MOST_ROWS // n_rows, LEAST_EPOCHS))
+    return ImputingAutoencoder(max_epochs=n_epochs, n_iter_no_change=n_epochs)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ImputingAutoencoder(BaseAutoencoder):
+    """Learns to fill in cells by hiding some of those that are observed.
+
+    Its code is the completed row. In each step a further share of the observed cells is
+    hidden, about as many as are missing, and only they have an error.
+    """
+
+    scaling: str | None = "standard"
+    noise_level: float = 0.0
+    linear_penalty: float = 0.0
+    lr: float = 2e-3
+    weight_decay: float = 1e-2
+    early_stopping: bool = True
+
+    accepts_missing: ClassVar[bool] = True
+    judge_corrupted: ClassVar[bool] = True  # hides the same cells of held-out rows
+
+    def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
+        self._hidden_share = float(np.clip(missing_share(X, rows), *SHARES))
+        return X.shape[1]
+
+    def _make_network(self) -> Callable:
+        def build(n_features: int, n_components: int) -> ImputationNetwork:
+            return ImputationNetwork(n_features, WIDTH, N_BLOCKS, DROPOUT)
+
+        return build
+
+    def _make_corruption(self, rows: Rows) -> Hiding:
+        return Hiding(self._hidden_share)
+
+    def _complete(self, X, scaler: Scaler, rows: np.ndarray, seed: int):
+        return X  # each member makes its own guess: it has to see nothing of held-out rows
+
+    def _start(self, network, corruption, rows: Rows, n_components: int, seed: int) -> bool:
+        self._fill = find_fill(rows.X, rows.scaler, rows.indices, seed)
+        few = np.linspace(0, len(rows) - 1, min(len(rows), QUANTILE_ROWS)).astype(int)
+        quantiles = np.nanquantile(rows[few].cpu().numpy(), quantile_shares(), axis=0)
+        network.start_at(self._fill, torch.from_numpy(quantiles).float().nan_to_num())
+        return True
+
+    def _batch_size(self, n_rows: int) -> int:
+        return int(np.clip(n_rows // STEPS, 16, 256))
+
+    def _epoch_callbacks(self, report: Callback) -> list:
+        schedule, *others = super()._epoch_callbacks(report)
+        return [schedule, ("decay", Cosine()), *others]

@@ -1,0 +1,249 @@
+"""Filling in missing values."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from catalogue import PLAIN, quick
+from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+from sk_autoencoder import (
+    AutoencoderImputer,
+    AutoencoderTransformer,
+    SparseAutoencoder,
+    VAETransformer,
+)
+from sk_autoencoder.missing import ImputationNetwork, NormalScores, quantile_shares
+
+
+def hide(X, share=0.2, seed=0):
+    """Return X with a share of its cells missing, and where they are."""
+    hidden = np.random.default_rng(seed).random(X.shape) < share
+    hidden[hidden.all(axis=1)] = False
+    return np.where(hidden, np.nan, X), hidden
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Standardised rows of 30 columns: to fit to, held out, with holes, and where."""
+    X = load_breast_cancer().data
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    holed, hidden = hide(X)
+    return holed[:400], X[400:], holed[400:], hidden[400:]
+
+
+def rmse(found, whole, hidden):
+    return np.sqrt(np.mean((found - whole)[hidden] ** 2))
+
+
+def test_fills_in_better_than_means_and_neighbours(table):
+    fit, whole, holed, hidden = table
+    ours = AutoencoderImputer(random_state=0).fit(fit).transform(holed)
+    for rival in (SimpleImputer(), KNNImputer()):
+        found = rival.fit(fit).transform(holed)
+        assert rmse(ours, whole, hidden) < 0.8 * rmse(found, whole, hidden)
+
+
+def test_the_network_learns_what_no_linear_model_knows(curved, monkeypatch):
+    monkeypatch.setattr("sk_autoencoder._imputing.MOST_EPOCHS", 60)
+    holed, hidden = hide(curved, 0.15)
+    imputer = AutoencoderImputer(n_estimators=1, random_state=0).fit(holed)
+    autoencoder = imputer.autoencoder_
+    assert autoencoder.best_epoch_ > 0
+    found = imputer.transform(holed)
+    guess = autoencoder.net_.module_.network.fill
+    scaler = autoencoder.net_.module_.scaler
+    linear = scaler.inverse(guess(scaler(torch.from_numpy(holed)).float())).numpy()
+    assert rmse(found, curved, hidden) < 0.9 * rmse(linear, curved, hidden)
+
+
+@pytest.mark.parametrize("autoencoder", [None, PLAIN, quick(VAETransformer)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_observed_cells_come_back_as_they_were(table, autoencoder, dtype):
+    fit, _, holed, hidden = (part.astype(dtype) for part in table)
+    hidden = hidden.astype(bool)
+    imputer = AutoencoderImputer(autoencoder, random_state=0).fit(fit)
+    found = imputer.transform(holed)
+    assert found.dtype == dtype
+    assert np.isfinite(found).all()
+    np.testing.assert_array_equal(found[~hidden], holed[~hidden])
+    whole = np.nan_to_num(holed)
+    np.testing.assert_array_equal(imputer.transform(whole), whole)
+
+
+def test_a_full_table_is_left_alone_also_by_fit_transform(iris):
+    found = AutoencoderImputer(random_state=0).fit_transform(iris)
+    np.testing.assert_array_equal(found, iris)
+
+
+def test_a_model_of_full_rows_fills_in_later(iris):
+    imputer = AutoencoderImputer(random_state=0).fit(iris)
+    holed, hidden = hide(iris)
+    found = imputer.transform(holed)
+    mean = SimpleImputer().fit(iris).transform(holed)
+    assert rmse(found, iris, hidden) < 0.7 * rmse(mean, iris, hidden)
+
+
+def test_rows_without_a_value_get_the_means(iris):
+    holed = iris.copy()
+    holed[::3] = np.nan
+    imputer = AutoencoderImputer(random_state=0).fit(holed)
+    kept = np.delete(iris, np.s_[::3], axis=0)
+    np.testing.assert_allclose(imputer.statistics_, kept.mean(axis=0))
+    np.testing.assert_allclose(imputer.transform(holed)[0], kept.mean(axis=0))
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_columns_without_a_value(iris, keep):
+    frame = pd.DataFrame(iris, columns=list("abcd"))
+    frame["b"] = np.nan
+    frame.loc[3, "c"] = np.nan
+    imputer = AutoencoderImputer(keep_empty_features=keep, random_state=0)
+    found = imputer.set_output(transform="pandas").fit_transform(frame)
+    assert list(found) == (list("abcd") if keep else list("acd"))
+    assert np.isnan(imputer.statistics_[1])
+    assert found.notna().all(axis=None)
+    if keep:
+        assert (found["b"] == 0).all()
+    # A value of such a column is not known before, and not kept either.
+    frame["b"] = 7.0
+    again = imputer.transform(frame)
+    assert not keep or (again["b"] == 7).all()
+
+
+def test_an_indicator_says_where_values_were_missing(iris):
+    frame = pd.DataFrame(iris, columns=list("abcd"))
+    frame.loc[::4, "b"] = np.nan
+    imputer = AutoencoderImputer(add_indicator=True, random_state=0)
+    found = imputer.set_output(transform="pandas").fit_transform(frame)
+    assert list(found) == [*"abcd", "missingindicator_b"]
+    np.testing.assert_array_equal(found["missingindicator_b"], frame["b"].isna())
+
+
+def test_another_number_may_stand_for_missing_values(iris):
+    holed, hidden = hide(iris)
+    expected = AutoencoderImputer(random_state=0).fit_transform(holed)
+    coded = np.where(hidden, -1.0, iris)
+    imputer = AutoencoderImputer(missing_values=-1, random_state=0)
+    np.testing.assert_array_equal(imputer.fit_transform(coded), expected)
+    with pytest.raises(ValueError, match="contains NaN"):
+        imputer.fit(holed)
+
+
+def test_discrete_columns_are_filled_with_whole_numbers():
+    rng = np.random.default_rng(0)
+    ages = rng.integers(18, 80, 300).astype(float)
+    X = np.c_[ages, ages + rng.normal(0, 5, 300), ages > 50]
+    holed, hidden = hide(X)
+    imputer = AutoencoderImputer(round_discrete=True, random_state=0).fit(holed)
+    found = imputer.transform(holed)
+    assert (found[:, [0, 2]] == found[:, [0, 2]].round()).all()
+    assert set(found[:, 2]) == {0, 1}
+    assert (found[:, 1] != found[:, 1].round())[hidden[:, 1]].all()
+
+
+def test_values_stay_in_the_observed_range_unless_told_otherwise():
+    x = np.linspace(-1, 1, 200)
+    X = np.c_[x, x, x]
+    X[x > 0.5, 1:] = np.nan
+    X[0, 0] = np.nan
+    rows = [[3.0, np.nan, np.nan]]
+    clipped = AutoencoderImputer(PLAIN, random_state=0).fit(X).transform(rows)
+    assert clipped[0, 1] <= 0.5
+    free = AutoencoderImputer(PLAIN, clip=False, random_state=0).fit(X)
+    assert np.isfinite(free.transform(rows)).all()
+
+
+def test_draws_are_as_uncertain_as_what_they_stand_for():
+    rng = np.random.default_rng(0)
+    signal = rng.normal(size=(1_500, 1))
+    X = signal + rng.normal(0, 0.6, (1_500, 5))  # given four others, a variance of 0.43
+    fit, rows = X[:1_000].copy(), X[1_000:].copy()
+    fit[::2, 0], rows[:, 0] = np.nan, np.nan
+    vae = VAETransformer(1, scaling="standard", variance="per_feature", max_epochs=60)
+    imputer = AutoencoderImputer(vae, sample_posterior=True, random_state=0).fit(fit)
+    draws = np.stack(
+        [imputer.set_params(random_state=i).transform(rows)[:, 0] for i in range(30)]
+    )
+    assert 0.7 < draws.var(axis=0, ddof=1).mean() / 0.43 < 1.3
+    error = draws.mean(axis=0) - X[1_000:, 0]
+    assert error.var() < 0.55
+    within = np.abs(X[1_000:, 0] - draws.mean(axis=0)) < 1.645 * draws.std(axis=0)
+    assert 0.82 < within.mean() < 0.96
+    np.testing.assert_array_equal(imputer.transform(rows)[:, 0], draws[-1])
+
+
+def test_draws_need_no_autoencoder_to_be_named(iris):
+    holed, hidden = hide(iris)
+    imputer = AutoencoderImputer(sample_posterior=True, random_state=0).fit(holed)
+    assert isinstance(imputer.autoencoder_, VAETransformer)
+    found = imputer.transform(holed)
+    other = imputer.set_params(random_state=1).transform(holed)
+    assert (found[hidden] != other[hidden]).mean() > 0.9
+    np.testing.assert_array_equal(found[~hidden], other[~hidden])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        (
+            {"autoencoder": SparseAutoencoder()},
+            r"SparseAutoencoder\(...\) takes no missing",
+        ),
+        ({"autoencoder": PLAIN, "sample_posterior": True}, r"Use VAETransformer\(\)"),
+        ({"n_estimators": 3, "sample_posterior": True}, "Use n_estimators=1"),
+        ({"n_estimators": 0}, "n_estimators"),
+        ({"autoencoder": SimpleImputer()}, "autoencoder"),
+    ],
+)
+def test_wrong_parameters(iris, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        AutoencoderImputer(**parameters).fit(hide(iris)[0])
+
+
+def test_a_table_with_a_single_row_that_has_values():
+    X = np.full((5, 2), np.nan)
+    X[0] = 1
+    with pytest.raises(ValueError, match=r"X has 1 row\(s\) with an observed value"):
+        AutoencoderImputer().fit(X)
+
+
+def test_in_a_pipeline_under_grid_search():
+    X, y = load_iris(return_X_y=True)
+    pipeline = make_pipeline(
+        AutoencoderImputer(PLAIN, random_state=0), LogisticRegression(max_iter=500)
+    )
+    grid = {"autoencoderimputer__autoencoder__n_components": [1, 2]}
+    search = GridSearchCV(pipeline, grid, cv=3).fit(hide(X, 0.1)[0], y)
+    assert search.best_score_ > 0.8
+
+
+def test_several_members_are_averaged(table):
+    fit, whole, holed, hidden = table
+    member = AutoencoderTransformer(4, hidden_layer_sizes=(16,), max_epochs=5)
+    several = AutoencoderImputer(member, n_estimators=3, random_state=0).fit(fit)
+    assert several.autoencoder_.net_.module_.n_members == 3
+    assert rmse(several.transform(holed), whole, hidden) < 0.8
+
+
+def test_normal_scores_are_those_of_the_ranks():
+    x = torch.randn(20_000, 2, generator=torch.Generator().manual_seed(0)).exp()
+    quantiles = torch.quantile(x, quantile_shares(), dim=0)
+    scores = NormalScores(quantiles)(x)
+    inner = x.log().abs() < 2.5  # beyond, a few cells stretch from quantile to quantile
+    torch.testing.assert_close(scores[inner], x.log()[inner], atol=0.15, rtol=0.05)
+    assert scores.abs().max() <= 3
+    steps = NormalScores(torch.zeros(len(quantiles), 2))
+    assert torch.equal(steps(torch.tensor([[-1.0, 1.0]])), torch.tensor([[-3.0, 3.0]]))
+
+
+def test_an_imputation_network_leaves_observed_cells(table):
+    network = ImputationNetwork(30, 16, 1, 0.0)
+    x = torch.from_numpy(table[2]).float()
+    found = network(x).reconstruction
+    assert found.isfinite().all()
+    assert torch.equal(found[~x.isnan()], x[~x.isnan()])
