@@ -59,7 +59,7 @@ class Building(Parameters):
 
     def _make_penalties(self, module: Autoencoder | Ensemble) -> dict:
         """Return weight and function of each term of the loss beside the error."""
-        linear_penalty = self.linear_penalty if self.init == "pca" else 0
+        linear_penalty = self.linear_penalty if self.init in ("auto", "pca") else 0
         linear = partial(linear_error, self._error(), self.trim_fraction)
         return {"linear": (linear_penalty, linear), "l1": (self.l1_penalty, l1_norm)}
 
@@ -140,10 +140,13 @@ class Building(Parameters):
     ) -> bool:
         """Start at PCA of `rows`; return whether that worked."""
         can_start = type(network).start_from is not Network.start_from
-        if self.init != "pca" or not can_start:
+        if not (can_start and self._starts_from_pca(rows)):
             return False
         found = self._find_filter(corruption, rows, n_components, seed)
         return network.start_from(starts.linear_start(found, n_components, self._loss()))
+
+    def _starts_from_pca(self, rows: Rows) -> bool:
+        return self.init == "pca"
 
     def _find_filter(self, corruption, rows: Rows, n_components: int, seed: int):
         """Return the linear autoencoder to start from: PCA of `rows`."""

@@ -9,8 +9,11 @@ from skorch.callbacks import Callback
 
 from sk_autoencoder._base import BaseAutoencoder
 from sk_autoencoder._callbacks import Cosine
+from sk_autoencoder._net import Rows
 from sk_autoencoder._validation import Interval, StrOptions
 from sk_autoencoder.networks import Convolutional
+
+FEW_ROWS = 1_000  # up to which the start from PCA is better than what training finds
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -37,14 +40,15 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
         without arguments that returns a torch module.
     dropout : float, default=0.0
         Share of the hidden units that is dropped in each training step.
-    init : {"pca", "random"}, default="pca"
+    init : {"auto", "pca", "random"}, default="auto"
         With ``"pca"`` encoder and decoder get a linear path beside the nonlinear one. It
         starts at PCA of the rows that are fitted to and the nonlinear one at zero, so that
         training begins at PCA. Held-out rows then choose how far to go from PCA to the
         trained weights (0, 1/4, 1/2, 3/4 or all of the way): as far as their error falls
         most, less one and a half standard errors. Where it does not, or fewer than 15 rows
         were held out, PCA of all rows is what is kept. ``"random"`` gives the plain
-        network.
+        network, which learns more from many images. ``"auto"`` takes the former up to
+        1,000 rows.
     loss : str or callable, default="squared_error"
         Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``
         (squared up to one scaled unit), or ``"binary_cross_entropy"`` (a sigmoid output;
@@ -54,13 +58,14 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
         ``"global"`` subtracts the mean row and divides by one number, the root of the
         mean variance of a feature, which keeps PCA's objective; ``"standard"`` divides each
         feature by its own standard deviation; None leaves X alone.
-    noise_level : float, default=0.1
+    noise_level : float, default=0.7
         Standard deviation, in scaled units, of the Gaussian noise that is added to each
-        cell while training. It keeps the codes of neighbours together [2]_.
+        cell while training. It keeps the codes of neighbours together [2]_, and readable
+        for linear models.
     linear_penalty : float, default=0.25
-        With ``init="pca"``, weight in the loss of the error that the decoder's linear path
-        makes alone. It keeps codes readable for linear models and for distances; like the
-        noise, it is no part of the held-out loss.
+        With a start from PCA, weight in the loss of the error that the decoder's linear
+        path makes alone. It keeps codes readable for linear models and for distances; like
+        the noise, it is no part of the held-out loss.
     l1_penalty : float, default=0.0
         Weight of the sum of the absolute values of all weights in the loss.
     trim_fraction : float, default=0.0
@@ -181,7 +186,8 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     hidden_layer_sizes: int | Sequence[int] = field(default=(), init=False)
     tied_weights: bool = field(default=False, init=False)
     network: Callable | None = field(default=None, init=False)
-    noise_level: float = 0.1
+    init: str = "auto"
+    noise_level: float = 0.7
     linear_penalty: float = 0.25
     lr: float = 8e-3
     batch_size: int | str = 32
@@ -195,6 +201,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoencoder._parameter_constraints,
+        "init": [StrOptions({"auto", "pca", "random"})],
         "image_shape": ["array-like", None],
         "channels": ["array-like", Interval(Integral, 1, None, closed="left")],
         "kernel_size": [Interval(Integral, 1, None, closed="left")],
@@ -203,6 +210,9 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     }
     del _parameter_constraints["hidden_layer_sizes"]
     del _parameter_constraints["tied_weights"], _parameter_constraints["network"]
+
+    def _starts_from_pca(self, rows: Rows) -> bool:
+        return self.init == "pca" or (self.init == "auto" and len(rows) <= FEW_ROWS)
 
     def _epoch_callbacks(self, report: Callback) -> list:
         schedule, *others = super()._epoch_callbacks(report)

@@ -22,7 +22,6 @@ __all__ = [
 HIDDEN = 64  # units of the layer that corrects the guess
 N_QUANTILES = 25  # between which normal scores are interpolated
 OUTERMOST = 3.0  # normal score of the highest value
-FARTHEST = 3.0  # scaled value up to which a network sees how far out a cell is
 LEAST_GAP = 1e-6  # between quantiles, in scaled units
 
 
@@ -207,10 +206,8 @@ class ImputationNetwork(Network):
     def encode(self, x: Tensor) -> Tensor:
         """Return `x` (batch, n_features) with its missing cells filled."""
         is_missing, guess = x.isnan(), self.fill(x)
-        near = guess.clamp(-FARTHEST, FARTHEST)
-        seen = torch.cat([near, is_missing.to(x.dtype), self.scores(guess)], dim=-1)
-        better = (guess + self.layers(seen)).clamp(self.fill.low, self.fill.high)
-        return torch.where(is_missing, better, guess)
+        seen = torch.cat([guess, is_missing.to(x.dtype), self.scores(guess)], dim=-1)
+        return torch.where(is_missing, guess + self.layers(seen), guess)
 
     def decode(self, code: Tensor) -> Tensor:
         """Return `code`."""
