@@ -186,7 +186,7 @@ class BaseAutoencoder(
             reset=reset,
             accept_sparse="csr",
             dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan" if self._allows_missing() else True,
+            ensure_all_finite=checks.finite(self),
             ensure_min_samples=ensure_min_samples,
         )
         if has_missing(X):

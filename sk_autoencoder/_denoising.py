@@ -187,8 +187,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     Notes
     -----
-    The linear start is the map of rank `n_components` with the least mean squared error
-    [3]_; its moments are exact for the named corruptions and drawn for others.
+    Cells of X may be missing (NaN): they are guessed first, and errors skip them. The start
+    is the map of rank `n_components` with the least mean squared error [3]_; its moments
+    are exact for the named corruptions and drawn for others.
 
     Rows that are all noisy make a plain fit copy the noise. With `noise_std`
     :math:`\sigma`, the loss is Stein's unbiased estimate of the error against the clean

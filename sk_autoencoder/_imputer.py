@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import clone
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -179,7 +178,7 @@ class AutoencoderImputer(checks.BaseImputer):
             X,
             reset=reset,
             dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan" if get_tags(self).input_tags.allow_nan else True,
+            ensure_all_finite=checks.finite(self),
             ensure_min_samples=1 + reset,  # two to fit to
             copy=True,
         )
@@ -192,14 +191,10 @@ class AutoencoderImputer(checks.BaseImputer):
         seed = rng.randint(np.iinfo(np.int32).max)
         if self.autoencoder is None:
             return self._default_autoencoder(n_rows).set_params(random_state=seed)
-        autoencoder = clone(self.autoencoder)
-        if self.random_state is not None:
-            autoencoder.set_params(random_state=seed)
+        autoencoder = checks.clone_with_seed(self.autoencoder, self.random_state, seed)
         name = type(autoencoder).__name__
-        if (
-            not hasattr(autoencoder, "_fit_on")
-            or not get_tags(autoencoder).input_tags.allow_nan
-        ):
+        is_ours = hasattr(autoencoder, "_fit_on")
+        if not (is_ours and get_tags(autoencoder).input_tags.allow_nan):
             raise ValueError(
                 f"autoencoder={name}(...) takes no missing values. Use None, or an "
                 "AutoencoderTransformer, DenoisingAutoencoder or VAETransformer."

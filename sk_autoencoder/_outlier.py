@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -132,6 +132,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
 
     Notes
     -----
+    Cells of X may be missing (NaN): they are guessed first, and errors skip them.
+
     The default design is::
 
         AutoencoderTransformer(
@@ -238,21 +240,15 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         return self
 
     def _check_X(self, X, **kwargs):
-        finite = "allow-nan" if self._allows_missing() else True
-        kwargs |= {"dtype": [np.float64, np.float32], "ensure_all_finite": finite}
+        kwargs |= {"dtype": [np.float64, np.float32]}
+        kwargs |= {"ensure_all_finite": checks.finite(self)}
         return validate_data(self, X, accept_sparse="csr", **kwargs)
-
-    def _allows_missing(self) -> bool:
-        return self.autoencoder is None or get_tags(self.autoencoder).input_tags.allow_nan
 
     def _make_autoencoder(self, n_features: int, rng: np.random.RandomState):
         seed = rng.randint(np.iinfo(np.int32).max)
         if self.autoencoder is None:
             return default_autoencoder(n_features).set_params(random_state=seed)
-        autoencoder = clone(self.autoencoder)
-        if self.random_state is not None and hasattr(autoencoder, "random_state"):
-            autoencoder.set_params(random_state=seed)
-        return autoencoder
+        return checks.clone_with_seed(self.autoencoder, self.random_state, seed)
 
     def _draw_rows(self, n_rows: int, n_features: int, rng) -> np.ndarray:
         n_members, n_drawn = self.n_estimators, self.max_samples
@@ -395,5 +391,6 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = self._allows_missing()
+        inner = self.autoencoder
+        tags.input_tags.allow_nan = inner is None or get_tags(inner).input_tags.allow_nan
         return tags

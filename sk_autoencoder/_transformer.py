@@ -138,6 +138,9 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     Notes
     -----
+    Cells of X may be missing (NaN). A factor model fitted by EM guesses them, a layer that
+    sees which are missing corrects the guess before the network, and errors skip them.
+
     Training runs in float32. Rows of float64 are scaled in float64 and go through a copy of
     the weights that is cast up, so that codes do not depend on the rows beside them.
 

@@ -194,6 +194,8 @@ class VAETransformer(GenerativeAutoencoder):
 
     Notes
     -----
+    Cells of X may be missing (NaN): they are guessed first, and errors skip them.
+
     NOTE[DIFF]: The posterior's standard deviations are a function of its means, which
     with Gaussian noise those of the best posterior nearly are; any network will do.
 

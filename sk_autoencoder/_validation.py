@@ -8,9 +8,9 @@ from numbers import Integral
 import numpy as np
 import torch
 from scipy.sparse import issparse
-from sklearn.base import _fit_context
+from sklearn.base import _fit_context, clone
 from sklearn.impute._base import _BaseImputer as BaseImputer
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._mask import _get_mask as missing_mask
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 from sklearn.utils._set_output import ADAPTERS_MANAGER
@@ -64,6 +64,19 @@ def find_device(device: str) -> torch.device:
             "Use device='auto' or device='cpu'."
         ) from error
     return found
+
+
+def finite(estimator) -> bool | str:
+    """Return what scikit-learn's checks of input call ``ensure_all_finite``."""
+    return "allow-nan" if get_tags(estimator).input_tags.allow_nan else True
+
+
+def clone_with_seed(estimator, random_state, seed: int):
+    """Return a clone, with `seed` for its own unless `random_state` is None."""
+    copied = clone(estimator)
+    if random_state is not None and hasattr(copied, "random_state"):
+        copied.set_params(random_state=seed)
+    return copied
 
 
 def check_observed(X, name: str = "X") -> None:
