@@ -327,7 +327,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         return checked
 
     def _allows_missing(self) -> bool:
-        return self.noise_std is None  # of which each cell is noisy, and none is missing
+        return self.noise_std is None  # else each cell is noisy, and none is missing
 
     def _pair(self, X, y):
         if not checks.has_columns(y):
@@ -353,10 +353,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
         found = super()._count_components(X, rows, seed)
-        if self.n_components is not None:
-            return found
-        is_wide = getattr(self.network, "identity_code", False)
-        return X.shape[1] if is_wide else min(found, MOST_COMPONENTS)
+        if self.n_components is None and getattr(self.network, "identity_code", False):
+            return X.shape[1]
+        return found if self.n_components else min(found, MOST_COMPONENTS)
 
     def _find_noise_std(self, X, rows: np.ndarray) -> np.ndarray | None:
         if self.noise_std is None:
