@@ -311,3 +311,12 @@ def test_inference_takes_images_by_bytes(digits):
     np.testing.assert_allclose(codes[:300], fitted.transform(rows[:300]), atol=1e-5)
     assert sum(n for n, _ in seen) == len(rows)
     assert max(4 * n * width for n, width in seen) <= 2**20
+
+
+@pytest.mark.parametrize(("n_images", "starts"), [(1_000, True), (1_200, False)])
+def test_few_images_start_from_pca(n_images, starts):
+    images = np.random.default_rng(0).normal(size=(n_images, 16))
+    autoencoder = ConvolutionalAutoencoder(
+        2, channels=(4, 8), max_epochs=1, early_stopping=False, random_state=0
+    ).fit(images)
+    assert (autoencoder.network_.linear is not None) == starts
