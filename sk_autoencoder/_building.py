@@ -111,7 +111,7 @@ class Building(Parameters):
         """Learn to guess missing cells from `rows` of X, and return X with guesses."""
         self._fill = None
         if self.accepts_missing and not issparse(inputs(X)):
-            self._fill = find_fill(inputs(X), scaler, rows, seed)
+            self._fill = find_fill(inputs(X), scaler, rows, seed, self._is_incomplete)
         return fill_in(X, scaler, self._fill) if self._is_incomplete else X
 
     def _count_components(self, X, rows: np.ndarray, seed: int) -> int:

@@ -13,6 +13,7 @@ from sk_autoencoder._net import Pairs, Rows, as_tensor, inputs, targets
 from sk_autoencoder.missing import GaussianFill
 
 MOST_FACTORS = 32
+COMPLETE_ROWS = 500  # that are enough for cells that will only be missing later
 FILL_ROWS, FILL_BYTES = 10_000, 2**25  # rows that the model is fitted to, at most
 EM_ROWS = 512  # at once
 EM_STEPS, EM_TOLERANCE = 60, 1e-3  # share by which the noise still changes
@@ -67,7 +68,9 @@ def missing_share(X, indices: np.ndarray) -> float:
     return float(np.isnan(X[np.unique(indices)]).mean())
 
 
-def find_fill(X, scaler: Scaler, indices: np.ndarray, seed: int) -> GaussianFill:
+def find_fill(
+    X, scaler: Scaler, indices: np.ndarray, seed: int, is_incomplete: bool = True
+) -> GaussianFill:
     """Return the factor model of the rows `indices` of X, scaled.
 
     Starts at principal components; EM improves it where cells are missing [1]_.
@@ -77,7 +80,8 @@ def find_fill(X, scaler: Scaler, indices: np.ndarray, seed: int) -> GaussianFill
     .. [1] D. B. Rubin and D. T. Thayer, "EM algorithms for ML factor analysis",
        Psychometrika 47, 1982.
     """
-    n_rows = int(min(len(indices), FILL_ROWS, max(FILL_BYTES // (8 * X.shape[1]), 100)))
+    most = max(FILL_BYTES // (8 * X.shape[1]), 100) if is_incomplete else COMPLETE_ROWS
+    n_rows = int(min(len(indices), FILL_ROWS, most))
     few = indices[np.linspace(0, len(indices) - 1, n_rows).astype(int)]
     x = Rows(X, scaler, few)[np.arange(n_rows)].cpu().double()
     is_known = ~x.isnan()
