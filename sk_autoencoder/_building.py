@@ -46,6 +46,7 @@ class Building(Parameters):
         )
 
     accepts_missing: ClassVar[bool] = False  # whether cells of X may be NaN
+    decays: ClassVar[bool] = False  # whether the rate falls to zero, with held-out rows too
     judge_corrupted: ClassVar[bool] = False  # whether held-out rows are corrupted too
     objective_kind: ClassVar[type[Objective]] = Objective
     _is_incomplete: ClassVar[bool] = False  # whether cells are missing in what is fitted to
@@ -173,7 +174,9 @@ class Building(Parameters):
     def _epoch_callbacks(self, report: Callback) -> list:
         keep_best = KeepBest(self.n_iter_no_change, self.tol)
         schedule = keep_best if self.early_stopping else Cosine()
-        return [("schedule", schedule), *self._user_callbacks(), ("report", report)]
+        decay = [("decay", Cosine())] if self.decays and self.early_stopping else []
+        others = [*self._user_callbacks(), ("report", report)]
+        return [("schedule", schedule), *decay, *others]
 
     def _threads(self, module: torch.nn.Module, n_rows: int):
         n_weights = sum(p.numel() for p in module.parameters())

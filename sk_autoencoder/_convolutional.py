@@ -5,10 +5,7 @@ from dataclasses import dataclass, field
 from numbers import Integral
 from typing import ClassVar
 
-from skorch.callbacks import Callback
-
 from sk_autoencoder._base import BaseAutoencoder
-from sk_autoencoder._callbacks import Cosine
 from sk_autoencoder._net import Rows
 from sk_autoencoder._validation import Interval, StrOptions
 from sk_autoencoder.networks import Convolutional
@@ -199,6 +196,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     patch_size: int = 2
     data_format: str = "channels_last"
 
+    decays: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoencoder._parameter_constraints,
         "init": [StrOptions({"auto", "pca", "random"})],
@@ -213,11 +211,6 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
 
     def _starts_from_pca(self, rows: Rows) -> bool:
         return self.init == "pca" or (self.init == "auto" and len(rows) <= FEW_ROWS)
-
-    def _epoch_callbacks(self, report: Callback) -> list:
-        schedule, *others = super()._epoch_callbacks(report)
-        decay = [("decay", Cosine())] if self.early_stopping else []
-        return [schedule, *decay, *others]
 
     def _make_network(self) -> Convolutional:
         return Convolutional(

@@ -6,11 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from skorch.callbacks import Callback
 
 from sk_autoencoder._autoencoder import Scaler
 from sk_autoencoder._base import BaseAutoencoder
-from sk_autoencoder._callbacks import Cosine
 from sk_autoencoder._filling import find_fill, missing_share
 from sk_autoencoder._net import Rows
 from sk_autoencoder.corruptions import Hiding
@@ -46,6 +44,7 @@ class ImputingAutoencoder(BaseAutoencoder):
     early_stopping: bool = True
 
     accepts_missing: ClassVar[bool] = True
+    decays: ClassVar[bool] = True
     judge_corrupted: ClassVar[bool] = True  # hides the same cells of held-out rows
 
     def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
@@ -77,7 +76,3 @@ class ImputingAutoencoder(BaseAutoencoder):
 
     def _batch_size(self, n_rows: int) -> int:
         return int(np.clip(n_rows // STEPS, 16, 256))
-
-    def _epoch_callbacks(self, report: Callback) -> list:
-        schedule, *others = super()._epoch_callbacks(report)
-        return [schedule, ("decay", Cosine()), *others]

@@ -227,6 +227,15 @@ def test_em_finds_what_the_true_model_knows():
     np.testing.assert_array_equal(found[~hidden], holed[2_000:][~hidden])
 
 
+def test_a_column_without_a_value_among_the_rows_is_filled_with_the_center():
+    holed = make_rows()[1]
+    holed[:, 2] = np.nan
+    scaler = Scaler(torch.full((6,), 5.0).double(), torch.ones(6).double())
+    found = Filled(holed, scaler, find_fill(holed, scaler, np.arange(300), seed=0))[:]
+    np.testing.assert_allclose(found[:, 2], 5, atol=1e-6)
+    assert np.isfinite(found).all()
+
+
 def test_a_completion_starts_at_the_guess_and_leaves_complete_rows(model):
     completion = Completion(model.float())
     x = torch.randn(20, 5)
