@@ -344,7 +344,7 @@ class BaseAutoencoder(
         """Map rows; a network that was fitted to complete ones gets their gaps filled."""
         module = self.net_.module_
         if has_missing(inputs(X)) and not self._is_incomplete:
-            module = module.completed(self._fill)
+            module = module.completed(self._fill).to(self.net_.device)
         return self.net_.map(function, X, module)
 
     # What was learned

@@ -1,5 +1,6 @@
 """What is known of missing cells before training: a factor model, by EM."""
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +35,7 @@ class Filled:
 
     def __init__(self, holed: np.ndarray, scaler: Scaler, fill: GaussianFill) -> None:
         self.holed = holed
-        self.scaler = scaler
+        self.scaler = copy.deepcopy(scaler).cpu()  # where the fill is, and stays
         self.fill = fill
         self.shape = holed.shape
         self.dtype = holed.dtype

@@ -3,6 +3,8 @@
 Missing cells are NaN in a tensor of rows. All is in scaled units.
 """
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
@@ -111,7 +113,7 @@ class Completion(nn.Module):
 
     def __init__(self, fill: GaussianFill) -> None:
         super().__init__()
-        self.fill = fill
+        self.fill = copy.deepcopy(fill)
         n_features = len(fill.mean)
         last = nn.Linear(HIDDEN, n_features)
         nn.init.zeros_(last.weight)
@@ -219,7 +221,7 @@ class ImputationNetwork(Network):
 
     def start_at(self, fill: GaussianFill, quantiles: Tensor) -> None:
         """Start at a guess, for columns of given quantiles."""
-        self.fill = fill
+        self.fill = copy.deepcopy(fill)
         self.scores = NormalScores(quantiles)
 
 
