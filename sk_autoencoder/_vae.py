@@ -377,7 +377,7 @@ class VAETransformer(GenerativeAutoencoder):
         -------
         scores : ndarray of shape (n_samples,)
             Higher is better. In nats; of a density in the units of X where the likelihood
-            is Gaussian.
+            is Gaussian. Observed cells stand in for missing ones.
         """
         check_is_fitted(self)
         width = self.n_components_ // self.net_.module_.n_members
