@@ -55,6 +55,8 @@ class AutoencoderImputer(checks.BaseImputer):
     keep_empty_features : bool, default=False
         Whether columns without any observed value are filled with zeros; otherwise they
         are left out.
+    verbose : int, default=0
+        With 1, a line is printed after each epoch of training.
     random_state : int, RandomState instance or None, default=None
         Seeds the training and, unless None, the autoencoder in place of its own
         `random_state`, and the draws of ``sample_posterior=True``. Global generators are
@@ -111,6 +113,7 @@ class AutoencoderImputer(checks.BaseImputer):
     missing_values: Any = np.nan
     add_indicator: bool = False
     keep_empty_features: bool = False
+    verbose: int = 0
     random_state: Any = None
 
     _parameter_constraints: ClassVar[dict] = {
@@ -123,6 +126,7 @@ class AutoencoderImputer(checks.BaseImputer):
         "sample_posterior": ["boolean"],
         "clip": ["boolean"],
         "round_discrete": ["boolean"],
+        "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
 
@@ -157,6 +161,8 @@ class AutoencoderImputer(checks.BaseImputer):
             )
         self._learn_columns(rows)
         self.autoencoder_ = self._make_autoencoder(len(rows))
+        if self.verbose:
+            self.autoencoder_.set_params(verbose=self.verbose)
         n_members = self._count_members()
         indices = np.arange(len(rows))
         if n_members > 1:  # each holds out other rows

@@ -212,6 +212,13 @@ def test_a_table_with_a_single_row_that_has_values():
         AutoencoderImputer().fit(X)
 
 
+def test_training_is_shown_on_demand(iris, capsys):
+    AutoencoderImputer(random_state=0).fit(hide(iris)[0])
+    assert not capsys.readouterr().out
+    AutoencoderImputer(verbose=1, random_state=0).fit(hide(iris)[0])
+    assert "valid_loss" in capsys.readouterr().out
+
+
 def test_in_a_pipeline_under_grid_search():
     X, y = load_iris(return_X_y=True)
     pipeline = make_pipeline(
