@@ -344,6 +344,11 @@ class BaseAutoencoder(
         """Map rows; a network that was fitted to complete ones gets their gaps filled."""
         module = self.net_.module_
         if has_missing(inputs(X)) and not self._is_incomplete:
+            if self._fill is None:
+                raise ValueError(
+                    "X has missing values, and nothing was learned to fill them with from "
+                    "sparse rows. Fit to dense ones."
+                )
             module = module.completed(self._fill).to(self.net_.device)
         return self.net_.map(function, X, module)
 

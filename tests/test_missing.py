@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from catalogue import AUTOENCODERS, DETECTORS, PLAIN, name, quick
+from scipy.sparse import csr_array
 from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.utils import get_tags
@@ -173,6 +174,12 @@ def test_a_likelihood_is_that_of_the_observed_cells():
     # Draws around the guess miss some of what many missing cells leave open.
     assert off[np.isnan(HOLED[:50]).sum(axis=1) <= 1].max() < 0.1
     assert np.median(off) < 0.02
+
+
+def test_sparse_rows_teach_nothing_about_missing_cells():
+    fitted = clone(PLAIN).fit(csr_array(X))
+    with pytest.raises(ValueError, match="Fit to dense ones"):
+        fitted.transform(HOLED)
 
 
 def test_clean_partners_teach_what_is_missing():
