@@ -103,10 +103,7 @@ def _read_npz(path: Path) -> Table:
 
 
 def _read_csv(path: Path) -> Table:
-    frame = pd.read_csv(path)
-    target = frame.pop(frame.columns[-1])
-    kept = target.notna()
-    frame, target = frame[kept], target[kept]
+    frame, target = _read_frame(path)
     number = list(frame.select_dtypes("number"))
     text = [c for c in frame if c not in number and frame[c].nunique() <= MAX_LEVELS]
     frame[number] = frame[number].fillna(frame[number].median())
@@ -114,11 +111,16 @@ def _read_csv(path: Path) -> Table:
     return Table(path.name.split(".csv")[0], X.to_numpy(float), _classes(target))
 
 
-def _read_holed(path: Path, with_text: bool) -> Table:
+def _read_frame(path: Path) -> tuple[pd.DataFrame, pd.Series]:
+    """Return the rows that have a target, and the targets: the last column."""
     frame = pd.read_csv(path)
     target = frame.pop(frame.columns[-1])
     kept = target.notna()
-    frame, target = frame[kept], target[kept]
+    return frame[kept], target[kept]
+
+
+def _read_holed(path: Path, with_text: bool) -> Table:
+    frame, target = _read_frame(path)
     number = frame.select_dtypes("number")
     parts = [number]
     for name in frame.columns.difference(number.columns, sort=False) if with_text else ():

@@ -81,7 +81,7 @@ def rivals(seed: int, with_trees: bool) -> dict:
 def split(X: np.ndarray, hide: Callable, seed: int):
     """Return incomplete rows to fit to, then held-out ones: incomplete, whole, hidden."""
     rng = np.random.default_rng(seed)
-    X = X[rng.permutation(len(X))[:MAX_ROWS]]
+    X = X[rng.permutation(len(X))]
     n_fit = int(FIT_SHARE * len(X))
     scale = StandardScaler().fit(X[:n_fit])
     X = scale.transform(X)[:, scale.var_ > 0]

@@ -193,9 +193,6 @@ class BaseAutoencoder(
             checks.check_observed(X)
         return X
 
-    def _allows_missing(self) -> bool:
-        return self.accepts_missing
-
     def _check_rows_to_fit(self, X, y, **kwargs):
         goes_on = not kwargs["reset"]
         X = self._pair(self._check_X(X, **kwargs), y)
@@ -343,7 +340,7 @@ class BaseAutoencoder(
     def _map_rows(self, function: Callable, X) -> np.ndarray:
         """Map rows; a network that was fitted to complete ones gets their gaps filled."""
         module = self.net_.module_
-        if has_missing(inputs(X)) and not self._is_incomplete:
+        if not self._is_incomplete and has_missing(inputs(X)):
             if self._fill is None:
                 raise ValueError(
                     "X has missing values, and nothing was learned to fill them with from "

@@ -108,10 +108,13 @@ class Building(Parameters):
         self.n_components_ = n_components * len(members)
         return members[0] if rows.ndim == 1 else Ensemble(members), started
 
+    def _allows_missing(self) -> bool:
+        return self.accepts_missing
+
     def _complete(self, X, scaler: Scaler, rows: np.ndarray, seed: int):
         """Learn to guess missing cells from `rows` of X, and return X with guesses."""
         self._fill = None
-        if self.accepts_missing and not issparse(inputs(X)):
+        if self._allows_missing() and not issparse(inputs(X)):
             self._fill = find_fill(inputs(X), scaler, rows, seed, self._is_incomplete)
         return fill_in(X, scaler, self._fill) if self._is_incomplete else X
 

@@ -152,8 +152,7 @@ class AutoencoderImputer(checks.BaseImputer):
         """
         X, is_missing = self._read(X, reset=True)
         self._fit_indicator(is_missing)
-        n_observed = (~is_missing).sum(axis=0)
-        self._is_kept = n_observed > 0
+        self._is_kept = ~is_missing.all(axis=0)
         rows = X[~is_missing.all(axis=1)][:, self._is_kept]
         if len(rows) < 2:
             raise ValueError(
@@ -249,7 +248,7 @@ class AutoencoderImputer(checks.BaseImputer):
             rows[holed] = self._fill(rows[holed])
         if self.keep_empty_features:
             X[:, self._is_kept] = rows
-            X[:, ~self._is_kept] = np.where(np.isnan(X), 0, X)[:, ~self._is_kept]
+            X[np.isnan(X)] = 0  # of columns that had no value in fit
             rows = X
         return self._concatenate_indicator(rows, indicated)
 

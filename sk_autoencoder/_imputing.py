@@ -37,11 +37,9 @@ class ImputingAutoencoder(BaseAutoencoder):
     """
 
     scaling: str | None = "standard"
-    noise_level: float = 0.0
     linear_penalty: float = 0.0
     lr: float = 2e-3
     weight_decay: float = 1e-2
-    early_stopping: bool = True
 
     accepts_missing: ClassVar[bool] = True
     decays: ClassVar[bool] = True

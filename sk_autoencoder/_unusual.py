@@ -66,7 +66,8 @@ def learn_usual(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     n_observed = (~np.isnan(errors)).sum(axis=0)
     rank = (QUANTILE * (n_observed - 1)).clip(0).astype(int)
     # NaN are sorted to the end; a column without any other has no usual error.
-    scale = np.take_along_axis(np.sort(errors, axis=0), rank[None], axis=0)[0]
+    ordered = np.partition(errors, np.unique(rank), axis=0)
+    scale = np.take_along_axis(ordered, rank[None], axis=0)[0]
     squared = np.nansum(errors**2, axis=0) / np.maximum(n_observed, 1)
     scale = np.maximum(np.nan_to_num(scale), LEAST_USUAL * np.sqrt(squared))
     scale += LEAST_SCALE * scale.max(axis=1, keepdims=True)
