@@ -38,6 +38,10 @@ class Scaler(nn.Module):
         """Bring `x` of shape (batch, n_features) back to the units of X."""
         return x * self.scale.to(x.dtype) + self.center.to(x.dtype)
 
+    def match(self, x: Tensor, like: Tensor) -> Tensor:
+        """Return the rows in the units of X that scaled `x` means for rows `like`."""
+        return self.inverse(x)
+
     @staticmethod
     def flatten(X: Any) -> Any:
         """Return what is centred and scaled of an array, dense or sparse: itself."""
@@ -140,4 +144,5 @@ class Autoencoder(nn.Module):
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Return the reconstruction of rows `x` of shape (batch, n_features)."""
-        return self.decode(self.encode(x))
+        output = self.network.decode(self.network.encode(self.scaler(x)))
+        return self.scaler.match(self.link(output), x)

@@ -20,7 +20,7 @@ from sk_autoencoder._filling import has_missing
 from sk_autoencoder._net import AutoencoderNet, Rows, State, between, inputs, targets
 from sk_autoencoder.missing import observed_share
 from sk_autoencoder.networks import Network
-from sk_autoencoder.objectives import observed_error
+from sk_autoencoder.objectives import LOSSES, observed_error
 
 
 def encode(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
@@ -205,9 +205,9 @@ class BaseAutoencoder(
         if is_incomplete and not goes_on:
             checks.check_columns(inputs(X))
         self._is_incomplete = is_incomplete or (goes_on and self._is_incomplete)
-        if self.loss == "binary_cross_entropy":
-            asked, instead = f"loss={self.loss!r}", "loss='squared_error'"
-            checks.check_unit_interval(targets(X), asked, instead)
+        if not callable(self.loss):
+            loss = LOSSES[self.loss]
+            checks.check_range(targets(X), loss.low, loss.high, f"loss={self.loss!r}")
         return X
 
     def _pair(self, X, y):

@@ -81,7 +81,10 @@ class Building(Parameters):
         return partial(observed_error, loss.error, loss.blank)
 
     def _make_scaler(self, X, indices: np.ndarray):
-        scaling = self.scaling if self._loss().scaled else None
+        loss = self._loss()
+        if loss.order is not None:
+            return starts.make_row_scaler(targets(X), indices, loss.order)
+        scaling = self.scaling if loss.scaled else None
         return starts.make_scaler(targets(X), indices, scaling, self._scaler_kind())
 
     def _make_module(self, X, rows: np.ndarray, n_components: int, seed: int, draws):

@@ -13,6 +13,7 @@ from sklearn.utils.extmath import svd_flip
 
 from sk_autoencoder._autoencoder import Scaler
 from sk_autoencoder._net import PIECE_BYTES, Rows
+from sk_autoencoder._row_scaling import RowScaler, row_lengths
 from sk_autoencoder.networks import LinearStart
 from sk_autoencoder.objectives import Loss
 
@@ -95,6 +96,18 @@ def make_scaler(
         variance = np.where(varies, fitted.var_, 0).mean()
         scale = np.full(n_features, np.sqrt(variance) or 1.0)
     return kind(torch.from_numpy(center), torch.from_numpy(scale))
+
+
+def make_row_scaler(X, indices: np.ndarray, order: int) -> RowScaler:
+    """Return what brings rows to one length and a mean variance of one.
+
+    What it means in turn are rows as long (in the norm of `order`) as the mean one.
+    """
+    variance = moments(X, indices, RowScaler.flatten).var_
+    scale = np.full(X.shape[1], np.sqrt(variance.mean()) or 1.0)
+    lengths = [row_lengths(piece, order) for piece in pieces(X, indices)]
+    size = float(np.concatenate(lengths).mean())
+    return RowScaler(torch.zeros(X.shape[1]), torch.from_numpy(scale), size, order)
 
 
 def ranges(rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
@@ -240,12 +253,14 @@ def linear_start(found: Filter, n_components: int, loss: Loss) -> LinearStart:
     The decoder's output goes through the link of `loss`, so it starts at the tangent of
     the inverse link.
     """
-    mean, encoder, decoder, mean_out, variance = map(torch.from_numpy, found)
+    parts = map(np.ascontiguousarray, found)  # axes may come in reverse
+    mean, encoder, decoder, mean_out, variance = map(torch.from_numpy, parts)
     n_axes, n_features = encoder.shape
     encode_weight = torch.zeros(n_components, n_features)
     encode_weight[:n_axes] = encoder
     decode_weight = torch.randn(n_features, n_components) / n_features**0.5
-    decode_weight[:, :n_axes] = loss.slope * decoder.float().T
+    bias, weights = loss.start(mean_out.float(), decoder.float().T)
+    decode_weight[:, :n_axes] = weights
     code_scale = torch.ones(n_components)
     code_scale[:n_axes] = variance.sqrt()
     code_scale.clamp_(min=1e-3)
@@ -253,7 +268,7 @@ def linear_start(found: Filter, n_components: int, loss: Loss) -> LinearStart:
         encode_weight=encode_weight,
         encode_bias=-encode_weight @ mean.float(),
         decode_weight=decode_weight,
-        decode_bias=loss.slope * (mean_out.float() - loss.origin),
+        decode_bias=bias,
         code_scale=code_scale,
     )
 

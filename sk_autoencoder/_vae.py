@@ -318,8 +318,7 @@ class VAETransformer(GenerativeAutoencoder):
     def _check_rows_to_fit(self, X, y, **kwargs):
         X = super()._check_rows_to_fit(X, y, **kwargs)
         if self.likelihood == "bernoulli":
-            asked, instead = "likelihood='bernoulli'", "likelihood='gaussian'"
-            checks.check_unit_interval(X, asked, instead)
+            checks.check_range(X, 0, 1, "likelihood='bernoulli'")
         if self.likelihood in COUNTS:
             checks.check_counts(X, self.likelihood)
         return X

@@ -29,8 +29,8 @@ __all__ = [
     "check_counts",
     "check_network",
     "check_observed",
+    "check_range",
     "check_same_width",
-    "check_unit_interval",
     "draws_of",
     "feature_names",
     "find_device",
@@ -100,15 +100,18 @@ def check_columns(X) -> None:
         )
 
 
-def check_unit_interval(X, asked: str, instead: str) -> None:
-    """Raise a ValueError if a value of X lies outside [0, 1], which is `asked` for."""
+def check_range(X, low: float, high: float, asked: str) -> None:
+    """Raise a ValueError if a value of X lies beyond `low` or `high`, which is `asked`."""
     values = X.data if issparse(X) else X
-    low, high = (np.nanmin(values), np.nanmax(values)) if values.size else (0, 0)
-    if low < 0 or high > 1:
+    if np.isinf([low, high]).all() or not values.size:
+        return
+    least, most = np.nanmin(values), np.nanmax(values)
+    if least < low or most > high:
+        rest = f"values in [{low}, {high}]" if np.isfinite(high) else "no value below 0"
         raise ValueError(
-            f"{asked} needs values in [0, 1], and X reaches from {low:.6g} to "
-            f"{high:.6g}. Use sklearn.preprocessing.MinMaxScaler(clip=True), or "
-            f"{instead}."
+            f"{asked} needs {rest}, and X reaches from {least:.6g} to {most:.6g}. Use "
+            "sklearn.preprocessing.MinMaxScaler(clip=True) first, or another loss or "
+            "likelihood."
         )
 
 

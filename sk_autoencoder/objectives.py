@@ -6,7 +6,9 @@ gives one number, or one a row. An :class:`Objective` is an error plus named, we
 penalties.
 """
 
+import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -23,10 +25,12 @@ __all__ = [
     "SteinPenalty",
     "absolute_error",
     "binary_cross_entropy",
+    "cosine",
     "huber",
     "jacobian_norm",
     "l1_norm",
     "linear_error",
+    "multinomial",
     "observed_error",
     "relative_jacobian_norm",
     "squared_error",
@@ -35,6 +39,8 @@ __all__ = [
 
 EXACT_COMPONENTS = 4  # up to which each component is asked for its own gradient
 SMALL_AXIS = 0.02  # of the mean variance: what an axis of the codes counts for at least
+SOFTMAX_SLOPE = 10.0  # of log shares at the start, in rows of unit length
+TINY_SHARE = 1e-2  # of a row, for columns without any value
 TINY_VARIANCE = 1e-8  # in squared scaled units
 
 Error = Callable[[Tensor, Tensor], Tensor]
@@ -61,6 +67,47 @@ def binary_cross_entropy(output: Tensor, x: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(output, x, reduction="none").sum(-1)
 
 
+def multinomial(output: Tensor, x: Tensor) -> Tensor:
+    r"""Kullback-Leibler divergence a row from the shares of `x` to the softmax of `output`.
+
+    .. math:: \sum_j s_j \log \frac{s_j}{p_j}, \quad s_j = \frac{x_j}{\sum_k x_k}, \quad
+       p_j = \frac{e^{o_j}}{\sum_k e^{o_k}}
+
+    In nats. `x` holds counts or other weights, none negative; a row of zeros has no error.
+    Up to a constant it is minus the log-likelihood of a multinomial distribution, divided
+    by the row's total.
+
+    References
+    ----------
+    D. Liang et al., "Variational autoencoders for collaborative filtering", WWW 2018.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_autoencoder.objectives import multinomial
+    >>> multinomial(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 0.0]]))
+    tensor([0.6931])
+    """
+    shares = x / x.sum(-1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
+    return (torch.xlogy(shares, shares) - shares * output.log_softmax(-1)).sum(-1)
+
+
+def cosine(output: Tensor, x: Tensor) -> Tensor:
+    """One minus the cosine of the angle between `output` and `x`; without unit."""
+    return 1 - F.cosine_similarity(output, x, dim=-1)
+
+
+def softmax_start(mean: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    """Return bias and weights with which a softmax gives the shares of a mean row.
+
+    `directions` (n_features, n_components) are what a row changes by with each unit of
+    the code, in scaled units.
+    """
+    shares = (mean.clamp(min=0) / mean.clamp(min=0).sum()).nan_to_num()
+    slope = SOFTMAX_SLOPE / len(mean) ** 0.5
+    return (shares + TINY_SHARE / len(mean)).log(), slope * directions
+
+
 class Loss(NamedTuple):
     """An error with the link that makes a decoder's output a scaled row.
 
@@ -76,6 +123,13 @@ class Loss(NamedTuple):
         Whether X may be scaled; a likelihood of given values needs X as it is.
     blank : float
         Output for which a cell of zero has no error.
+    low, high : float
+        Range of the values of X that the loss is made for.
+    order : int or None
+        Of the norm of rows that the loss ignores: rows are brought to one length first.
+    line : callable or None
+        ``(mean, directions) -> (bias, weights)`` of the output, where the inverse link
+        has no tangent for all columns.
     """
 
     error: Error
@@ -84,14 +138,33 @@ class Loss(NamedTuple):
     origin: float = 0.0
     scaled: bool = True
     blank: float = 0.0
+    low: float = -math.inf
+    high: float = math.inf
+    order: int | None = None
+    line: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+
+    def start(self, mean: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        """Return bias and weights of outputs that mean ``mean + directions @ code``."""
+        if self.line is not None:
+            return self.line(mean, directions)
+        return self.slope * (mean - self.origin), self.slope * directions
 
 
 LOSSES = {
     "absolute_error": Loss(absolute_error),
     "binary_cross_entropy": Loss(
-        binary_cross_entropy, nn.Sigmoid, 4.0, 0.5, scaled=False, blank=-100.0
+        binary_cross_entropy, nn.Sigmoid, 4.0, 0.5, False, blank=-100.0, low=0, high=1
     ),
+    "cosine": Loss(cosine, order=2),
     "huber": Loss(huber),
+    "multinomial": Loss(
+        multinomial,
+        partial(nn.Softmax, dim=-1),
+        blank=-100.0,
+        low=0,
+        order=1,
+        line=softmax_start,
+    ),
     "squared_error": Loss(squared_error),
 }
 

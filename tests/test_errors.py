@@ -98,6 +98,12 @@ def test_cross_entropy_of_values_that_are_no_shares(with_loss, iris):
         with_loss.fit(iris)
 
 
+def test_shares_of_negative_values(with_loss, iris):
+    with_loss.set_params(loss="multinomial")
+    with pytest.raises(ValueError, match=r"multinomial.*no value below 0.*from -1 to"):
+        with_loss.fit(np.c_[iris, -np.ones(len(iris))])
+
+
 def test_a_loss_that_diverges(autoencoder, iris):
     with pytest.raises(ValueError, match=r"diverged.*Lower lr=1e\+30"):
         autoencoder.set_params(lr=1e30, init="random").fit(iris)

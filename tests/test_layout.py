@@ -39,6 +39,7 @@ ORDER = [
     "_parameters",
     "_callbacks",
     "_net",
+    "_row_scaling",
     "_filling",
     "_start",
     "_wiener",

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from scipy import stats
+from scipy.sparse import csr_array, csr_matrix, issparse
 from torch import nn
 
 from sk_autoencoder._autoencoder import Scaler
+from sk_autoencoder._row_scaling import RowScaler, row_lengths
 from sk_autoencoder.corruptions import GaussianNoise
 from sk_autoencoder.networks import Dense, LinearStart, Network, Output
 from sk_autoencoder.objectives import (
@@ -13,8 +16,11 @@ from sk_autoencoder.objectives import (
     Objective,
     absolute_error,
     binary_cross_entropy,
+    cosine,
     huber,
     l1_norm,
+    multinomial,
+    softmax_start,
     squared_error,
 )
 
@@ -37,7 +43,51 @@ def test_errors_are_sums_over_features(error):
     np.testing.assert_allclose(error(OUTPUT, X), EXPECTED[error], rtol=1e-6)
 
 
-@pytest.mark.parametrize("loss", LOSSES.values(), ids=list(LOSSES))
+def test_multinomial_is_a_divergence_of_shares():
+    weights = torch.tensor([[2.0, 6.0, 0.0], [0.0, 0.0, 0.0]])
+    logits = torch.tensor([[1.0, 2.0, 0.5], [1.0, 2.0, 0.5]])
+    p = np.exp(logits[0].numpy())
+    expected = stats.entropy([0.25, 0.75, 0.0], p / p.sum())
+    np.testing.assert_allclose(multinomial(logits, weights), [expected, 0], rtol=1e-6)
+    np.testing.assert_allclose(multinomial(logits + 7, 5 * weights), [expected, 0], 1e-5)
+    exact = weights[:1].clamp(min=1e-30).log()
+    assert multinomial(exact, weights[:1]).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_cosine_sees_angles_only():
+    np.testing.assert_allclose(cosine(OUTPUT, X), [1, 1 - 1 / 1.25**0.5], rtol=1e-6)
+    np.testing.assert_allclose(cosine(9 * OUTPUT, X / 9), cosine(OUTPUT, X), rtol=1e-6)
+
+
+def test_a_softmax_starts_at_the_shares_of_the_mean_row():
+    bias, weights = softmax_start(torch.tensor([3.0, 1.0, 0.0]), torch.eye(3)[:, :2])
+    np.testing.assert_allclose(bias.softmax(-1), [0.75, 0.25, 0], atol=0.01)
+    assert weights.shape == (3, 2)
+
+
+def test_rows_of_one_length():
+    rows = torch.tensor([[3.0, 4.0], [0.0, 0.0], [torch.nan, 2.0]])
+    scaler = RowScaler(torch.zeros(2), torch.full((2,), 0.5), size=10.0, order=1)
+    scaled = scaler(rows)
+    expected = [[1.2, 1.6], [0, 0], [np.nan, 2]]
+    np.testing.assert_allclose(scaled, expected, rtol=1e-6)
+    np.testing.assert_allclose(scaler.match(scaled, rows)[:2], rows[:2], rtol=1e-6)
+    np.testing.assert_allclose(scaler.inverse(scaled)[0], [30 / 7, 40 / 7], rtol=1e-6)
+
+
+@pytest.mark.parametrize("container", [np.asarray, csr_array, csr_matrix])
+def test_rows_are_brought_to_unit_length_in_any_container(container):
+    X = container(np.array([[3.0, -4.0], [0.0, 0.0], [0.0, 2.0]]))
+    flat = RowScaler.flatten(X)
+    dense = flat.toarray() if issparse(flat) else flat
+    np.testing.assert_allclose(dense, [[0.6, -0.8], [0, 0], [0, 1]])
+    np.testing.assert_allclose(row_lengths(X, 1), [7, 1, 2])
+
+
+ELEMENTWISE = {name: loss for name, loss in LOSSES.items() if loss.line is None}
+
+
+@pytest.mark.parametrize("loss", ELEMENTWISE.values(), ids=list(ELEMENTWISE))
 def test_the_tangent_of_each_link_is_its_inverse_at_the_origin(loss):
     link, origin = loss.link(), torch.tensor(loss.origin, requires_grad=True)
     output = loss.slope * (origin - loss.origin)
