@@ -69,9 +69,11 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
         network.
     loss : str or callable, default="squared_error"
         Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``
-        (squared up to one scaled unit), or ``"binary_cross_entropy"`` (a sigmoid output;
-        values of X in [0, 1], which are not scaled); or a callable ``(output, x)`` of two
-        tensors of shape (batch, n_features) that returns one error a row.
+        (squared up to one scaled unit), ``"binary_cross_entropy"`` (a sigmoid output;
+        values of X in [0, 1], which are not scaled), or for counts and tf-idf, of rows
+        brought to one length, ``"multinomial"`` (shares of a row; a softmax output) and
+        ``"cosine"``; or a callable ``(output, x)`` of two tensors of shape (batch,
+        n_features) that returns one error a row.
     scaling : {"global", "standard"} or None, default="global"
         ``"global"`` subtracts the mean row and divides by one number, the root of the
         mean variance of a feature, which keeps PCA's objective; ``"standard"`` divides each

@@ -278,8 +278,8 @@ class BaseAutoencoder(
         -------
         scores : ndarray of shape (n_samples,)
             Higher is better. A sum over features of errors in scaled units: squared
-            ones for ``loss="squared_error"``, nats for ``"binary_cross_entropy"``. Where
-            cells are missing, the mean over the others stands for them.
+            ones for ``loss="squared_error"``, nats for ``"binary_cross_entropy"`` and
+            ``"multinomial"``. Observed cells stand in for missing ones.
         """
         check_is_fitted(self)
         loss = self._loss()

@@ -24,6 +24,7 @@ from sk_autoencoder.missing import Completion, GaussianFill, KeepMissing
 from sk_autoencoder.networks import Dense, Network
 from sk_autoencoder.objectives import (
     LOSSES,
+    ROW_LOSSES,
     Error,
     Loss,
     Objective,
@@ -112,7 +113,8 @@ class Building(Parameters):
         return members[0] if rows.ndim == 1 else Ensemble(members), started
 
     def _allows_missing(self) -> bool:
-        return self.accepts_missing
+        # Of a row with missing cells neither length nor shares are known.
+        return self.accepts_missing and self.loss not in ROW_LOSSES
 
     def _complete(self, X, scaler: Scaler, rows: np.ndarray, seed: int):
         """Learn to guess missing cells from `rows` of X, and return X with guesses."""

@@ -82,9 +82,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
         what is kept. ``"random"`` gives the plain network.
     loss : str or callable, default="squared_error"
         Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``
-        (squared up to one scaled unit), or ``"binary_cross_entropy"`` (a sigmoid output;
-        values of X in [0, 1], which are not scaled); or a callable ``(output, x)`` of two
-        tensors of shape (batch, n_features) that returns one error a row.
+        (squared up to one scaled unit), ``"binary_cross_entropy"`` (a sigmoid output;
+        values of X in [0, 1], which are not scaled), or for counts and tf-idf, of rows
+        brought to one length, ``"multinomial"`` (shares of a row; a softmax output) and
+        ``"cosine"``; or a callable ``(output, x)`` of two tensors of shape (batch,
+        n_features) that returns one error a row.
     scaling : {"global", "standard"} or None, default="standard"
         ``"standard"`` divides each feature by its own standard deviation; ``"global"``
         subtracts the mean row and divides by one number, the root of the mean variance of a
@@ -93,8 +95,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         How much to damage. For ``corruption="gaussian"`` the standard deviation of the
         noise in scaled units: standard deviations of a column with
         ``scaling="standard"``, of the whole with ``"global"``, units of X with None. For
-        the other names the share of the cells that is replaced, at most 1. 0 trains as the
-        plain autoencoder does.
+        the other names the share of the cells that is replaced. 0 damages nothing.
     linear_penalty : float, default=0.0
         With ``init="pca"``, weight in the loss of the error that the decoder's linear path
         makes alone. It keeps codes readable for linear models and for distances.
@@ -312,8 +313,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Returns
         -------
         score : float
-            One minus the squared error divided by the variance, each summed over all cells:
-            1 is perfect, and the mean row scores 0.
+            R² over all cells: 1 is perfect, and the mean row scores 0.
         """
         return super().score(X, y)
 
@@ -327,7 +327,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         return checked
 
     def _allows_missing(self) -> bool:
-        return self.noise_std is None  # else each cell is noisy, and none is missing
+        return super()._allows_missing() and self.noise_std is None
 
     def _pair(self, X, y):
         if not checks.has_columns(y):

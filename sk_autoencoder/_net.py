@@ -28,6 +28,7 @@ from sk_autoencoder._validation import draws_of
 RESIDENT_BYTES = 64 * 2**20  # scaled rows are kept as one tensor up to this size
 PIECE_BYTES = 8 * 2**20  # larger dense arrays are shuffled and scaled in such pieces
 INFERENCE_BYTES = 2**20  # rows that go through a network at once, so that they stay cached
+LEAST_ROWS = 16  # that do, however wide they are
 THREAD_WORK = 3 * 2**19  # multiplications of a batch that keep one thread busy
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the way from the start to the trained weights
 HELD_OUT_SEED = 2**31  # added to the seed of training
@@ -374,7 +375,7 @@ class AutoencoderNet(NeuralNet):
             module = copy.deepcopy(module).double()
         n_rows = X.shape[0]
         row_bytes = X.dtype.itemsize * X.shape[1] * module.n_members**0.5
-        size = max(int(INFERENCE_BYTES / row_bytes), 1)
+        size = max(int(INFERENCE_BYTES / row_bytes), LEAST_ROWS)
         result = None
         with torch.inference_mode():
             for start in range(0, n_rows, size):

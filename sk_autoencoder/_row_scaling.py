@@ -53,7 +53,7 @@ class RowScaler(Scaler):
 
 def _length(x: Tensor, order: int) -> Tensor:
     """Return the norm of each row of `x`, of shape (batch, 1); 1 for rows of zeros."""
-    length = torch.linalg.vector_norm(x.nan_to_num(), order, -1, keepdim=True)
+    length = torch.linalg.vector_norm(x, order, -1, keepdim=True)
     return torch.where(length > 0, length, 1.0)
 
 
@@ -62,6 +62,6 @@ def row_lengths(X: Any, order: int) -> np.ndarray:
     if issparse(X):
         sums = np.asarray(abs(X).power(order).sum(axis=1)).ravel()
     else:
-        sums = np.nansum(np.abs(X) ** order, axis=1)
+        sums = (np.abs(X) ** order).sum(axis=1)
     length = sums ** (1 / order)
     return np.where(length > 0, length, 1.0)

@@ -20,6 +20,7 @@ from sk_autoencoder.networks import Network, Output
 
 __all__ = [
     "LOSSES",
+    "ROW_LOSSES",
     "Loss",
     "Objective",
     "SteinPenalty",
@@ -167,6 +168,7 @@ LOSSES = {
     ),
     "squared_error": Loss(squared_error),
 }
+ROW_LOSSES = [name for name, loss in LOSSES.items() if loss.order is not None]
 
 
 def observed_error(error: Error, blank: float, output: Tensor, x: Tensor) -> Tensor:
