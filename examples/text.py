@@ -23,7 +23,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.discovery import all_estimators
 
-from sk_autoencoder import AutoencoderTransformer
+from sk_autoencoder import TextAutoencoder
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -43,9 +43,7 @@ fit, new, y, y_new = train_test_split(
 # The same Pipeline twice, and two models of the codes.
 reducers = {
     "TruncatedSVD": TruncatedSVD(50, random_state=0),
-    "AutoencoderTransformer": AutoencoderTransformer(
-        50, loss="multinomial", max_epochs=15, n_iter_no_change=3, random_state=0
-    ),
+    "TextAutoencoder": TextAutoencoder(50, random_state=0),
 }
 models = {
     "5 nearest neighbours": KNeighborsClassifier(5, metric="cosine"),

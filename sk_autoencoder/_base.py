@@ -384,5 +384,6 @@ class BaseAutoencoder(
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = self._allows_missing()
+        tags.input_tags.positive_only = self.loss == "multinomial"
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -107,11 +107,11 @@ def check_range(X, low: float, high: float, asked: str) -> None:
         return
     least, most = np.nanmin(values), np.nanmax(values)
     if least < low or most > high:
-        rest = f"values in [{low}, {high}]" if np.isfinite(high) else "no value below 0"
+        what = "Negative values in data: " if np.isinf(high) else ""
         raise ValueError(
-            f"{asked} needs {rest}, and X reaches from {least:.6g} to {most:.6g}. Use "
-            "sklearn.preprocessing.MinMaxScaler(clip=True) first, or another loss or "
-            "likelihood."
+            f"{what}{asked} needs values in [{low}, {high}], and X reaches from "
+            f"{least:.6g} to {most:.6g}. Use sklearn.preprocessing.MinMaxScaler(clip=True), "
+            "or another loss or likelihood."
         )
 
 

@@ -105,7 +105,7 @@ def softmax_start(mean: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
     the code, in scaled units.
     """
     shares = (mean.clamp(min=0) / mean.clamp(min=0).sum()).nan_to_num()
-    slope = SOFTMAX_SLOPE / len(mean) ** 0.5
+    slope = min(SOFTMAX_SLOPE / len(mean) ** 0.5, float(1 / mean.mean()))  # of a logarithm
     return (shares + TINY_SHARE / len(mean)).log(), slope * directions
 
 

@@ -16,6 +16,7 @@ VARIANTS = {
     ],
     "ConvolutionalAutoencoder": [{"n_components": 2}],
     "DenoisingAutoencoder": [{}, {"noise_std": "auto", "scaling": "global"}],
+    "TextAutoencoder": [{"n_components": 2}],
     "SparseAutoencoder": [
         {"n_active": 3},  # five atoms a row leave nothing to learn of six columns
         {"sparsity": "topk"},

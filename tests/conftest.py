@@ -70,4 +70,5 @@ def curved():
     rng = np.random.default_rng(0)
     t = rng.uniform(-3, 3, (600, 1))
     freq = np.arange(1, 4) / 2
-    return np.hstack([np.sin(freq * t), np.cos(freq * t)]) + rng.normal(0, 0.02, (600, 6))
+    noise = rng.normal(0, 0.02, (600, 6))
+    return np.hstack([np.sin(freq * t), np.cos(freq * t)]) + noise + 1.5  # none below 0

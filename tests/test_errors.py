@@ -100,7 +100,7 @@ def test_cross_entropy_of_values_that_are_no_shares(with_loss, iris):
 
 def test_shares_of_negative_values(with_loss, iris):
     with_loss.set_params(loss="multinomial")
-    with pytest.raises(ValueError, match=r"multinomial.*no value below 0.*from -1 to"):
+    with pytest.raises(ValueError, match=r"Negative.*multinomial.*from -1 to"):
         with_loss.fit(np.c_[iris, -np.ones(len(iris))])
 
 

@@ -46,6 +46,7 @@ ORDER = [
     "_building",
     "_base",
     "_transformer",
+    "_text",
     "_convolutional",
     "_denoising",
     "_sparse",

@@ -247,10 +247,12 @@ ODD_TABLES = {
     "a constant column": np.c_[np.arange(40.0), np.full(40, 7.0), np.arange(40) % 3],
     "constant": np.full((40, 3), 1e6 + 0.1),
     "duplicated rows": np.repeat([[1.0, 2.0], [3.0, 1.0]], 20, axis=0),
-    "more features than rows": np.random.default_rng(0).normal(size=(10, 50)),
+    "more features than rows": np.random.default_rng(0).gamma(1.0, size=(10, 50)),
     "one feature": np.arange(30.0)[:, None],
     "two rows": np.array([[0.0, 1.0, 5.0], [2.0, 1.0, 3.0]]),
-    "a wild cell": np.r_[np.random.default_rng(0).normal(size=(60, 4)), [[1e9, 0, 0, 0]]],
+    "a wild cell": np.r_[
+        np.random.default_rng(0).gamma(1.0, size=(60, 4)), [[1e9, 0, 0, 0]]
+    ],
 }
 
 
@@ -276,6 +278,8 @@ def test_odd_tables_have_codes(autoencoder, name, scaling):
 @pytest.mark.parametrize("factor", [1e6, 1e-6])
 @pytest.mark.parametrize("offset", [0, 1e6])
 def test_nothing_depends_on_unit_and_offset(estimator, digits, factor, offset):
+    if get_tags(estimator).input_tags.positive_only:
+        offset = 0  # shares change with it
     plain = clone(estimator).fit(digits)
     expected = outputs(plain, digits)
     X = digits * factor + offset * factor
