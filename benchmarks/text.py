@@ -2,10 +2,10 @@
 
 Each corpus, a file with the columns ``label`` and ``text`` or the documentation of
 scikit-learn, goes through ``TfidfVectorizer(min_df=2, max_features=6000)``. Codes of 100
-components of TruncatedSVD and of TextAutoencoder, with default parameters, are judged on held-out
-documents: by the accuracy of five nearest neighbours (cosine), and of logistic
-regression. Logistic regression is also shown on TruncatedSVD's codes at the scale of
-ours (a mean variance of the columns of X of one): with its default penalty, scale counts.
+components of TruncatedSVD and of TextAutoencoder, with default parameters, are judged on
+held-out documents: by the accuracy of five nearest neighbours (cosine), and of logistic
+regression. Logistic regression is also shown on TruncatedSVD's codes at the scale of ours
+(columns of X have a mean variance of one): with its default penalty, scale counts.
 
 With ``--memory`` the peak memory of a fit to a large sparse matrix is measured instead.
 """

@@ -243,16 +243,15 @@ def test_lists_and_polars_frames_are_rows_too(estimator, iris):
     assert_same(expected, outputs(estimator.fit(frame), frame))
 
 
+RANDOM = np.random.default_rng(0).gamma(1.0, size=(60, 50))
 ODD_TABLES = {
     "a constant column": np.c_[np.arange(40.0), np.full(40, 7.0), np.arange(40) % 3],
     "constant": np.full((40, 3), 1e6 + 0.1),
     "duplicated rows": np.repeat([[1.0, 2.0], [3.0, 1.0]], 20, axis=0),
-    "more features than rows": np.random.default_rng(0).gamma(1.0, size=(10, 50)),
+    "more features than rows": RANDOM[:10],
     "one feature": np.arange(30.0)[:, None],
     "two rows": np.array([[0.0, 1.0, 5.0], [2.0, 1.0, 3.0]]),
-    "a wild cell": np.r_[
-        np.random.default_rng(0).gamma(1.0, size=(60, 4)), [[1e9, 0, 0, 0]]
-    ],
+    "a wild cell": np.r_[RANDOM[:, :4], [[1e9, 0, 0, 0]]],
 }
 
 
