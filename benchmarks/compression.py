@@ -1,7 +1,8 @@
 """Whether an autoencoder stores rows in fewer bytes than PCA does.
 
 Every table of the folders with 16 columns and 200 rows or more; four fifths to fit to, at
-most 5,000, and at most 1,000 to compress. R² at 8, 16 and 32 bytes a row, whole blobs counted, beside
+most 5,000, and at most 1,000 to compress. R² at 8, 16 and 32 bytes a row, whole blobs
+counted, beside
 
 * PCA: its scores rounded to multiples of one step for all, the mean as it is, coded by the
   same range coder with the same tables,

@@ -16,6 +16,8 @@ BYTES = 8  # of a number that escapes, at most
 LARGEST = 2**52  # exact as a float
 
 MAGIC, VERSION = b"skac", 1
+# Types of rows, by what a frame calls them.
+TYPES = {dtype.str.encode(): dtype for dtype in map(np.dtype, "dfebBhHiIlLqQ?")}
 FRAME = struct.Struct("<4sB3sII4sI")  # 24 bytes; the last is a checksum of all the rest
 
 
@@ -35,10 +37,13 @@ class Table(NamedTuple):
         place = (numbers >> self.shift) - self.low
         return np.where((place >= 0) & (place < n_levels), place, n_levels)
 
+    def costs(self) -> np.ndarray:
+        """Return the bits of each place, without the last bits of a number."""
+        return -np.log2(self.frequencies / self.frequencies.sum())
+
     def bits(self, numbers: np.ndarray) -> np.ndarray:
         """Return what an ideal coder needs for each number."""
-        costs = -np.log2(self.frequencies / self.frequencies.sum())
-        place = self.places(numbers)
+        costs, place = self.costs(), self.places(numbers)
         bits = costs[place] + self.shift
         is_out = place == len(costs) - 1
         bits[is_out] += np.log2(BYTES) + 8 * _n_bytes(self.excess(numbers[is_out]))
@@ -63,7 +68,9 @@ def fit_table(numbers: np.ndarray, center: float, spread: float) -> Table:
     Counts are mixed with a logistic distribution around `center` with the standard
     deviation `spread`, at the weight that is best for numbers left out one by one.
     """
-    middle, low, high = np.quantile(numbers, [0.5, 0.01, 0.99]).astype(np.int64)
+    last = len(numbers) - 1
+    order = [last // 100, last // 2, last - last // 100]
+    low, middle, high = np.partition(numbers, order)[order]
     spread = max(spread, LEAST_SPREAD)
     shift = max(int(np.ceil(np.log2(max(high - low, 1) / INNER_LEVELS))), 0)
     reach = min(int(np.ceil(MARGIN * spread)) + 1, LARGEST)
@@ -140,6 +147,12 @@ def decode(payload: bytes, tables: list[Table], n_rows: int) -> list[np.ndarray]
     stream = _streams()
     if len(payload) % 4:
         raise ValueError("The compressed rows end in the middle of a word.")
+    least_bits = n_rows * sum(float(table.costs().min()) + table.shift for table in tables)
+    if least_bits > 8 * len(payload) + 64:
+        raise ValueError(
+            f"The compressed rows are damaged: {n_rows} rows do not fit into "
+            f"{len(payload)} bytes."
+        )
     words = np.frombuffer(payload, "<u4").astype(np.uint32)
     decoder = stream.queue.RangeDecoder(words)
     try:
@@ -212,8 +225,7 @@ class Frame(NamedTuple):
 
 def pack(frame: Frame, payload: bytes) -> bytes:
     """Return the bytes of a frame and what is in it."""
-    dtype = frame.dtype.str.encode().ljust(3)
-    head = (MAGIC, VERSION, dtype, frame.n_rows, frame.n_features, frame.fingerprint)
+    head = (MAGIC, VERSION, frame.dtype.str.encode(), *frame[1:])
     checksum = zlib.crc32(FRAME.pack(*head, 0) + payload)
     return FRAME.pack(*head, checksum) + payload
 
@@ -226,6 +238,9 @@ def unpack(blob: bytes) -> tuple[Frame, bytes]:
     ValueError
         If the blob is not one, is damaged, or is of another version.
     """
+    if not isinstance(blob, bytes | bytearray | memoryview):
+        raise TypeError(f"blob has to be bytes, and is a {type(blob).__name__}.")
+    blob = bytes(blob)
     if len(blob) < FRAME.size or blob[: len(MAGIC)] != MAGIC:
         raise ValueError(
             f"blob of {len(blob)} bytes is not what compress returns: it has to begin "
@@ -239,4 +254,6 @@ def unpack(blob: bytes) -> tuple[Frame, bytes]:
     payload = blob[FRAME.size :]
     if zlib.crc32(blob[: FRAME.size - 4] + bytes(4) + payload) != checksum:
         raise ValueError("blob is damaged or cut short: its checksum does not fit.")
-    return Frame(np.dtype(dtype.decode().strip()), *rest, fingerprint), payload
+    if dtype not in TYPES:
+        raise ValueError(f"blob holds rows of an unknown type {dtype!r}.")
+    return Frame(TYPES[dtype], *rest, fingerprint), payload

@@ -21,6 +21,7 @@ MOST_CODES = 64
 STEPS = 1_600  # of training, about
 LEAST_EPOCHS, MOST_EPOCHS = 10, 200
 BATCHES = 40  # of an epoch, as far as they have 16 to 128 rows
+NOISE = 0.7  # of the root mean squared error of the start, on each cell while training
 PRESSURE = 0.5  # on bits, beside what they are worth to PCA
 START_ROWS = 5_000  # that the step of the start is found on
 
@@ -48,7 +49,7 @@ class CompressingAutoencoder(BaseAutoencoder):
     bytes_per_row: float = 16.0
     hidden_layer_sizes: int | Sequence[int] = (512, 256)
     scaling: str | None = None
-    noise_level: float = 0.3
+    noise_level: float = 0.0
     linear_penalty: float = 0.0
     lr: float = 1e-3
 
@@ -71,6 +72,10 @@ class CompressingAutoencoder(BaseAutoencoder):
         found = starts.linear_start(starts.projection(axes), n_components, self._loss())
         started = network.start_from(found)
         network.step.fill_(step)
+        rounded = np.rint(codes / step) * step
+        missing = starts.scaled_moments(rows)[1].sum() - codes.var(axis=0).sum()
+        error = missing + ((codes - rounded) ** 2).sum(axis=1).mean()
+        corruption.std = NOISE * np.sqrt(max(error, 0) / axes.components.shape[1])
         self._price = PRESSURE * FRUGALITY * step**2  # squared scaled units a bit
         self._code_scale = torch.from_numpy(scale / step).float()
         return started

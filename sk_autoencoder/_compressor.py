@@ -13,11 +13,9 @@ from sk_autoencoder import _codec, _coding
 from sk_autoencoder import _start as starts
 from sk_autoencoder import _validation as checks
 from sk_autoencoder._codec import Codec, psnr, r2
+from sk_autoencoder._coding import TYPES
 from sk_autoencoder._compressing import default_compressing
 from sk_autoencoder._residuals import Residuals, as_type
-
-# Of rows, which come back in the type that they had.
-TYPES = [np.dtype(code) for code in "dfebBhHiIlLqQ?"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -171,7 +169,11 @@ class AutoencoderCompressor(
     def _read(self, X, *, reset: bool, ensure_min_samples: int = 1) -> np.ndarray:
         """Return checked rows in their own type, or in float64 if it is none of `TYPES`."""
         return validate_data(
-            self, X, reset=reset, dtype=TYPES, ensure_min_samples=ensure_min_samples
+            self,
+            X,
+            reset=reset,
+            dtype=[*TYPES.values()],
+            ensure_min_samples=ensure_min_samples,
         )
 
     def _find_codecs(self, rows: np.ndarray, seed: int) -> tuple[Codec, Codec | None]:
@@ -264,7 +266,7 @@ class AutoencoderCompressor(
             If the blob is damaged, of another version, or of another compressor.
         """
         check_is_fitted(self)
-        frame, payload = _coding.unpack(bytes(blob))
+        frame, payload = _coding.unpack(blob)
         if frame.fingerprint != self._fingerprint:
             raise ValueError(
                 f"blob was written by the compressor with fingerprint "
