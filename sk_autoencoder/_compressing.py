@@ -18,10 +18,10 @@ from sk_autoencoder._quantising import FRUGALITY, Quantiser, find_step
 from sk_autoencoder.rates import CodeLength, RoundedNetwork
 
 MOST_CODES = 64
-STEPS = 1_600  # of training, about
+STEPS = 2_400  # of training, about
 LEAST_EPOCHS, MOST_EPOCHS = 10, 200
 BATCHES = 40  # of an epoch, as far as they have 16 to 128 rows
-NOISE = 0.7  # of the root mean squared error of the start, on each cell while training
+NOISE = 1.0  # of the root mean squared error of the start, on each cell while training
 PRESSURE = 0.5  # on bits, beside what they are worth to PCA
 START_ROWS = 5_000  # that the step of the start is found on
 
@@ -49,6 +49,7 @@ class CompressingAutoencoder(BaseAutoencoder):
     bytes_per_row: float = 16.0
     hidden_layer_sizes: int | Sequence[int] = (512, 256)
     scaling: str | None = None
+    dropout: float = 0.05
     noise_level: float = 0.0
     linear_penalty: float = 0.0
     lr: float = 1e-3
