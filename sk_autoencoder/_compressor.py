@@ -184,7 +184,7 @@ class AutoencoderCompressor(
         found = None
         if self.autoencoder is not None:
             given = checks.clone_with_seed(self.autoencoder, self.random_state, seed)
-            codecs = _codec.given_codecs(given.fit(split.fit), split)
+            codecs = _codec.given_codecs(given.fit(split.fit, None), split)
             found, _ = _codec.best_codec(codecs, split, budget)
         elif not linear.is_finest and len(errors) >= starts.JUDGE_ROWS:
             autoencoder = default_compressing(len(split.fit), self.bytes_per_row)
