@@ -44,11 +44,11 @@ class AutoencoderCompressor(
         they change the rows. None takes the design above.
     bytes_per_row : float, default=16.0
         Bytes that a row may cost on average, without the 24 bytes of the header of each
-        blob and without residuals. Found on held-out rows: what others cost differs by
-        some per cent.
+        blob and without residuals. Found on held-out rows, a standard error included: what
+        others cost differs by some per cent. More than can be used is not.
     max_error : float or None, default=None
         Largest error of any cell, in the units of X: residuals are stored too, at the
-        price that they have. Columns of whole numbers come back exactly for less than 1.
+        price that they have. Rows of an integer type come back exactly for less than 1.
         None stores none.
     scaling : {"global", "standard"} or None, default="global"
         In which units errors count: ``"global"`` in those of X, ``"standard"`` in standard
@@ -317,9 +317,8 @@ class AutoencoderCompressor(
         check_is_fitted(self)
         X = check_array(X, dtype=[np.float64, np.float32])
         if X.shape[1] != self.n_components_:
-            raise ValueError(
-                f"X has {X.shape[1]} columns, and codes have {self.n_components_}."
-            )
+            found = f"X has {X.shape[1]} columns"
+            raise ValueError(f"{found}, and codes have {self.n_components_}.")
         return self._codec.decode(X.astype(np.float64)).astype(X.dtype)
 
     def reconstruct(self, X):
@@ -365,7 +364,8 @@ class AutoencoderCompressor(
     def report(self, X) -> dict[str, np.ndarray]:
         """Return what X costs and how well it comes back, for steps around the one in use.
 
-        Whole blobs are counted. Residuals are left out.
+        Whole blobs are counted, without residuals. The default autoencoder is trained for
+        its own budget: for another one, another fit is better than another step.
 
         Parameters
         ----------
