@@ -1,11 +1,13 @@
 """Autoencoders that behave like scikit-learn estimators."""
 
 from sk_autoencoder._adversarial import AdversarialAutoencoder
+from sk_autoencoder._compressor import AutoencoderCompressor
 from sk_autoencoder._contractive import ContractiveAutoencoder
 from sk_autoencoder._convolutional import ConvolutionalAutoencoder
 from sk_autoencoder._denoising import DenoisingAutoencoder
 from sk_autoencoder._imputer import AutoencoderImputer
 from sk_autoencoder._outlier import AutoencoderOutlierDetector
+from sk_autoencoder._rate_display import RateDistortionDisplay
 from sk_autoencoder._sparse import SparseAutoencoder
 from sk_autoencoder._stacked import StackedAutoencoder
 from sk_autoencoder._text import TextAutoencoder
@@ -14,12 +16,14 @@ from sk_autoencoder._vae import VAETransformer
 
 __all__ = [
     "AdversarialAutoencoder",
+    "AutoencoderCompressor",
     "AutoencoderImputer",
     "AutoencoderOutlierDetector",
     "AutoencoderTransformer",
     "ContractiveAutoencoder",
     "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
+    "RateDistortionDisplay",
     "SparseAutoencoder",
     "StackedAutoencoder",
     "TextAutoencoder",

@@ -3,6 +3,8 @@
 import numpy as np
 from skorch.callbacks import Callback
 
+STEERED = 0.7  # share of the epochs in which a penalty is brought to its budget
+
 
 class KeepBest(Callback):
     """Keep the weights of the lowest held-out loss in memory, the start among them.
@@ -124,6 +126,32 @@ class WarmUp(Callback):
     def on_epoch_begin(self, net, **kwargs):
         penalty = getattr(net.criterion_, self.name)
         penalty.warmth = min((len(net.history) - 1) / self.n_epochs, 1.0)
+
+
+class MeetBudget(Callback):
+    """Set the pressure of a penalty such that it comes to a budget.
+
+    The pressure stays as it is in the last part of training.
+
+    Parameters
+    ----------
+    name : str
+        Name of the penalty, which has an attribute ``pressure``, a factor while training.
+    budget : float
+        Mean of the penalty, without its weight, on held-out rows.
+    """
+
+    def __init__(self, name: str, budget: float):
+        self.name = name
+        self.budget = budget
+
+    def on_epoch_end(self, net, **kwargs):
+        penalty = getattr(net.criterion_, self.name)
+        spent = net.history[-1, f"valid_{self.name}"] / net.criterion_.weights[self.name]
+        net.history.record("event_pressure", penalty.pressure)
+        if len(net.history) < STEERED * net.max_epochs:
+            turn = np.clip((spent / self.budget) ** 0.7, 0.7, 1.4)
+            penalty.pressure = float(np.clip(penalty.pressure * turn, 0.05, 20))
 
 
 class ReportEpochs(Callback):

@@ -74,7 +74,8 @@ def finite(estimator) -> bool | str:
 def clone_with_seed(estimator, random_state, seed: int):
     """Return a clone, with `seed` for its own unless `random_state` is None."""
     copied = clone(estimator)
-    if random_state is not None and hasattr(copied, "random_state"):
+    own = copied.get_params(deep=False)
+    if random_state is not None and "random_state" in own:
         copied.set_params(random_state=seed)
     return copied
 

@@ -43,7 +43,7 @@ def quick(cls, **parameters):
 AUTOENCODERS = [
     quick(cls, **parameters)
     for cls in CLASSES
-    if hasattr(cls, "inverse_transform")
+    if hasattr(cls, "inverse_transform") and not hasattr(cls, "compress")
     for parameters in VARIANTS.get(cls.__name__, [{}])
 ]
 PLAIN = next(each for each in AUTOENCODERS if type(each) is AutoencoderTransformer)
@@ -59,7 +59,13 @@ IMPUTERS = [
     if hasattr(cls, "sample_posterior")
     for autoencoder in (None, PLAIN)
 ]
-CATALOGUE = AUTOENCODERS + DETECTORS + IMPUTERS
+COMPRESSORS = [
+    cls(autoencoder, bytes_per_row=3, random_state=0)
+    for cls in CLASSES
+    if hasattr(cls, "compress")
+    for autoencoder in (None, PLAIN)
+]
+CATALOGUE = AUTOENCODERS + DETECTORS + IMPUTERS + COMPRESSORS
 assert {type(estimator) for estimator in CATALOGUE} == set(CLASSES)
 
 

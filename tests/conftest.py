@@ -13,13 +13,14 @@ from catalogue import AUTOENCODERS, CATALOGUE, DETECTORS, name
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 
-from sk_autoencoder import _imputing
+from sk_autoencoder import _compressing, _imputing
 
 
 @pytest.fixture(autouse=True)
-def _quick_imputers(monkeypatch):
-    """Let the default design of imputers train for fewer epochs."""
+def _quick_designs(monkeypatch):
+    """Let the default designs of imputers and compressors train for fewer epochs."""
     monkeypatch.setattr(_imputing, "MOST_EPOCHS", 8)
+    monkeypatch.setattr(_compressing, "MOST_EPOCHS", 12)
 
 
 @pytest.fixture(params=CATALOGUE, ids=name)

@@ -1,7 +1,7 @@
 """scikit-learn's own checks, those that ``check_estimator`` leaves out included."""
 
 import pytest
-from catalogue import AUTOENCODERS, CATALOGUE, CLASSES, IMPUTERS, name
+from catalogue import AUTOENCODERS, CATALOGUE, CLASSES, COMPRESSORS, IMPUTERS, name
 from sklearn.utils import estimator_checks as checks
 
 PRIVATE_CHECKS = [
@@ -38,6 +38,6 @@ def test_checks_that_scikit_learn_keeps_for_itself(estimator, check):
 
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
 @pytest.mark.parametrize("check", TRANSFORMER_CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("estimator", AUTOENCODERS + IMPUTERS, ids=name)
+@pytest.mark.parametrize("estimator", AUTOENCODERS + COMPRESSORS + IMPUTERS, ids=name)
 def test_checks_of_transformers(estimator, check):
     check(type(estimator).__name__, estimator)

@@ -28,6 +28,7 @@ ORDER = [
     "networks",
     "missing",
     "objectives",
+    "rates",
     "pursuit",
     "dictionaries",
     "likelihoods",
@@ -60,6 +61,13 @@ ORDER = [
     "_outlier",
     "_imputing",
     "_imputer",
+    "_coding",
+    "_quantising",
+    "_compressing",
+    "_codec",
+    "_residuals",
+    "_compressor",
+    "_rate_display",
     "__init__",
 ]
 
