@@ -77,8 +77,7 @@ class BaseAutoencoder(
         return self
 
     def _fit(self, X, rows: np.ndarray, device, seed: int, report: Callback) -> None:
-        share = self.validation_fraction if self.early_stopping else None
-        kept, out = starts.hold_out(rows.shape[-1], share)
+        kept, out = self._hold_out(rows.shape[-1])
         if self.warm_start and hasattr(self, "net_"):
             module, started, build = self.net_.module_, False, None
         else:

@@ -53,6 +53,11 @@ class Building(Parameters):
     _is_incomplete: ClassVar[bool] = False  # whether cells are missing in what is fitted to
     _fill: ClassVar[GaussianFill | None] = None  # of missing cells
 
+    def _hold_out(self, n_rows: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return which of the rows to fit to and which to hold out, if any."""
+        share = self.validation_fraction if self.early_stopping else None
+        return starts.hold_out(n_rows, share)
+
     def _scaler_kind(self) -> type[Scaler]:
         return Scaler
 

@@ -59,6 +59,7 @@ ORDER = [
     "_adversarial",
     "_unusual",
     "_outlier",
+    "_windowing",
     "_imputing",
     "_imputer",
     "_coding",
