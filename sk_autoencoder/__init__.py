@@ -8,6 +8,7 @@ from sk_autoencoder._imputer import AutoencoderImputer
 from sk_autoencoder._outlier import AutoencoderOutlierDetector
 from sk_autoencoder._sparse import SparseAutoencoder
 from sk_autoencoder._stacked import StackedAutoencoder
+from sk_autoencoder._timeseries import TimeSeriesOutlierDetector
 from sk_autoencoder._transformer import AutoencoderTransformer
 from sk_autoencoder._vae import VAETransformer
 
@@ -21,6 +22,7 @@ __all__ = [
     "DenoisingAutoencoder",
     "SparseAutoencoder",
     "StackedAutoencoder",
+    "TimeSeriesOutlierDetector",
     "VAETransformer",
 ]
 __version__ = "0.1.0.dev0"

@@ -56,6 +56,8 @@ ORDER = [
     "_adversarial",
     "_unusual",
     "_outlier",
+    "_windows",
+    "_timeseries",
     "_imputing",
     "_imputer",
     "__init__",
