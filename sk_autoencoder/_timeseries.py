@@ -15,12 +15,51 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 from sk_autoencoder import _unusual, _windows
 from sk_autoencoder import _validation as checks
 from sk_autoencoder._outlier import AutoencoderOutlierDetector
+from sk_autoencoder._transformer import AutoencoderTransformer
 from sk_autoencoder._windows import Series
+
+VALUES_PER_CODE = 12  # timestamps of a channel for each component of the default's code
+LEAST_CODE = 2  # components for each channel, whatever the window: a level and a trend
+MOST_WINDOWS = 4096  # that the default is fitted to
+FEW_WINDOWS = 10  # of which none is left out
+FIRST_SHARE = 2  # components of the default for each one that finds what to leave out
+LEFT_OUT = 0.2  # share of the windows
+
+
+def default_autoencoder(n_components: int) -> AutoencoderTransformer:
+    """Return what is fitted to windows by default."""
+    return AutoencoderTransformer(
+        n_components, scaling=None, noise_level=0.1, max_epochs=40
+    )
+
+
+def fit_default(windows: np.ndarray, window: int, rng: np.random.RandomState):
+    """Fit the default design to windows, without those that a smaller one fails at most."""
+    seed = rng.randint(np.iinfo(np.int32).max)
+    if window == 1:
+        return AutoencoderOutlierDetector(random_state=seed).fit(windows)
+    n_channels = windows.shape[1] // window
+    n_components = n_channels * max(window // VALUES_PER_CODE, LEAST_CODE)
+    rows = np.sort(rng.permutation(len(windows))[:MOST_WINDOWS])
+    if len(rows) > FEW_WINDOWS:
+        small = default_autoencoder(max(n_components // FIRST_SHARE, 2))
+        small.set_params(max_epochs=0, random_state=seed)._fit_on(windows, rows=rows)
+        scores = small.score_samples(windows[rows])
+        rows = rows[scores >= np.quantile(scores, LEFT_OUT)]
+    found = default_autoencoder(n_components).set_params(random_state=seed)
+    return found._fit_on(windows, rows=rows)
+
+
+def _squared_errors(windows: np.ndarray, back: np.ndarray) -> np.ndarray:
+    """Return the squared error of each cell; observed ones stand for those missing."""
+    is_observed = ~np.isnan(windows)
+    cells = np.where(is_observed, (back - windows) ** 2, 0)
+    return cells / is_observed.mean(axis=1, keepdims=True)
 
 
 def _explains(detector: "TimeSeriesOutlierDetector") -> bool:
     inner = getattr(detector, "detector_", detector.detector)
-    return inner is None or hasattr(inner, "explain")
+    return detector.detector is None or hasattr(inner, "explain")
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -38,7 +77,7 @@ class TimeSeriesOutlierDetector(OutlierMixin, BaseEstimator):
         an :class:`AutoencoderOutlierDetector`.
     window : int or "auto", default="auto"
         Number of timestamps in a window. ``"auto"`` takes a period where the
-        autocorrelation has one, and otherwise the time in which it falls to 1/e, between 8
+        autocorrelation has one, and otherwise the time in which it falls to 1/e, between 16
         and 128, and at most an eighth of the shortest series. Where rows do not depend on
         those before them it takes 1: then the order of rows does not matter.
     stride : int, default=1
@@ -79,8 +118,8 @@ class TimeSeriesOutlierDetector(OutlierMixin, BaseEstimator):
     whole.
 
     Windows of one series are a view of the scaled rows, not a copy, also with several
-    channels. Scoring makes rows of them a piece at a time; what `detector` copies in ``fit``
-    is its own affair. To fit to several series their windows are copied once.
+    channels. Scoring makes rows of them a piece at a time; what `detector` copies in
+    ``fit`` is its own affair. To fit to several series their windows are copied once.
 
     Values may be missing (NaN) if the detector takes them, as the default does. Timestamps
     that only windows without any value cover get a score between those on both sides.
@@ -150,13 +189,13 @@ class TimeSeriesOutlierDetector(OutlierMixin, BaseEstimator):
             If a parameter or X does not fit, or a series is shorter than a window.
         """
         X = self._check_X(X, reset=True, ensure_min_samples=2)
+        checks.check_columns(X)
         self.scaler_ = StandardScaler().fit(X)
         series = self._make_series(X, groups)
         auto = self.window == "auto"
         self.window_ = _windows.find_window(series) if auto else int(self.window)
-        self._check_lengths(series)
-        self.detector_ = self._make_detector(X.shape[1])
-        self.detector_.fit(self._training_windows(series))
+        series.check(self.window_)
+        self.detector_ = self._fit_detector(self._training_windows(series), X.shape[1])
         scores = self._over_timestamps(self.detector_.score_samples, series)
         self.offset_ = self._find_offset(scores)
         return self
@@ -172,18 +211,11 @@ class TimeSeriesOutlierDetector(OutlierMixin, BaseEstimator):
             check_consistent_length(X, groups)
         return Series(self.scaler_.transform(X), groups)
 
-    def _check_lengths(self, series: Series) -> None:
-        length, name = series.shortest()
-        if length < self.window_:
-            raise ValueError(
-                f"{name} has n_samples={length} timestamps, fewer than window="
-                f"{self.window_}. Leave it out, or fit with a shorter window."
-            )
-
-    def _make_detector(self, n_channels: int):
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+    def _fit_detector(self, windows: np.ndarray, n_channels: int):
+        rng = check_random_state(self.random_state)
         if self.detector is None:
-            return AutoencoderOutlierDetector(random_state=seed)
+            return fit_default(windows, self.window_, rng)
+        seed = rng.randint(np.iinfo(np.int32).max)
         detector = checks.clone_with_seed(self.detector, self.random_state, seed)
         # Networks of time have to know how many channels a window holds.
         unknown = [
@@ -191,7 +223,8 @@ class TimeSeriesOutlierDetector(OutlierMixin, BaseEstimator):
             for name, value in detector.get_params().items()
             if name.endswith("__n_channels") and value is None
         ]
-        return detector.set_params(**dict.fromkeys(unknown, n_channels))
+        detector.set_params(**dict.fromkeys(unknown, n_channels))
+        return detector.fit(windows)
 
     def _starts(self, rows: np.ndarray) -> np.ndarray:
         starts = _windows.window_starts(len(rows), self.window_, self.stride)
@@ -203,7 +236,7 @@ class TimeSeriesOutlierDetector(OutlierMixin, BaseEstimator):
         for rows in series:
             view, starts = _windows.window_view(rows, self.window_), self._starts(rows)
             regular = np.arange(0, len(view), self.stride)
-            whole = len(starts) >= len(regular) and (starts[: len(regular)] == regular).all()
+            whole = np.isin(regular, starts).all()  # no window without a value
             found.append(view[:: self.stride] if whole else view[starts])
         return found[0] if len(found) == 1 else np.concatenate(found)
 
@@ -245,7 +278,7 @@ class TimeSeriesOutlierDetector(OutlierMixin, BaseEstimator):
     def _map(self, score: Callable, X, groups) -> np.ndarray:
         check_is_fitted(self)
         series = self._make_series(self._check_X(X, reset=False), groups)
-        self._check_lengths(series)
+        series.check(self.window_)
         return self._over_timestamps(score, series)
 
     def decision_function(self, X, groups=None):
@@ -319,7 +352,11 @@ class TimeSeriesOutlierDetector(OutlierMixin, BaseEstimator):
         """
 
         def share(windows: np.ndarray) -> np.ndarray:
-            cells = self.detector_.explain(windows)
+            if hasattr(self.detector_, "explain"):
+                cells = self.detector_.explain(windows)
+            else:
+                back = self.detector_.reconstruct(windows)
+                cells = _squared_errors(windows, back)
             return cells.reshape(len(cells), self.window_, -1).sum(axis=1)
 
         return checks.wrap_like(X, self._map(share, X, groups))

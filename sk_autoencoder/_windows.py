@@ -9,7 +9,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 PIECE_BYTES = 8 * 2**20  # windows are scored in pieces of that size
 SIGNIFICANT = 4.0  # standard errors of an autocorrelation beyond those of unordered rows
 PERIODIC = 0.2  # autocorrelation of a peak that is taken for a period
-SHORTEST, LONGEST = 8, 128  # window that is chosen where rows are ordered in time
+SHORTEST, LONGEST = 16, 128  # window that is chosen where rows are ordered in time
 MOST_OF_SERIES = 8  # windows that fit side by side in the shortest series, at least
 
 
@@ -42,8 +42,22 @@ class Series:
         """Return the length of the shortest series, and what to call it."""
         lengths = [len(part) for part in self.parts]
         i = int(np.argmin(lengths))
-        name = "X" if self.order is None else f"The series groups={self.names[i]!r}"
-        return lengths[i], name
+        return lengths[i], self._name(i)
+
+    def check(self, window: int) -> None:
+        """Raise a ValueError if a series is shorter than a window, or without any value."""
+        length, name = self.shortest()
+        if length < window:
+            raise ValueError(
+                f"{name} has n_samples={length} timestamps, fewer than window={window}. "
+                "Leave it out, or fit with a shorter window."
+            )
+        for i, part in enumerate(self.parts):
+            if np.isnan(part).all():
+                raise ValueError(f"{self._name(i)} has no observed value. Leave it out.")
+
+    def _name(self, i: int) -> str:
+        return "X" if self.order is None else f"Series {self.names[i]} of groups"
 
     def in_order_of_rows(self, parts: list[np.ndarray]) -> np.ndarray:
         """Return what was found for each series, joined and in the order of X."""

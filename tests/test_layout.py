@@ -24,6 +24,7 @@ ORDER = [
     "networks._network",
     "networks._dense",
     "networks._convolutional",
+    "networks._temporal",
     "networks._modules",
     "networks",
     "missing",
