@@ -11,6 +11,7 @@ from sk_autoencoder._rate_display import RateDistortionDisplay
 from sk_autoencoder._sparse import SparseAutoencoder
 from sk_autoencoder._stacked import StackedAutoencoder
 from sk_autoencoder._text import TextAutoencoder
+from sk_autoencoder._timeseries import TimeSeriesOutlierDetector
 from sk_autoencoder._transformer import AutoencoderTransformer
 from sk_autoencoder._vae import VAETransformer
 
@@ -27,6 +28,7 @@ __all__ = [
     "SparseAutoencoder",
     "StackedAutoencoder",
     "TextAutoencoder",
+    "TimeSeriesOutlierDetector",
     "VAETransformer",
 ]
 __version__ = "0.1.0.dev0"

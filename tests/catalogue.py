@@ -23,6 +23,7 @@ VARIANTS = {
         {"sparsity": "l1"},
         {"sparsity": "kl"},
     ],
+    "TimeSeriesOutlierDetector": [{"window": 1}],  # longer ones see the order of rows
 }
 CLASSES = [
     value
@@ -47,10 +48,16 @@ AUTOENCODERS = [
     for parameters in VARIANTS.get(cls.__name__, [{}])
 ]
 PLAIN = next(each for each in AUTOENCODERS if type(each) is AutoencoderTransformer)
-DETECTORS = [cls(random_state=0) for cls in CLASSES if hasattr(cls, "predict")]
+DETECTORS = [
+    cls(random_state=0, **parameters)
+    for cls in CLASSES
+    if hasattr(cls, "predict")
+    for parameters in VARIANTS.get(cls.__name__, [{}])
+]
 DETECTORS += [
     type(detector)(PLAIN, random_state=0, **parameters)
     for detector in DETECTORS
+    if hasattr(detector, "n_estimators")
     for parameters in ({}, {"n_estimators": 3}, {"method": "score_samples"})
 ]
 IMPUTERS = [

@@ -9,6 +9,7 @@ from sk_autoencoder.networks._convolutional import Convolutional
 from sk_autoencoder.networks._dense import Dense
 from sk_autoencoder.networks._modules import Modules
 from sk_autoencoder.networks._network import ACTIVATIONS, LinearStart, Network, Output
+from sk_autoencoder.networks._temporal import Temporal
 
 __all__ = [
     "ACTIVATIONS",
@@ -18,4 +19,5 @@ __all__ = [
     "Modules",
     "Network",
     "Output",
+    "Temporal",
 ]

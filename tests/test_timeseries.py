@@ -1,0 +1,272 @@
+"""Time series: windows without copies, a score for every timestamp, several series."""
+
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import LocalOutlierFactor
+
+from sk_autoencoder import (
+    AutoencoderOutlierDetector,
+    AutoencoderTransformer,
+    TimeSeriesOutlierDetector,
+    VAETransformer,
+)
+from sk_autoencoder._windows import Series, find_window, over_windows, window_view
+from sk_autoencoder.networks import Temporal
+
+PERIOD, SILENT = 25, slice(600, 640)
+
+
+class Sum(IsolationForest):
+    """Scores the sum of a row: what windows make of it is known."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def score_samples(self, X):
+        return X.sum(axis=1)
+
+
+@pytest.fixture(scope="module")
+def wave():
+    """A wave that stops for a while, (1000, 1)."""
+    X = np.sin(2 * np.pi * np.arange(1000) / PERIOD)[:, None]
+    X[SILENT] = 0
+    return X + np.random.default_rng(0).normal(0, 0.1, X.shape)
+
+
+@pytest.fixture(scope="module")
+def waves(wave):
+    """Three channels, of which the second stops for a while."""
+    t = np.arange(1000)[:, None]
+    others = np.sin(2 * np.pi * (t + np.array([5, 9])) / PERIOD)
+    others += np.random.default_rng(1).normal(0, 0.1, others.shape)
+    return np.c_[others[:, :1], wave, others[:, 1:]]
+
+
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_windows_are_views(n_channels):
+    rows = np.arange(20.0 * n_channels).reshape(20, n_channels)
+    view = window_view(rows, 6)
+    assert view.shape == (15, 6 * n_channels)
+    assert np.shares_memory(view, rows)
+    for i in range(15):
+        np.testing.assert_array_equal(view[i], rows[i : i + 6].ravel())
+
+
+@pytest.mark.parametrize("stride", [1, 3, 7, 50])
+def test_a_timestamp_scores_the_mean_over_the_windows_that_cover_it(waves, stride):
+    X = waves[:200]
+    detector = TimeSeriesOutlierDetector(Sum(), window=12, stride=stride).fit(X)
+    scaled = (X - X.mean(axis=0)) / X.std(axis=0)
+    starts = sorted({*range(0, 189, stride), 188})
+    expected = np.empty(200)
+    for t in range(200):
+        covering = [scaled[s : s + 12].sum() for s in starts if s <= t < s + 12]
+        expected[t] = np.mean(covering) if covering else np.nan
+    found = detector.score_samples(X)
+    covered = ~np.isnan(expected)
+    assert covered.all() or stride > 12
+    np.testing.assert_allclose(found[covered], expected[covered], atol=1e-9)
+    assert np.isfinite(found).all()
+
+
+def test_large_scores_leave_no_rounding_behind():
+    values = np.r_[1e16, np.ones(50)]
+    means = over_windows(values, np.arange(51), 5, 55)
+    np.testing.assert_array_equal(means[5:], 1)
+
+
+def test_a_window_of_one_is_the_detector_on_rows(iris):
+    ours = TimeSeriesOutlierDetector(IsolationForest(random_state=0), window=1).fit(iris)
+    forest = IsolationForest(random_state=0).fit((iris - iris.mean(0)) / iris.std(0))
+    expected = forest.score_samples((iris - iris.mean(0)) / iris.std(0))
+    np.testing.assert_allclose(ours.score_samples(iris), expected)
+
+
+@pytest.mark.parametrize("channels", [[0], [0, 1, 2]])
+def test_it_finds_where_a_wave_stops(wave, waves, channels):
+    X = wave if len(channels) == 1 else waves
+    detector = TimeSeriesOutlierDetector(random_state=0).fit(X)
+    assert detector.window_ == PERIOD
+    is_outlier = np.zeros(1000, bool)
+    is_outlier[SILENT] = True
+    assert roc_auc_score(is_outlier, -detector.score_samples(X)) > 0.95
+    # Single values say nothing: a silent one is an ordinary one.
+    rows = AutoencoderOutlierDetector(random_state=0).fit(X)
+    if len(channels) == 1:
+        assert roc_auc_score(is_outlier, -rows.score_samples(X)) < 0.7
+    assert (detector.predict(X)[605:635] == -1).all()
+
+
+def test_explain_names_the_channel(waves):
+    frame = pd.DataFrame(waves, columns=list("abc"))
+    detector = TimeSeriesOutlierDetector(random_state=0).fit(frame)
+    shares = detector.explain(frame)
+    assert (shares.iloc[605:635].idxmax(axis="columns") == "b").all()
+    assert (shares.to_numpy() >= 0).all()
+    np.testing.assert_allclose(shares.sum(axis=1), -detector.score_samples(frame))
+    assert not hasattr(TimeSeriesOutlierDetector(IsolationForest()), "explain")
+
+
+def test_no_window_crosses_from_one_series_to_the_next(waves):
+    groups = np.repeat(["b", "a", "c"], [400, 250, 350])
+    detector = TimeSeriesOutlierDetector(random_state=0).fit(waves, groups=groups)
+    whole = detector.score_samples(waves, groups)
+    for name in "abc":
+        alone = detector.score_samples(waves[groups == name])
+        np.testing.assert_allclose(whole[groups == name], alone, rtol=1e-9)
+    turns = np.random.default_rng(0).permutation(groups)  # rows of a series in order
+    order = np.empty(1000, int)
+    for name in "abc":
+        order[turns == name] = np.flatnonzero(groups == name)
+    mixed = detector.score_samples(waves[order], turns)
+    np.testing.assert_allclose(mixed, whole[order], rtol=1e-9)
+    np.testing.assert_array_equal(
+        clone(detector).fit_predict(waves, groups=groups), detector.predict(waves, groups)
+    )
+    assert not np.allclose(whole, detector.score_samples(waves))
+
+
+def test_gaps_are_allowed_and_scored(waves):
+    X = waves.copy()
+    X[200:220, 0] = np.nan
+    X[300:360] = np.nan  # longer than two windows
+    X[:5] = np.nan
+    detector = TimeSeriesOutlierDetector(random_state=0).fit(X)
+    scores = detector.score_samples(X)
+    assert np.isfinite(scores).all()
+    assert 600 - PERIOD < scores.argmin() < 640 + PERIOD
+    unknown = scores[299 + PERIOD : 360 - PERIOD + 1]  # no window there has a value
+    np.testing.assert_allclose(np.diff(unknown, n=2), 0, atol=1e-9)
+    with pytest.raises(ValueError, match="NaN"):
+        TimeSeriesOutlierDetector(LocalOutlierFactor(novelty=True)).fit(X)
+    X[:, 1] = np.nan
+    with pytest.raises(ValueError, match="Column 1 of X has no observed value"):
+        TimeSeriesOutlierDetector().fit(X)
+
+
+INNER = [
+    IsolationForest(random_state=0),
+    LocalOutlierFactor(novelty=True),
+    AutoencoderOutlierDetector(n_estimators=2),
+    VAETransformer(2, max_epochs=2),
+    AutoencoderTransformer(4, network=Temporal(channels=(8, 8)), max_epochs=3),
+]
+
+
+@pytest.mark.parametrize("inner", INNER, ids=lambda inner: type(inner).__name__)
+def test_any_detector_may_stand_inside(waves, inner):
+    detector = TimeSeriesOutlierDetector(inner, window=20, stride=5, random_state=0)
+    first = detector.fit(waves).decision_function(waves)
+    assert first.shape == (1000,)
+    np.testing.assert_array_equal(
+        first, clone(detector).fit(waves).decision_function(waves)
+    )
+    assert detector.get_params()["detector"] is inner
+
+
+@pytest.mark.parametrize("window", [2, 7, 33])
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_temporal_networks_take_any_window(waves, window, n_channels):
+    network = Temporal(channels=(4, 8, 8), kernel_size=3, dropout=0.1)
+    inner = AutoencoderTransformer(2, network=network, max_epochs=3)
+    detector = TimeSeriesOutlierDetector(inner, window=window, stride=4, random_state=0)
+    detector.fit(waves[:, :n_channels])
+    assert detector.detector_.network.n_channels == n_channels
+    assert network.n_channels is None
+    module = detector.detector_.network_
+    windows = window_view(np.ascontiguousarray(waves[:, :n_channels]), window)
+    assert detector.detector_.reconstruct(windows).shape == windows.shape
+    assert module.decoder[-1].window == window
+
+
+def test_temporal_networks_say_what_does_not_fit(waves):
+    def fit(**parameters):
+        inner = AutoencoderTransformer(2, network=Temporal(**parameters))
+        inner.fit(waves[:, :2])
+
+    with pytest.raises(ValueError, match="n_channels=3 does not divide the 2 columns"):
+        fit(n_channels=3)
+    with pytest.raises(ValueError, match="kernel_size=4 has to be odd"):
+        fit(kernel_size=4)
+
+
+def test_the_window_follows_the_autocorrelation(wave):
+    rng = np.random.default_rng(0)
+
+    def window(X):
+        return find_window(Series(X, None))
+
+    assert window(wave) == PERIOD
+    assert [window(rng.normal(size=(n, 2))) for n in (2, 20, 300, 5000)] == [1] * 4
+    assert window(np.ones((100, 2))) == 1
+    walk = np.cumsum(rng.normal(size=(3200, 1)), axis=0)
+    assert [window(walk[:n]) for n in (3200, 1600, 100)] == [200, 100, 8]
+    holes = wave.copy()
+    holes[rng.random(1000) < 0.2] = np.nan
+    assert window(holes) == PERIOD
+
+
+def test_a_series_shorter_than_a_window_is_named(waves):
+    groups = np.repeat([7, 8], [990, 10])
+    detector = TimeSeriesOutlierDetector(Sum(), window=20)
+    with pytest.raises(ValueError, match=r"Series 8 of groups .*=10 timestamps.*window=20"):
+        detector.fit(waves, groups=groups)
+    with pytest.raises(ValueError, match=r"X has n_samples=19 timestamps.*window=20"):
+        detector.fit(waves).predict(waves[:19])
+    assert detector.score_samples(waves[:20]).shape == (20,)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        detector.fit(waves, groups=[1, 2])
+
+
+@pytest.mark.parametrize("contamination", [0.05, 0.2])
+def test_contamination_is_a_share_of_timestamps(waves, contamination):
+    detector = TimeSeriesOutlierDetector(
+        IsolationForest(random_state=0), contamination=contamination
+    )
+    share = (detector.fit_predict(waves) == -1).mean()
+    assert share == pytest.approx(contamination, abs=0.002)
+
+
+def test_a_series_without_a_value_is_named(waves):
+    groups, X = np.repeat(["a", "b"], 500), waves.copy()
+    X[groups == "b"] = np.nan
+    detector = TimeSeriesOutlierDetector(IsolationForest(random_state=0), window=20)
+    with pytest.raises(ValueError, match="Series b of groups has no observed value"):
+        detector.fit(X, groups=groups)
+
+
+def test_the_unit_of_a_channel_does_not_matter(waves):
+    detector = TimeSeriesOutlierDetector(random_state=0)
+    expected = detector.fit(waves).score_samples(waves)
+    X = waves * [1e-3, 1, 1e6] + [5, 0, -1e6]
+    found = clone(detector).fit(X).score_samples(X)
+    assert np.corrcoef(expected, found)[0, 1] > 0.999
+
+
+def test_parameters_of_the_detector_can_be_searched(wave):
+    inner = AutoencoderTransformer(max_epochs=2, random_state=0)
+    search = GridSearchCV(
+        TimeSeriesOutlierDetector(inner, window=10),
+        {"detector__n_components": [1, 5]},
+        scoring=lambda fitted, X, y=None: fitted.score_samples(X).mean(),
+        cv=2,
+    )
+    assert search.fit(wave).best_params_ == {"detector__n_components": 5}
+
+
+def test_scoring_needs_no_copy_of_all_windows():
+    X = np.random.default_rng(0).normal(size=(60_000, 2))
+    detector = TimeSeriesOutlierDetector(Sum(), window=100).fit(X[:1000])
+    tracemalloc.start()
+    detector.score_samples(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30 * X.nbytes  # all windows would be 100 times as large
