@@ -125,7 +125,9 @@ def measure(series: Labelled, options) -> tuple[dict, dict, int]:
     """Return the AUROC and the seconds of each method, and the window."""
     kept = slice(series.n_fit or 0, None)
     train = series.X[: series.n_fit]
-    ours = TimeSeriesOutlierDetector(window=options.window, random_state=options.seed)
+    ours = TimeSeriesOutlierDetector(
+        window=options.window or "auto", random_state=options.seed
+    )
     found, seconds = {}, {}
     methods = {"ours": None}
     while methods:
@@ -199,7 +201,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, action="append", default=[])
     parser.add_argument("--only", default="*", help="pattern of the names of series")
     parser.add_argument("--every", type=int, default=1, help="take each n-th series")
-    parser.add_argument("--window", type=int, default="auto")
+    parser.add_argument("--window", type=int, help="of all series, instead of found ones")
     parser.add_argument("--neighbours", type=int, default=1, help="0 leaves them out")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default="results", help="folder for the tables")

@@ -15,22 +15,8 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 from sk_autoencoder import _unusual, _windows
 from sk_autoencoder import _validation as checks
 from sk_autoencoder._outlier import AutoencoderOutlierDetector
-from sk_autoencoder._windowing import default_windowing
+from sk_autoencoder._windowing import fit_windowing
 from sk_autoencoder._windows import Series
-
-MOST_WINDOWS = 4096  # that the default is fitted to
-
-
-def fit_default(windows: np.ndarray, window: int, stride: int, seed: int):
-    """Fit the default design to windows (n_windows, window * n_channels)."""
-    if window == 1:
-        return AutoencoderOutlierDetector(random_state=seed).fit(windows)
-    step = -(-len(windows) // MOST_WINDOWS)
-    rows = np.arange(0, len(windows), step)
-    overlap = -(-window // (stride * step))
-    shape = len(rows), windows.shape[1], windows.shape[1] // window
-    autoencoder = default_windowing(*shape, overlap).set_params(random_state=seed)
-    return autoencoder._fit_on(windows, rows=rows)
 
 
 def _explains(detector: "TimeSeriesOutlierDetector") -> bool:
@@ -92,11 +78,11 @@ class TimeSeriesOutlierDetector(OutlierMixin, BaseEstimator):
 
     Notes
     -----
-    The default design is an :class:`AutoencoderTransformer` of two components and two more
-    for each channel, fitted to 4,096 windows at most; an :class:`AutoencoderOutlierDetector`
-    for windows of one timestamp. Where fewer than 15 windows that overlap by half at most
-    can be held out, it stays at PCA. Its scores are minus sums of squared errors, in
-    squared scaled units.
+    The default design is an autoencoder of two components and two more for each channel. It
+    is fitted to 4,096 windows at most, without the tenth of them that PCA with half as many
+    components fails at most. Where fewer than 15 windows that overlap by half at most can
+    be held out, it stays at PCA. Scores are minus sums of squared errors, in squared scaled
+    units. For windows of one timestamp it is an :class:`AutoencoderOutlierDetector`.
 
     Rows are in the order of time and evenly spaced. A timestamp scores the mean over all
     windows that cover it; the first and the last ones are covered by fewer. So a score
@@ -199,8 +185,11 @@ class TimeSeriesOutlierDetector(OutlierMixin, BaseEstimator):
 
     def _fit_detector(self, windows: np.ndarray, n_channels: int):
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        if self.detector is None and self.window_ == 1:
+            return AutoencoderOutlierDetector(random_state=seed).fit(windows)
         if self.detector is None:
-            return fit_default(windows, self.window_, self.stride, seed)
+            overlap = -(-self.window_ // self.stride)
+            return fit_windowing(windows, n_channels, overlap, seed)
         detector = checks.clone_with_seed(self.detector, self.random_state, seed)
         # Networks of time have to know how many channels a window holds.
         unknown = [

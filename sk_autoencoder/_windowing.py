@@ -10,26 +10,42 @@ from sk_autoencoder import _start as starts
 from sk_autoencoder._autoencoder import Autoencoder
 from sk_autoencoder._base import BaseAutoencoder
 
+MOST_ROWS = 4096  # that are fitted to
+LEFT_OUT = 0.1  # share of the windows
 HELD_OUT_SHARE = 0.2  # of the time
 APART = 2  # windows that judge and overlap a timestamp
 MOST_EPOCHS = 30
 
 
-def default_windowing(
-    n_rows: int, n_features: int, n_channels: int, overlap: int
+def fit_windowing(
+    windows: np.ndarray, n_channels: int, overlap: int, seed: int
 ) -> "WindowAutoencoder":
-    """Return the autoencoder for that many windows of so many values.
+    """Fit to windows (n_windows, window * n_channels), the most unusual left out.
 
-    Where too few windows can be held out that hardly overlap, it stays at PCA.
+    PCA with half as many components says which are, so that what is rare is not learned.
+    Where too few windows can be held out that hardly overlap, the fit stays at PCA.
     """
-    n_judges = HELD_OUT_SHARE * n_rows / _apart(overlap)
-    trains = n_judges >= starts.JUDGE_ROWS
-    return WindowAutoencoder(
-        n_components=min(2 + 2 * n_channels, n_features),
+    step = -(-len(windows) // MOST_ROWS)
+    rows = np.arange(0, len(windows), step)
+    small = _make(1 + n_channels, windows, seed, max_epochs=0, early_stopping=False)
+    scores = small._fit_on(windows, rows=rows).score_samples(windows[rows])
+    rows = rows[scores >= np.quantile(scores, LEFT_OUT)]
+    overlap = -(-overlap // step)
+    trains = HELD_OUT_SHARE * len(rows) / _apart(overlap) >= starts.JUDGE_ROWS
+    found = _make(
+        2 + 2 * n_channels,
+        windows,
+        seed,
         overlap=overlap,
         max_epochs=MOST_EPOCHS if trains else 0,
         early_stopping=trains,
     )
+    return found._fit_on(windows, rows=rows)
+
+
+def _make(n_components: int, windows, seed: int, **parameters) -> "WindowAutoencoder":
+    n_components = min(n_components, windows.shape[1])
+    return WindowAutoencoder(n_components=n_components, random_state=seed, **parameters)
 
 
 def _apart(overlap: int) -> int:

