@@ -188,6 +188,6 @@ def _find_period(found: np.ndarray, longest: int) -> int | None:
     for peak in peaks[(peaks >= SHORTEST) & (peaks <= longest)]:
         is_high = found[peak] >= found[peak:].max() - HIGHEST
         if is_high and found[:peak].min() < found[peak] / 2:
-            near = found[peak : peak + peak // 4 + 1]  # noise makes peaks beside the true one
+            near = found[peak : peak + peak // 4 + 1]  # noise makes several peaks
             return int(peak + near.argmax())
     return None
