@@ -11,7 +11,7 @@ from sk_autoencoder._autoencoder import Autoencoder
 from sk_autoencoder._base import BaseAutoencoder
 
 MOST_ROWS = 4096  # that are fitted to
-LEFT_OUT = 0.1  # share of the windows
+LEFT_OUT, RARE = 0.1, 5.0  # of the windows at most, and from what multiple of the median
 HELD_OUT_SHARE = 0.2  # of the time
 APART = 2  # windows that judge and overlap a timestamp
 MOST_EPOCHS = 30
@@ -20,20 +20,18 @@ MOST_EPOCHS = 30
 def fit_windowing(
     windows: np.ndarray, n_channels: int, overlap: int, seed: int
 ) -> "WindowAutoencoder":
-    """Fit to windows (n_windows, window * n_channels), the most unusual left out.
+    """Fit to windows (n_windows, window * n_channels).
 
-    PCA with half as many components says which are, so that what is rare is not learned.
     Where too few windows can be held out that hardly overlap, the fit stays at PCA.
     """
     step = -(-len(windows) // MOST_ROWS)
     rows = np.arange(0, len(windows), step)
-    small = _make(1 + n_channels, windows, seed, max_epochs=0, early_stopping=False)
-    scores = small._fit_on(windows, rows=rows).score_samples(windows[rows])
-    rows = rows[scores >= np.quantile(scores, LEFT_OUT)]
     overlap = -(-overlap // step)
+    if overlap > 1:
+        rows = _leave_out(windows, rows, seed)
     trains = HELD_OUT_SHARE * len(rows) / _apart(overlap) >= starts.JUDGE_ROWS
     found = _make(
-        2 + 2 * n_channels,
+        4 * n_channels,
         windows,
         seed,
         overlap=overlap,
@@ -41,6 +39,16 @@ def fit_windowing(
         early_stopping=trains,
     )
     return found._fit_on(windows, rows=rows)
+
+
+def _leave_out(windows: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
+    """Return the rows without those that PCA with two components fails at most.
+
+    In overlapping windows what is rare is seen many times, and would be learned.
+    """
+    small = _make(2, windows, seed, max_epochs=0, early_stopping=False)
+    scores = small._fit_on(windows, rows=rows).score_samples(windows[rows])
+    return rows[scores >= min(np.quantile(scores, LEFT_OUT), RARE * np.median(scores))]
 
 
 def _make(n_components: int, windows, seed: int, **parameters) -> "WindowAutoencoder":
