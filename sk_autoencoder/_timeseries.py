@@ -174,7 +174,7 @@ class TimeSeriesOutlierDetector(OutlierMixin, BaseEstimator):
         return self
 
     def _check_X(self, X, **kwargs):
-        kwargs |= {"dtype": [np.float64, np.float32]}
+        kwargs |= {"dtype": [np.float64, np.float32], "order": "C"}
         kwargs |= {"ensure_all_finite": checks.finite(self)}
         return validate_data(self, X, **kwargs)
 

@@ -14,7 +14,7 @@ MOST_ROWS = 4096  # that are fitted to
 LEFT_OUT, RARE = 0.1, 5.0  # of the windows at most, and from what multiple of the median
 HELD_OUT_SHARE = 0.2  # of the time
 APART = 2  # windows that judge and overlap a timestamp
-MOST_EPOCHS = 30
+MOST_EPOCHS = 100
 
 
 def fit_windowing(
@@ -69,7 +69,6 @@ class WindowAutoencoder(BaseAutoencoder):
     """
 
     overlap: int = 1  # rows that a window has values in common with, itself included
-    n_iter_no_change: int = 10
 
     accepts_missing: ClassVar[bool] = True
 
