@@ -81,8 +81,9 @@ class TimeSeriesOutlierDetector(OutlierMixin, BaseEstimator):
     The default design is an autoencoder of four components for each channel. It is fitted
     to 4,096 windows at most; of overlapping ones, without those (a tenth at most) at which
     PCA with two components has more than five times the usual error. Where fewer than 15
-    windows that overlap by half at most can be held out, it stays at PCA. Scores are minus
-    sums of squared errors, in squared scaled units. For windows of one timestamp it is an
+    windows that overlap by half at most can be held out, it stays at PCA; otherwise it has
+    four members that hold out different stretches. Scores are minus sums of squared errors,
+    in squared scaled units. For windows of one timestamp it is an
     :class:`AutoencoderOutlierDetector`.
 
     Rows are in the order of time and evenly spaced. A timestamp scores the mean over all
