@@ -144,5 +144,5 @@ class Autoencoder(nn.Module):
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Return the reconstruction of rows `x` of shape (batch, n_features)."""
-        output = self.network.decode(self.network.encode(self.scaler(x)))
+        output = self.network.decode(self.encode(x))
         return self.scaler.match(self.link(output), x)

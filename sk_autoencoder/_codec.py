@@ -74,7 +74,7 @@ class Codec:
             bits = quantiser.bits(quantiser.quantise(held_out))
             return float(bits.mean() + bits.std() / len(bits) ** 0.5)
 
-        self.step = find_step(bits_with, widest, budget) if widest else 1.0
+        self.step = find_step(bits_with, widest, budget)
         self.is_finest = not widest or bits_with(self.step) < 0.9 * budget
 
     def settle(self, rows: np.ndarray) -> None:
@@ -192,10 +192,7 @@ def effects(codec: Codec, split: Split) -> np.ndarray:
 
 def is_better(errors: np.ndarray, others: np.ndarray) -> bool:
     """Whether `errors` are smaller than `others` by more than chance, row by row."""
-    gain = others - errors
-    if len(gain) < starts.JUDGE_ROWS:
-        return False
-    return bool(gain.mean() > starts.START_NOISE * gain.std(ddof=1) / len(gain) ** 0.5)
+    return starts.share_of_the_way({0.0: others, 1.0: errors}) > 0
 
 
 def r2(X: np.ndarray, found: np.ndarray) -> float:

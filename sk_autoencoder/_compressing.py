@@ -86,7 +86,7 @@ class CompressingAutoencoder(BaseAutoencoder):
             quantiser = Quantiser(codes, np.full(codes.shape[1], step), 0, False)
             return quantiser.bits(quantiser.quantise(codes)).mean()
 
-        return find_step(bits_with, widest, 8 * self.bytes_per_row) if widest else 1.0
+        return find_step(bits_with, widest, 8 * self.bytes_per_row)
 
     def _make_penalties(self, module: Autoencoder | Ensemble) -> dict:
         return {"bits": (self._price, CodeLength(self._code_scale))}

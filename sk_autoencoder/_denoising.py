@@ -95,7 +95,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         How much to damage. For ``corruption="gaussian"`` the standard deviation of the
         noise in scaled units: standard deviations of a column with
         ``scaling="standard"``, of the whole with ``"global"``, units of X with None. For
-        the other names the share of the cells that is replaced. 0 damages nothing.
+        the other names the share of the cells that is replaced, at most 1. 0 damages none.
     linear_penalty : float, default=0.0
         With ``init="pca"``, weight in the loss of the error that the decoder's linear path
         makes alone. It keeps codes readable for linear models and for distances.

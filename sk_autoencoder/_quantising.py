@@ -109,6 +109,8 @@ def _offsets(table: Table, scaled: np.ndarray, numbers: np.ndarray) -> np.ndarra
 def find_step(bits_with: Callable[[float], float], widest: float, budget: float) -> float:
     """Return the step that needs as many bits as the budget, or the finest one.
 
+    Codes that do not vary have a step of 1.
+
     Parameters
     ----------
     bits_with : callable
@@ -118,6 +120,8 @@ def find_step(bits_with: Callable[[float], float], widest: float, budget: float)
     budget : float
         Bits a row.
     """
+    if not widest:
+        return 1.0
     low, high = np.log2(widest * FINEST), np.log2(widest * COARSEST)
 
     def too_many(log_step: float) -> float:

@@ -202,15 +202,17 @@ class TimeSeriesOutlierDetector(OutlierMixin, BaseEstimator):
         detector.set_params(**dict.fromkeys(unknown, n_channels))
         return detector.fit(windows)
 
-    def _starts(self, rows: np.ndarray) -> np.ndarray:
+    def _windows_of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return a view of all windows, and which of them count."""
         starts = _windows.window_starts(len(rows), self.window_, self.stride)
-        return _windows.observed_windows(rows, self.window_, starts)
+        observed = _windows.observed_windows(rows, self.window_, starts)
+        return _windows.window_view(rows, self.window_), observed
 
     def _training_windows(self, series: Series) -> np.ndarray:
         """Return the windows to fit to: a view, where that is possible."""
         found = []
         for rows in series:
-            view, starts = _windows.window_view(rows, self.window_), self._starts(rows)
+            view, starts = self._windows_of(rows)
             regular = np.arange(0, len(view), self.stride)
             whole = np.isin(regular, starts).all()  # no window without a value
             found.append(view[:: self.stride] if whole else view[starts])
@@ -220,7 +222,7 @@ class TimeSeriesOutlierDetector(OutlierMixin, BaseEstimator):
         """Return for each row of X the mean of what `score` gives its windows."""
         found = []
         for rows in series:
-            view, starts = _windows.window_view(rows, self.window_), self._starts(rows)
+            view, starts = self._windows_of(rows)
             parts = [score(view[piece]) for piece in _windows.pieces(view, starts)]
             shape = (starts, self.window_, len(rows))
             found.append(_windows.over_windows(np.concatenate(parts), *shape))

@@ -21,7 +21,7 @@ def _error(autoencoder: Autoencoder, rows: Tensor) -> Tensor:
     return autoencoder.link(autoencoder.network.reconstruct(x)) - x
 
 
-def _fill_up(cells: Tensor, rows: Tensor) -> Tensor:
+def fill_up(cells: Tensor, rows: Tensor) -> Tensor:
     """Return what cells add, in place; observed ones stand in for those missing."""
     is_missing = rows.isnan()
     if not is_missing.any():
@@ -73,7 +73,7 @@ def learn_usual(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     scale += LEAST_SCALE * scale.max(axis=1, keepdims=True)
     scale = np.where(scale == 0, 1, scale)
     unusual = capped(torch.from_numpy(errors / scale)).movedim(0, 1)
-    unusual = _fill_up(unusual, torch.from_numpy(errors[:, 0])).sum(-1).T.numpy()
+    unusual = fill_up(unusual, torch.from_numpy(errors[:, 0])).sum(-1).T.numpy()
     typical = np.median(unusual, axis=0)
     weight = 1 / np.where(typical == 0, 1, typical)
     return scale, weight, unusual * weight
@@ -89,7 +89,7 @@ def unusual(scale: np.ndarray, weight: np.ndarray, reduce: Callable[[Tensor], Te
         like = {"dtype": rows.dtype, "device": rows.device}
         shared = torch.as_tensor(weight / len(weight), **like)
         cells = errors(module, rows).abs_().div_(torch.as_tensor(scale, **like)[:, None])
-        return torch.tensordot(shared, reduce(_fill_up(capped(cells), rows)), dims=1)
+        return torch.tensordot(shared, reduce(fill_up(capped(cells), rows)), dims=1)
 
     return mean
 

@@ -111,7 +111,7 @@ def check_range(X, low: float, high: float, asked: str) -> None:
         what = "Negative values in data: " if np.isinf(high) else ""
         raise ValueError(
             f"{what}{asked} needs values in [{low}, {high}], and X reaches from "
-            f"{least:.6g} to {most:.6g}. Use another one, or "
+            f"{least:.6g} to {most:.6g}. Use another loss or likelihood, or "
             "sklearn.preprocessing.MinMaxScaler(clip=True)."
         )
 

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from sk_autoencoder import _start as starts
-from sk_autoencoder._autoencoder import Autoencoder
 from sk_autoencoder._base import BaseAutoencoder
+from sk_autoencoder._unusual import errors, fill_up
 
 MOST_ROWS = 4096  # that are fitted to
 LEFT_OUT, RARE = 0.1, 5.0  # of the windows at most, and from what multiple of the median
@@ -88,14 +88,7 @@ class WindowAutoencoder(BaseAutoencoder):
     def explain(self, X) -> np.ndarray:
         """Return what each value adds to minus the score of a window, like X."""
 
-        def squares(autoencoder: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
-            x = autoencoder.scaler(rows)
-            return (autoencoder.network.reconstruct(x) - x).square()
+        def squares(module, rows: torch.Tensor) -> torch.Tensor:
+            return fill_up(errors(module, rows).square().mean(0), rows)
 
-        def mean(module, rows: torch.Tensor) -> torch.Tensor:
-            return module.each(squares, rows).reshape(-1, *rows.shape).mean(0)
-
-        cells = self._map(mean, X)
-        is_missing = np.isnan(cells)
-        share = 1 - is_missing.mean(axis=1, keepdims=True)
-        return np.where(is_missing, 0, cells) / share.astype(cells.dtype)
+        return self._map(squares, X)
