@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from sk_autoencoder import _start as starts
+from sk_autoencoder._net import evenly
 from sk_autoencoder._quantising import FRUGALITY, Quantiser, find_step
 from sk_autoencoder._transformer import AutoencoderTransformer
 from sk_autoencoder._validation import seeded
@@ -66,7 +67,10 @@ class Codec:
 
         Their mean and its standard error, so that others seldom cost much more.
         """
-        codes, held_out = _some(codes, SEARCH_ROWS), _some(held_out, SEARCH_ROWS)
+        codes, held_out = (
+            codes[evenly(len(codes), SEARCH_ROWS)],
+            held_out[evenly(len(held_out), SEARCH_ROWS)],
+        )
         widest = (codes.std(axis=0) / self.units).max(initial=0)
 
         def bits_with(step: float) -> float:
@@ -79,7 +83,7 @@ class Codec:
 
     def settle(self, rows: np.ndarray) -> None:
         """Learn tables for the step that was found, and for others around it."""
-        codes = self.codes(_some(rows, TABLE_ROWS))
+        codes = self.codes(rows[evenly(len(rows), TABLE_ROWS)])
         self.depths = {d: self.quantiser(codes, d * self.step) for d in DEPTHS}
 
     def numbers(self, rows: np.ndarray, depth: float = 1.0) -> np.ndarray:
@@ -92,7 +96,7 @@ class Codec:
 
     def errors(self, codes: np.ndarray, held_out: np.ndarray, split: Split) -> np.ndarray:
         """Return the squared error of each held-out row, in scaled units."""
-        quantiser = self.quantiser(_some(codes, SEARCH_ROWS), self.step)
+        quantiser = self.quantiser(codes[evenly(len(codes), SEARCH_ROWS)], self.step)
         found = self.decode(quantiser.dequantise(quantiser.quantise(held_out)))
         return (((found - split.held_out) / split.scale) ** 2).sum(axis=1)
 
@@ -180,7 +184,7 @@ def effects(codec: Codec, split: Split) -> np.ndarray:
     codes = codec.codes(split.fit)
     moves = codes.std(axis=0) / 2
     moves[moves == 0] = 1.0
-    codes = _some(codes, PROBE_ROWS)
+    codes = codes[evenly(len(codes), PROBE_ROWS)]
     base, found = codec.decode(codes), np.empty(len(moves))
     for i, move in enumerate(moves):
         moved = codes.copy()
@@ -213,10 +217,3 @@ def digest(arrays: Sequence[np.ndarray]) -> bytes:
     for array in arrays:
         found.update(np.ascontiguousarray(array).tobytes())
     return found.digest()
-
-
-def _some(rows: np.ndarray, n_rows: int) -> np.ndarray:
-    """Return at most `n_rows` of `rows`, evenly spaced."""
-    if len(rows) <= n_rows:
-        return rows
-    return rows[np.linspace(0, len(rows) - 1, n_rows).astype(int)]

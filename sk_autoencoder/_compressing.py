@@ -13,7 +13,7 @@ from sk_autoencoder._autoencoder import Autoencoder
 from sk_autoencoder._base import BaseAutoencoder
 from sk_autoencoder._callbacks import MeetBudget
 from sk_autoencoder._ensemble import Ensemble
-from sk_autoencoder._net import Rows
+from sk_autoencoder._net import Rows, evenly
 from sk_autoencoder._quantising import FRUGALITY, Quantiser, find_step
 from sk_autoencoder.rates import CodeLength, RoundedNetwork
 
@@ -65,7 +65,7 @@ class CompressingAutoencoder(BaseAutoencoder):
 
     def _start(self, network, corruption, rows: Rows, n_components: int, seed: int) -> bool:
         axes = starts.principal_axes(rows, n_components, seed)
-        few = np.linspace(0, len(rows) - 1, min(len(rows), START_ROWS)).astype(int)
+        few = evenly(len(rows), START_ROWS)
         codes = (rows[few].cpu().double().numpy() - axes.mean) @ axes.components.T
         scale = np.zeros(n_components)
         scale[: codes.shape[1]] = codes.std(axis=0)

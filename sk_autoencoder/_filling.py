@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from sk_autoencoder._autoencoder import Scaler
-from sk_autoencoder._net import Pairs, Rows, as_tensor, inputs, targets
+from sk_autoencoder._net import Pairs, Rows, as_tensor, evenly, inputs, targets
 from sk_autoencoder.missing import GaussianFill
 
 MOST_FACTORS = 32
@@ -83,7 +83,7 @@ def find_fill(
     """
     most = max(FILL_BYTES // (8 * X.shape[1]), 100) if is_incomplete else COMPLETE_ROWS
     n_rows = int(min(len(indices), FILL_ROWS, most))
-    few = indices[np.linspace(0, len(indices) - 1, n_rows).astype(int)]
+    few = indices[evenly(len(indices), n_rows)]
     x = Rows(X, scaler, few)[np.arange(n_rows)].cpu().double()
     is_known = ~x.isnan()
     model = _principal_factors(x, is_known, seed)

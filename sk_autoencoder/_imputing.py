@@ -10,7 +10,7 @@ import torch
 from sk_autoencoder._autoencoder import Scaler
 from sk_autoencoder._base import BaseAutoencoder
 from sk_autoencoder._filling import find_fill, missing_share
-from sk_autoencoder._net import Rows
+from sk_autoencoder._net import Rows, evenly
 from sk_autoencoder.corruptions import Hiding
 from sk_autoencoder.missing import ImputationNetwork, quantile_shares
 
@@ -63,7 +63,7 @@ class ImputingAutoencoder(BaseAutoencoder):
 
     def _start(self, network, corruption, rows: Rows, n_components: int, seed: int) -> bool:
         self._fill = find_fill(rows.X, rows.scaler, rows.indices, seed)
-        few = np.linspace(0, len(rows) - 1, min(len(rows), QUANTILE_ROWS)).astype(int)
+        few = evenly(len(rows), QUANTILE_ROWS)
         quantiles = np.nanquantile(rows[few].cpu().numpy(), quantile_shares(), axis=0)
         network.start_at(self._fill, torch.from_numpy(quantiles).float().nan_to_num())
         return True

@@ -129,6 +129,11 @@ def as_tensor(part, device: torch.device | str) -> Tensor:
     return torch.from_numpy(dense).to(device)
 
 
+def evenly(n_rows: int, most: int) -> np.ndarray:
+    """Return the positions of at most `most` of so many rows, evenly spaced."""
+    return np.linspace(0, n_rows - 1, min(n_rows, most)).astype(int)
+
+
 def between(start: State, end: State, share: float) -> State:
     """Return the weights at a `share` of the straight way from `start` to `end`."""
 
