@@ -8,12 +8,14 @@ from sk_autoencoder._denoising import DenoisingAutoencoder
 from sk_autoencoder._imputer import AutoencoderImputer
 from sk_autoencoder._outlier import AutoencoderOutlierDetector
 from sk_autoencoder._rate_display import RateDistortionDisplay
+from sk_autoencoder._saving import load, save
 from sk_autoencoder._sparse import SparseAutoencoder
 from sk_autoencoder._stacked import StackedAutoencoder
 from sk_autoencoder._text import TextAutoencoder
 from sk_autoencoder._timeseries import TimeSeriesOutlierDetector
 from sk_autoencoder._transformer import AutoencoderTransformer
 from sk_autoencoder._vae import VAETransformer
+from sk_autoencoder._version import __version__
 
 __all__ = [
     "AdversarialAutoencoder",
@@ -30,5 +32,7 @@ __all__ = [
     "TextAutoencoder",
     "TimeSeriesOutlierDetector",
     "VAETransformer",
+    "__version__",
+    "load",
+    "save",
 ]
-__version__ = "0.1.0.dev0"

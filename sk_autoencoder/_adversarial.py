@@ -294,7 +294,7 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
         return draw_codes(self._find_prior(), n_codes, self.n_components_)
 
     def _add_noise(self, module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
-        return rows + torch.from_numpy(self.residual_std_).to(rows) * torch.randn_like(rows)
+        return rows + torch.tensor(self.residual_std_).to(rows) * torch.randn_like(rows)
 
 
 def squared_residual(module: Autoencoder | Ensemble, rows: torch.Tensor) -> torch.Tensor:

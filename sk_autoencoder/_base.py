@@ -18,6 +18,7 @@ from sk_autoencoder._building import Building
 from sk_autoencoder._callbacks import Replay, ReportEpochs
 from sk_autoencoder._filling import has_missing
 from sk_autoencoder._net import AutoencoderNet, Rows, State, between, inputs, targets
+from sk_autoencoder._saving import Savable
 from sk_autoencoder.missing import observed_share
 from sk_autoencoder.networks import Network
 from sk_autoencoder.objectives import LOSSES, observed_error
@@ -30,7 +31,11 @@ def encode(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class BaseAutoencoder(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Building
+    Savable,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    Building,
 ):
     """Base class of autoencoders: a variant overrides one of the ``_make`` methods."""
 
@@ -58,6 +63,7 @@ class BaseAutoencoder(
         """
         return self._fit_on(X, y)
 
+    @checks.fit_context  # once more for those who call it, and end scikit-learn's callbacks
     def _fit_on(self, X, y=None, rows: np.ndarray | None = None):
         """Fit to the rows of X that `rows` names, or (n_members, n_rows) of an ensemble."""
         goes_on = self.warm_start and hasattr(self, "net_")

@@ -100,5 +100,5 @@ def _log_density(density: GaussianMixture | None) -> Callable[[Tensor], Tensor]:
     if density is None:
         return normal_log_prob
     parts = (density.weights_, density.means_, density.precisions_cholesky_)
-    tensors = [torch.from_numpy(part) for part in parts]
+    tensors = [torch.tensor(part) for part in parts]
     return lambda code: mixture_log_prob(code, *[part.to(code) for part in tensors])

@@ -16,11 +16,12 @@ from sk_autoencoder._codec import Codec, psnr, r2
 from sk_autoencoder._coding import TYPES
 from sk_autoencoder._compressing import default_compressing
 from sk_autoencoder._residuals import Residuals, as_type
+from sk_autoencoder._saving import Savable
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class AutoencoderCompressor(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    Savable, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
     r"""Lossy compression of rows to bytes, for a budget of bytes a row.
 
@@ -334,14 +335,13 @@ class AutoencoderCompressor(
             In the type of X, as ``decompress(compress(X))``.
         """
         check_is_fitted(self)
-        X = self._read(X, reset=False)
-        return as_type(self._restore(X), X.dtype)
+        return self._restore(self._read(X, reset=False))
 
     def _restore(self, X: np.ndarray) -> np.ndarray:
         rows = self._codec.rows(self._codec.numbers(X.astype(np.float64)))
-        if self._residuals is None:
-            return rows
-        return self._residuals.add(rows, self._residuals.numbers(X, rows), X.dtype)
+        if self._residuals is not None:
+            rows = self._residuals.add(rows, self._residuals.numbers(X, rows), X.dtype)
+        return as_type(rows, X.dtype)
 
     def score(self, X, y=None) -> float:
         """Return the coefficient of determination R² of the rows after compression.
@@ -359,7 +359,7 @@ class AutoencoderCompressor(
         """
         check_is_fitted(self)
         X = self._read(X, reset=False)
-        return r2(X.astype(np.float64), as_type(self._restore(X), X.dtype))
+        return r2(X.astype(np.float64), self._restore(X))
 
     def report(self, X) -> dict[str, np.ndarray]:
         """Return what X costs and how well it comes back, for steps around the one in use.

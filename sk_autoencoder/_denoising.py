@@ -388,7 +388,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         if self.noise_std is None:
             return penalties
         scale = module.scaler.scale
-        std = torch.from_numpy(self.noise_std_).to(scale) / scale
+        std = torch.tensor(self.noise_std_).to(scale) / scale
         return {**penalties, "stein": (1.0, SteinPenalty(std.float()))}
 
     def _find_filter(self, corruption, rows: Rows, n_components: int, seed: int):

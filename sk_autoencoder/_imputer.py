@@ -12,13 +12,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sk_autoencoder import _bound
 from sk_autoencoder import _validation as checks
 from sk_autoencoder._imputing import default_imputing
+from sk_autoencoder._saving import Savable
 from sk_autoencoder._vae import VAETransformer
 
 N_MEMBERS = 4  # of the default design
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AutoencoderImputer(checks.BaseImputer):
+class AutoencoderImputer(Savable, checks.BaseImputer):
     r"""Imputation of missing values by autoencoders, in IterativeImputer's contract.
 
     By default a factor model of the rows, fitted by EM, gives the first guess at missing

@@ -391,7 +391,10 @@ class AutoencoderNet(NeuralNet):
                 result[start : start + size] = part
         return result
 
+    def _settle_in(self) -> None:
+        """Say where a net that was read from plain data is."""
+        self.device = str(next(self.module_.parameters()).device)
+
     def __getstate__(self):
-        # The parts are in module_ and criterion_; the same objects again under the names
-        # of the parameters would double the file, and would not follow to a CPU.
+        # The same objects as module_ and criterion_, which alone follow to a CPU.
         return {**super().__getstate__(), "module": None, "criterion": None}

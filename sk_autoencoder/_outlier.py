@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sk_autoencoder import _unusual
 from sk_autoencoder import _validation as checks
+from sk_autoencoder._saving import Savable
 from sk_autoencoder._transformer import AutoencoderTransformer
 from sk_autoencoder.networks import Dense
 
@@ -60,7 +61,7 @@ def _explains(detector: "AutoencoderOutlierDetector") -> bool:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
+class AutoencoderOutlierDetector(Savable, OutlierMixin, BaseEstimator):
     r"""Outlier detection by the errors of autoencoders, in IsolationForest's contract.
 
     An autoencoder gives usual rows back and fails at unusual ones. By default several

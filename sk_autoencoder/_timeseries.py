@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 from sk_autoencoder import _unusual, _windows
 from sk_autoencoder import _validation as checks
 from sk_autoencoder._outlier import AutoencoderOutlierDetector
+from sk_autoencoder._saving import Savable
 from sk_autoencoder._windowing import fit_windowing
 from sk_autoencoder._windows import Series
 
@@ -25,7 +26,7 @@ def _explains(detector: "TimeSeriesOutlierDetector") -> bool:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TimeSeriesOutlierDetector(OutlierMixin, BaseEstimator):
+class TimeSeriesOutlierDetector(Savable, OutlierMixin, BaseEstimator):
     """Outlier detection in time series, in IsolationForest's contract.
 
     A detector of rows sees windows: each stretch of `window` timestamps, all channels side

@@ -88,7 +88,7 @@ def unusual(scale: np.ndarray, weight: np.ndarray, reduce: Callable[[Tensor], Te
     def mean(module: nn.Module, rows: Tensor) -> Tensor:
         like = {"dtype": rows.dtype, "device": rows.device}
         shared = torch.as_tensor(weight / len(weight), **like)
-        cells = errors(module, rows).abs_().div_(torch.as_tensor(scale, **like)[:, None])
+        cells = errors(module, rows).abs_().div_(torch.tensor(scale, **like)[:, None])
         return torch.tensordot(shared, reduce(fill_up(capped(cells), rows)), dims=1)
 
     return mean

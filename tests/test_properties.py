@@ -2,7 +2,6 @@
 
 import copy
 import inspect
-import io
 import pickle
 import random
 from dataclasses import fields
@@ -12,12 +11,16 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import skops.io
 import torch
 from catalogue import CLASSES
 from scipy.sparse import csc_array, csr_array, csr_matrix
 from sklearn.base import clone
 from sklearn.utils import get_tags
 from skorch.callbacks import Callback
+
+from sk_autoencoder import load
+from sk_autoencoder._trust import name_of
 
 METHODS = ("transform", "reconstruct", "score_samples", "decision_function")
 DTYPES = [np.float32, np.float64]
@@ -151,29 +154,61 @@ def test_a_memory_map_is_read_only(estimator, digits, tmp_path):
     assert file.read_bytes() == before
 
 
-def _pickled(estimator):
+def _pickled(estimator, path):
     return pickle.loads(pickle.dumps(estimator))
 
 
-def _dumped(estimator):
-    file = io.BytesIO()
-    joblib.dump(estimator, file)
-    file.seek(0)
-    return joblib.load(file)
+def _dumped(estimator, path):
+    joblib.dump(estimator, path)
+    return joblib.load(path)
 
 
-@pytest.mark.parametrize("travel", [_pickled, _dumped, copy.deepcopy])
-def test_a_copy_gives_the_same(estimator, digits, travel):
-    copied = travel(estimator.fit(digits))
-    assert_same(outputs(estimator, digits), outputs(copied, digits))
+def _mapped(estimator, path):
+    joblib.dump(estimator, path)
+    return joblib.load(path, mmap_mode="r")
+
+
+def _copied(estimator, path):
+    return copy.deepcopy(estimator)
+
+
+def _saved(estimator, path):
+    estimator.save(path)
+    return load(path)
+
+
+def _skopped(estimator, path):
+    blob = skops.io.dumps(estimator)
+    inner = estimator.get_params(deep=False).get("autoencoder")
+    trusted = {type(each) for each in (estimator, inner) if each is not None}
+    return skops.io.loads(blob, trusted=[name_of(each) for each in trusted])
+
+
+TRAVELS = [_pickled, _dumped, _mapped, _copied, _saved, _skopped]
+
+
+def test_copies_give_the_same(estimator, digits, tmp_path):
+    expected = outputs(estimator.fit(digits), digits)
+    for travel in TRAVELS:
+        copied = travel(estimator, tmp_path / "copy")
+        assert type(copied) is type(estimator)
+        assert_same(expected, outputs(copied, digits))
+        assert repr(copied) == repr(estimator)
 
 
 @pytest.mark.parametrize("early_stopping", [True, False])
-@pytest.mark.parametrize("travel", [_pickled, _dumped, copy.deepcopy])
-def test_a_copy_can_be_trained_on(autoencoder, digits, travel, early_stopping):
-    copied = travel(autoencoder.set_params(early_stopping=early_stopping).fit(digits))
-    assert_same(outputs(autoencoder, digits), outputs(copied, digits))
-    assert copied.partial_fit(digits).n_iter_ == 1
+def test_copies_can_be_trained_on(autoencoder, digits, early_stopping, tmp_path):
+    autoencoder.set_params(early_stopping=early_stopping).fit(digits)
+    for travel in TRAVELS:
+        assert travel(autoencoder, tmp_path / "copy").partial_fit(digits).n_iter_ == 1
+
+
+def test_a_copy_remembers_the_optimizer(autoencoder, digits, tmp_path):
+    autoencoder.partial_fit(digits)
+    copies = [travel(autoencoder, tmp_path / "copy") for travel in TRAVELS]
+    expected = outputs(autoencoder.partial_fit(digits), digits)
+    for copied in copies:
+        assert_same(expected, outputs(copied.partial_fit(digits), digits))
 
 
 def test_a_pickle_is_smaller_than_twice_the_weights(autoencoder, digits):
