@@ -143,7 +143,12 @@ class Writer:
         if value.dtype.kind not in NUMBERS:
             items = self.write(value.ravel().tolist(), path)
             return {"items": items, "dtype": value.dtype.str, "shape": list(value.shape)}
-        return self._once(value, path, lambda v, p: {"array": self._keep(v, p)})
+        return self._once(value, path, self._write_array)
+
+    def _write_array(self, value, path):
+        if value.flags.f_contiguous and not value.flags.c_contiguous:
+            return {"transposed": self._keep(value.T, path)}  # sums round by the order
+        return {"array": self._keep(value, path)}
 
     @write.register(np.generic)
     def _(self, value, path):
@@ -294,6 +299,7 @@ READERS = {
     "same": lambda self, graph: self.made[graph["same"]],
     "set": lambda self, graph: set(self.read(graph["set"])),
     "tensor": Reader._tensor,
+    "transposed": lambda self, graph: self._new(self.arrays[graph["transposed"]].T),
     "tuple": lambda self, graph: tuple(self.read(graph["tuple"])),
 }
 

@@ -5,6 +5,8 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from catalogue import AUTOENCODERS
+from sklearn.base import clone
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits
@@ -73,11 +75,15 @@ def test_halving_search_over_epochs():
 
 
 def test_one_step_searches_over_different_reducers():
+    reducers = [PCA(4), *map(clone, AUTOENCODERS)]
     scale, classify = StandardScaler(), LogisticRegression()
     pipeline = Pipeline([("reduce", None), ("scale", scale), ("classify", classify)])
-    search = GridSearchCV(pipeline, {"reduce": [PCA(4), quick()]}, cv=2).fit(X, y)
-    assert len(search.cv_results_["params"]) == 2
-    assert "AutoencoderTransformer" in search._repr_html_()
+    search = GridSearchCV(pipeline, {"reduce": reducers}, cv=2, error_score="raise")
+    search.fit(X, y)
+    assert len(search.cv_results_["params"]) == len(reducers)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    page = search._repr_html_()
+    assert type(search.best_estimator_["reduce"]).__name__ in page
 
 
 def test_feature_union():

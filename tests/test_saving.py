@@ -110,6 +110,18 @@ def test_parameters_come_back_as_they_were(iris, file):
     assert loaded.activation is torch.nn.ReLU
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_keep_their_order_in_memory(file, order):
+    pca = PCA()
+    pca.components_ = np.arange(6.0).reshape(2, 3).copy(order)
+    pca.twice_ = pca.components_
+    save(pca, file)
+    loaded = load(file)
+    assert loaded.components_.flags[f"{order}_CONTIGUOUS"]
+    np.testing.assert_array_equal(loaded.components_, pca.components_)
+    assert loaded.twice_ is loaded.components_
+
+
 def test_feature_names_come_back(file):
     from sklearn.datasets import load_iris
 
