@@ -91,9 +91,10 @@ class Writer:
 
     def _write_object(self, value, path: tuple[str, ...]):
         written = {"object": self._name(type(value), path)}
-        if not hasattr(value, "__dict__"):
+        state = state_of(value) if hasattr(value, "__dict__") else None
+        if not isinstance(state, dict):  # of slots, or of C
             self._refuse(value, path)
-        written["state"] = self.write(state_of(value), path)
+        written["state"] = self.write(state, path)
         if len(items := list(value) if isinstance(value, list) else []):
             written["items"] = self.write(items, path)
         return written

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.callback import ProgressBar
 from skorch.callbacks import Callback
 from skorch.dataset import ValidSplit
 from skorch.history import History
@@ -15,14 +16,16 @@ from torch import nn, optim
 TRUSTED_CLASSES = {
     "numpy.random": (np.random.RandomState,),
     "sk_autoencoder": (object,),
-    "sklearn": (BaseEstimator,),
+    "sklearn": (BaseEstimator, ProgressBar),
     "skorch": (Callback, History, ValidSplit),
     "torch.nn": (nn.Module,),
     "torch.optim": (optim.Optimizer,),
 }
 TRUSTED_FUNCTIONS = ("sk_autoencoder", "torch.nn.functional")
-TRUSTED_NAMES = {  # that each skorch net refers to
+TRUSTED_NAMES = {  # that skorch's nets refer to, and scikit-learn's metadata routing
     "builtins.print",
+    "sklearn.utils._metadata_requests.MetadataRequest",
+    "sklearn.utils._metadata_requests.MethodMetadataRequest",
     "skorch.dataset.Dataset",
     "skorch.setter.optimizer_setter",
     "torch.utils.data.dataloader.DataLoader",

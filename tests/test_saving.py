@@ -9,17 +9,20 @@ import sys
 import numpy as np
 import pytest
 import torch
+from sklearn import config_context
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.metadata_routing import get_routing_for_object
 
 from sk_autoencoder import (
     AutoencoderImputer,
     AutoencoderOutlierDetector,
     AutoencoderTransformer,
+    TimeSeriesOutlierDetector,
     _plain,
     _saving,
     load,
@@ -108,6 +111,16 @@ def test_parameters_come_back_as_they_were(iris, file):
     assert loaded.tol == float("inf")
     assert loaded.hidden_layer_sizes == [3]
     assert loaded.activation is torch.nn.ReLU
+
+
+def test_outputs_and_metadata_requests_come_back(iris, file):
+    detector = TimeSeriesOutlierDetector(window=4, random_state=0)
+    with config_context(enable_metadata_routing=True):
+        detector.set_fit_request(groups=True).save(file)
+        requests = get_routing_for_object(load(file)).fit.requests
+    assert requests == {"groups": True}
+    quick().set_output(transform="pandas").fit(iris).save(file)
+    assert load(file).transform(iris).columns[0] == "autoencodertransformer0"
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
