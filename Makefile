@@ -14,10 +14,10 @@ $(VENV)/%.installed: pyproject.toml constraints.txt
 demo: $(VENV)/plot.installed
 	$(RUN) examples/demo.py
 
-test: $(VENV)/compression,plot,progress,save,test.installed
+test: $(VENV)/compression,images,plot,progress,save,test.installed
 	$(RUN) -m pytest -n auto --dist worksteal
 
-lint: $(VENV)/compression,plot,progress,save,test.installed
+lint: $(VENV)/compression,images,plot,progress,save,test.installed
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy

@@ -26,6 +26,7 @@ import numpy as np
 from benchmarks import _datasets
 from benchmarks._report import Claims, Table
 from sk_autoencoder import AutoencoderCompressor, RateDistortionDisplay, _codec, _coding
+from sk_autoencoder.metrics import reconstruction_r2
 
 N_FIT, N_HELD, FIT_SHARE = 5_000, 1_000, 0.8
 MIN_COLUMNS, MIN_ROWS = 16, 200
@@ -60,7 +61,7 @@ def pca_curve(fit: np.ndarray, held: np.ndarray, setting: tuple, seed: int) -> n
         numbers = quantiser.quantise(others)
         size = _coding.FRAME.size + len(_coding.encode([*numbers.T], quantiser.tables))
         found = codec.decode(quantiser.dequantise(numbers))
-        points.append((size / len(held), _codec.r2(held, found)))
+        points.append((size / len(held), reconstruction_r2(held, found)))
     return np.array(points)
 
 

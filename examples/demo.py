@@ -15,12 +15,12 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
-from sk_autoencoder import AutoencoderTransformer
+from sk_autoencoder import AutoencoderTransformer, CodeDisplay, ReconstructionDisplay
+from sk_autoencoder.metrics import reconstruction_r2_scorer
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -39,16 +39,9 @@ def search(reduce) -> GridSearchCV:
     return GridSearchCV(pipeline, grid, cv=3, n_jobs=2).fit(X_fit, y_fit)
 
 
-def reconstruct(reduce, rows: np.ndarray) -> np.ndarray:
-    """Encode and decode `rows`."""
-    return reduce.inverse_transform(reduce.transform(rows))
-
-
 def r2(reduce) -> float:
-    """Return the R² of the reconstruction of the test rows."""
-    rows = reconstruct(reduce, X_test)
-    varies = X_test.var(axis=0) > 0
-    return r2_score(X_test[:, varies], rows[:, varies], multioutput="variance_weighted")
+    """Return the R² of the reconstruction of the test rows, PCA's too."""
+    return reconstruction_r2_scorer(reduce, X_test)
 
 
 def row(name: str, *values: float) -> None:
@@ -82,18 +75,17 @@ for reduce in (pca, autoencoder):
 figure = plt.figure(figsize=(10, 9), layout="constrained")
 above, below = figure.subfigures(2, 1, height_ratios=(3, 5))
 shown = X_test[[np.flatnonzero(y_test == digit)[0] for digit in range(10)]]
-images = {"original": shown}
-images |= {f"{k}({v.n_components})": reconstruct(v, shown) for k, v in found.items()}
-for (name, rows), axes in zip(images.items(), above.subplots(3, 10), strict=True):
-    for image, ax in zip(rows, axes, strict=True):
-        ax.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
-        ax.set(xticks=[], yticks=[])
-    axes[0].set_ylabel(name.replace("Transformer", ""), rotation=0, ha="right", va="center")
+ReconstructionDisplay.from_estimator(
+    found["AutoencoderTransformer"],
+    shown,
+    baseline=found["PCA"],
+    image_shape=(8, 8),
+    ax=above.subplots(),
+)
 for (name, fitted), ax in zip(flat.items(), below.subplots(1, 2), strict=True):
-    codes = fitted.transform(X_test)
-    points = ax.scatter(*codes.T, c=y_test, cmap="tab10", s=12)
-    ax.set(title=f"{name}: R² {r2(fitted):.2f}", xlabel="component 0", ylabel="component 1")
-below.colorbar(points, ax=below.axes, label="digit", ticks=range(10))
+    title = f"{name}: R² {r2(fitted):.2f}"
+    CodeDisplay.from_estimator(fitted, X_test, y_test, ax=ax, name=title)
+below.axes[0].get_legend().remove()  # the same as that of the other
 path = Path("demo.png").resolve()
 figure.savefig(path, dpi=100)
 print(f"\nPictures: {path}")

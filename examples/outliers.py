@@ -12,15 +12,13 @@ says which measurements make a row unusual.
 from pathlib import Path
 
 import matplotlib
-import numpy as np
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from sk_autoencoder import AutoencoderOutlierDetector
+from sk_autoencoder import AutoencoderOutlierDetector, OutlierScoreDisplay
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt
 
 data = load_breast_cancer(as_frame=True)
 benign = data.data[data.target == 1]
@@ -51,14 +49,8 @@ print(f"\nRow {row} is {shares.loc[row].sum():.1f} times as unusual as the media
 print(largest.round(2).to_string())
 
 # %%
-# The picture: scores with the threshold, and the row's largest shares.
-figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-bins = np.linspace(0, -scores.min(), 40)
-left.hist([-scores[~is_outlier], -scores[is_outlier]], bins, stacked=True)
-left.axvline(-detector.offset_, color="black", linestyle="--")
-left.legend(["threshold", "benign", "malignant"])
-left.set(xlabel="how unusual (the median row is 1)", ylabel="tumours")
-right.barh(largest.index[::-1], largest[::-1])
-right.set(xlabel="share of the score", title=f"Why row {row} is an outlier")
-figure.savefig("outliers.png", dpi=150)
+# The picture: scores with the threshold, and the largest shares of the most unusual rows.
+kinds = is_outlier.map({False: "benign", True: "malignant"})
+display = OutlierScoreDisplay.from_estimator(detector, X, kinds)
+display.figure_.savefig("outliers.png", dpi=150)
 print(f"\nPicture: {Path('outliers.png').resolve()}")

@@ -5,9 +5,16 @@ from sk_autoencoder._compressor import AutoencoderCompressor
 from sk_autoencoder._contractive import ContractiveAutoencoder
 from sk_autoencoder._convolutional import ConvolutionalAutoencoder
 from sk_autoencoder._denoising import DenoisingAutoencoder
+from sk_autoencoder._displays import (
+    CodeDisplay,
+    LossCurveDisplay,
+    OutlierScoreDisplay,
+    RateDistortionDisplay,
+    ReconstructionDisplay,
+    TraversalDisplay,
+)
 from sk_autoencoder._imputer import AutoencoderImputer
 from sk_autoencoder._outlier import AutoencoderOutlierDetector
-from sk_autoencoder._rate_display import RateDistortionDisplay
 from sk_autoencoder._saving import load, save
 from sk_autoencoder._sparse import SparseAutoencoder
 from sk_autoencoder._stacked import StackedAutoencoder
@@ -23,14 +30,19 @@ __all__ = [
     "AutoencoderImputer",
     "AutoencoderOutlierDetector",
     "AutoencoderTransformer",
+    "CodeDisplay",
     "ContractiveAutoencoder",
     "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
+    "LossCurveDisplay",
+    "OutlierScoreDisplay",
     "RateDistortionDisplay",
+    "ReconstructionDisplay",
     "SparseAutoencoder",
     "StackedAutoencoder",
     "TextAutoencoder",
     "TimeSeriesOutlierDetector",
+    "TraversalDisplay",
     "VAETransformer",
     "__version__",
     "load",

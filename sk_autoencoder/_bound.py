@@ -11,6 +11,7 @@ from torch.distributions import Normal
 from torch.quasirandom import SobolEngine
 
 from sk_autoencoder._autoencoder import Autoencoder
+from sk_autoencoder.metrics import active_components
 from sk_autoencoder.missing import observed_share
 from sk_autoencoder.variational import (
     divergences,
@@ -20,7 +21,6 @@ from sk_autoencoder.variational import (
 )
 
 TINY = 1e-6  # shares at which a normal distribution is cut off
-ACTIVE_VARIANCE = 0.01  # of a component's mean over rows (Burda et al. 2016, section 5)
 
 
 def posteriors(module: nn.Module, rows: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ def usage(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     mean, std = found[:, 0], found[:, 1]  # each (n_rows, n_components)
     nats = divergences(Normal(torch.from_numpy(mean), torch.from_numpy(std)))
-    return nats.mean(0).numpy(), mean.var(axis=0) > ACTIVE_VARIANCE
+    return nats.mean(0).numpy(), active_components(mean)
 
 
 def warn_of_collapse(is_active: np.ndarray, beta: float) -> None:

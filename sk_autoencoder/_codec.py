@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from sk_autoencoder import _start as starts
+from sk_autoencoder import metrics
 from sk_autoencoder._net import evenly
 from sk_autoencoder._quantising import FRUGALITY, Quantiser, find_step
 from sk_autoencoder._transformer import AutoencoderTransformer
@@ -199,16 +200,10 @@ def is_better(errors: np.ndarray, others: np.ndarray) -> bool:
     return starts.share_of_the_way({0.0: others, 1.0: errors}) > 0
 
 
-def r2(X: np.ndarray, found: np.ndarray) -> float:
-    """Return one minus the squared error over the variance of X, over all cells."""
-    residual, total = ((X - found) ** 2).sum(), ((X - X.mean(axis=0)) ** 2).sum()
-    return float(1 - residual / total) if total else float(residual == 0)
-
-
-def psnr(X: np.ndarray, found: np.ndarray, peak: float) -> float:
-    """Return the ratio of `peak` to the root mean squared error, in dB."""
-    with np.errstate(divide="ignore", invalid="ignore"):  # infinite without error
-        return float(20 * np.log10(peak / np.sqrt(np.mean((X - found) ** 2))))
+def quality(X: np.ndarray, found: np.ndarray, peak: float) -> tuple[float, float]:
+    """Return R² and the peak signal-to-noise ratio in dB."""
+    psnr = metrics.peak_signal_noise_ratio(X, found, data_range=peak)
+    return metrics.reconstruction_r2(X, found), psnr
 
 
 def digest(arrays: Sequence[np.ndarray]) -> bytes:

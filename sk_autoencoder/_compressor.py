@@ -9,10 +9,10 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from sk_autoencoder import _codec, _coding
+from sk_autoencoder import _codec, _coding, metrics
 from sk_autoencoder import _start as starts
 from sk_autoencoder import _validation as checks
-from sk_autoencoder._codec import Codec, psnr, r2
+from sk_autoencoder._codec import Codec, quality
 from sk_autoencoder._coding import TYPES
 from sk_autoencoder._compressing import default_compressing
 from sk_autoencoder._residuals import Residuals, as_type
@@ -359,7 +359,7 @@ class AutoencoderCompressor(
         """
         check_is_fitted(self)
         X = self._read(X, reset=False)
-        return r2(X.astype(np.float64), self._restore(X))
+        return metrics.reconstruction_r2(X, self._restore(X))
 
     def report(self, X) -> dict[str, np.ndarray]:
         """Return what X costs and how well it comes back, for steps around the one in use.
@@ -397,4 +397,4 @@ class AutoencoderCompressor(
         rows = X.astype(np.float64)
         size = len(self._write(X, codec, depth, None)) / len(X)
         found = as_type(codec.rows(codec.numbers(rows, depth), depth), X.dtype)
-        return size, r2(rows, found), psnr(rows, found, self._peak)
+        return size, *quality(rows, found, self._peak)

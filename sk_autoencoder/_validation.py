@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from contextlib import contextmanager
+from math import prod
 from numbers import Integral
 
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.utils._mask import _get_mask as missing_mask
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 from sklearn.utils._set_output import ADAPTERS_MANAGER
 from sklearn.utils.validation import _check_feature_names_in as feature_names
+from sklearn.utils.validation import check_array
 
 from sk_autoencoder.networks import Modules, Network
 
@@ -24,9 +26,11 @@ __all__ = [
     "Interval",
     "RealNotInt",
     "StrOptions",
+    "as_dense",
     "as_specification",
     "check_columns",
     "check_counts",
+    "check_image_shape",
     "check_network",
     "check_observed",
     "check_range",
@@ -126,6 +130,28 @@ def check_counts(X, likelihood: str) -> None:
             f"likelihood={likelihood!r} needs counts (0, 1, 2, …), and X has the value "
             f"{wrong[0]:.6g}. Use likelihood='gaussian' for other numbers."
         )
+
+
+def check_image_shape(image_shape, n_features: int) -> tuple[int, ...]:
+    """Return `image_shape` as (height, width) or (height, width, n_channels)."""
+    shape = tuple(int(side) for side in image_shape)
+    if len(shape) not in (2, 3) or min(shape) < 1:
+        raise ValueError(
+            f"image_shape={image_shape!r} has to be (height, width), or (height, width, "
+            "n_channels)."
+        )
+    if prod(shape) != n_features:
+        raise ValueError(
+            f"image_shape={image_shape!r} has {prod(shape)} entries, and rows have "
+            f"{n_features} columns."
+        )
+    return shape
+
+
+def as_dense(X, name: str, finite: bool | str = True) -> np.ndarray:
+    """Return X as a checked dense array of float64."""
+    X = X.toarray() if issparse(X) else X
+    return check_array(X, dtype=np.float64, ensure_all_finite=finite, input_name=name)
 
 
 def has_columns(y) -> bool:

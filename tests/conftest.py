@@ -1,6 +1,7 @@
 """What all tests share: the catalogue of estimators and small tables."""
 
 import os
+import sys
 
 # scikit-learn skips one of its checks without this; scipy reads it when it is imported.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
@@ -8,6 +9,7 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import pandas as pd
 import pytest
 from catalogue import AUTOENCODERS, CATALOGUE, DETECTORS, name
 from sklearn.base import clone
@@ -21,6 +23,16 @@ def _quick_designs(monkeypatch):
     """Let the default designs of imputers and compressors train for fewer epochs."""
     monkeypatch.setattr(_imputing, "MOST_EPOCHS", 8)
     monkeypatch.setattr(_compressing, "MOST_EPOCHS", 12)
+
+
+@pytest.fixture(autouse=True)
+def _closed_figures():
+    """Lay out and close what a test has drawn."""
+    yield
+    if plt := sys.modules.get("matplotlib.pyplot"):
+        for number in plt.get_fignums():
+            plt.figure(number).canvas.draw()
+        plt.close("all")
 
 
 @pytest.fixture(params=CATALOGUE, ids=name)
@@ -63,6 +75,13 @@ def digits():
 def iris():
     """150 rows of 4 lengths in cm, in float64."""
     return load_iris().data
+
+
+@pytest.fixture(scope="session")
+def flowers(iris):
+    """A frame with names, and the kind of each row."""
+    frame = pd.DataFrame(iris, columns=["sepal l", "sepal w", "petal l", "petal w"])
+    return frame, pd.Series(np.repeat(["a", "b", "c"], 50), name="kind")
 
 
 @pytest.fixture(scope="session")

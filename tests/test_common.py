@@ -23,7 +23,7 @@ TRANSFORMER_CHECKS = [
 @pytest.mark.parametrize("cls", CLASSES)
 def test_check_estimator_with_default_parameters(cls):
     # Fewer epochs, as scikit-learn lowers max_iter where it checks its own.
-    fewer = {"max_epochs": 20} if "max_epochs" in cls().get_params() else {}
+    fewer = {"max_epochs": 6} if "max_epochs" in cls().get_params() else {}
     results = checks.check_estimator(cls(**fewer), on_fail=None, on_skip=None)
     assert [r["check_name"] for r in results if r["status"] != "passed"] == []
 

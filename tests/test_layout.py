@@ -42,6 +42,12 @@ ORDER = [
     "_trust",
     "_plain",
     "_saving",
+    "_reaching",
+    "metrics._reconstruction",
+    "metrics._codes",
+    "metrics._samples",
+    "metrics._scorers",
+    "metrics",
     "_parameters",
     "_callbacks",
     "_net",
@@ -75,7 +81,14 @@ ORDER = [
     "_codec",
     "_residuals",
     "_compressor",
-    "_rate_display",
+    "_displays._drawing",
+    "_displays._loss",
+    "_displays._reconstruction",
+    "_displays._codes",
+    "_displays._traversal",
+    "_displays._outliers",
+    "_displays._rate",
+    "_displays",
     "__init__",
 ]
 
@@ -93,7 +106,8 @@ def imported(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             package, _, module = node.module.partition(".")
             if package == "sk_autoencoder":
-                yield from [module] if module else [alias.name for alias in node.names]
+                names = [f"{module}.{alias.name}".lstrip(".") for alias in node.names]
+                yield from {name if name in ORDER else module or name for name in names}
 
 
 @pytest.mark.parametrize("file", FILES, ids=dotted)
@@ -141,7 +155,7 @@ def public_objects():
             continue
         module = importlib.import_module(f"sk_autoencoder.{info.name}")
         yield from (getattr(module, name) for name in module.__all__)
-    yield from CLASSES
+    yield from (getattr(sk_autoencoder, name) for name in sk_autoencoder.__all__)
 
 
 def test_everything_public_is_documented():

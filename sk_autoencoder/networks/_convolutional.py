@@ -257,7 +257,7 @@ class Convolutional(BaseEstimator):
         if not kernel_size % 2:
             raise ValueError(f"kernel_size={kernel_size} has to be odd.")
         last = self._is_last()
-        size = self._find_size(n_features, last)
+        size = self.image_size(n_features)
         patches = Patches(size, last, patch, patch * 2 ** (len(channels) - 1))
         activation = find_activation(self.activation)
         if n_components == n_features:
@@ -273,8 +273,15 @@ class Convolutional(BaseEstimator):
             )
         return self.data_format == "channels_last"
 
-    def _find_size(self, n_features: int, last: bool) -> list[int]:
-        """Return the number of channels, height and width, or raise a ValueError."""
+    def image_size(self, n_features: int) -> list[int]:
+        """Return the number of channels, height and width, or raise a ValueError.
+
+        Parameters
+        ----------
+        n_features : int
+            Number of columns of X.
+        """
+        last = self._is_last()
         if self.image_shape is None:
             side = isqrt(n_features)
             return [1, side, side] if side**2 == n_features else [1, 1, n_features]

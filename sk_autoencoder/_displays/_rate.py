@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from sk_autoencoder._displays import _drawing as drawing
+
 
 class RateDistortionDisplay:
     """How well rows come back against what they cost, beside PCA with the same coder.
@@ -82,14 +84,7 @@ class RateDistortionDisplay:
         labels = {"r2": "R²", "psnr": "signal-to-noise ratio (dB)"}
         if metric not in labels:
             raise ValueError(f"metric={metric!r} has to be one of {sorted(labels)}.")
-        try:
-            from matplotlib import pyplot as plt
-        except ImportError as error:
-            raise ImportError(
-                "Pictures need matplotlib: pip install sk-autoencoder[plot]"
-            ) from error
-        if ax is None:
-            ax = plt.subplots()[1]
+        ax = drawing.make_axes(ax)
         self.lines_ = []
         curves = {"PCA, coded the same way": "pca_", name or self.estimator_name: ""}
         for label, prefix in curves.items():
@@ -97,6 +92,7 @@ class RateDistortionDisplay:
             style = {"color": "C7"} if prefix else {"color": "C0"}
             self.lines_ += ax.plot(x, y, "o-", label=label, **style)
         ax.set(xlabel="bytes a row", ylabel=labels[metric], xscale="log")
+        drawing.write_plainly(ax.xaxis)
         ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
         return self

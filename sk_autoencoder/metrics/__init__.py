@@ -1,0 +1,48 @@
+"""Measures of reconstructions, codes and drawn rows, and scorers made of them.
+
+Measures are functions of arrays, like those of :mod:`sklearn.metrics`. Scorers are called
+with an estimator and rows, so that they can be the ``scoring`` of a search. They need no y,
+and measure every estimator that has ``inverse_transform``, PCA too, and pipelines of such.
+"""
+
+from sk_autoencoder.metrics._codes import (
+    active_components,
+    dead_components,
+    mean_participation,
+    trustworthiness,
+)
+from sk_autoencoder.metrics._reconstruction import (
+    peak_signal_noise_ratio,
+    reconstruction_error,
+    reconstruction_r2,
+    structural_similarity,
+)
+from sk_autoencoder.metrics._samples import two_sample_accuracy
+from sk_autoencoder.metrics._scorers import (
+    make_code_scorer,
+    make_reconstruction_scorer,
+    make_sample_scorer,
+    neg_reconstruction_error_scorer,
+    reconstruction_r2_scorer,
+    trustworthiness_scorer,
+    two_sample_scorer,
+)
+
+__all__ = [
+    "active_components",
+    "dead_components",
+    "make_code_scorer",
+    "make_reconstruction_scorer",
+    "make_sample_scorer",
+    "mean_participation",
+    "neg_reconstruction_error_scorer",
+    "peak_signal_noise_ratio",
+    "reconstruction_error",
+    "reconstruction_r2",
+    "reconstruction_r2_scorer",
+    "structural_similarity",
+    "trustworthiness",
+    "trustworthiness_scorer",
+    "two_sample_accuracy",
+    "two_sample_scorer",
+]

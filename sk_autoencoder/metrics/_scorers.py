@@ -1,0 +1,198 @@
+"""Scorers: measures of a fitted estimator, for ``scoring=``."""
+
+from collections.abc import Callable
+from functools import partial
+from inspect import signature
+
+import numpy as np
+
+from sk_autoencoder import _reaching
+from sk_autoencoder import _validation as checks
+from sk_autoencoder.metrics._codes import trustworthiness
+from sk_autoencoder.metrics._reconstruction import (
+    reconstruction_error,
+    reconstruction_r2,
+)
+from sk_autoencoder.metrics._samples import two_sample_accuracy
+
+
+def make_reconstruction_scorer(
+    measure: Callable, *, greater_is_better: bool = True, **kwargs
+) -> Callable:
+    """Return a scorer of reconstructions.
+
+    Parameters
+    ----------
+    measure : callable
+        ``measure(y_true, y_pred, **kwargs)`` of rows and their reconstructions, which
+        returns a number, or an array whose mean is taken.
+    greater_is_better : bool, default=True
+        Whether high values are good; otherwise the score is minus the measure.
+    **kwargs
+        Passed on to `measure`.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y=None)``. The reconstruction is that of ``reconstruct``, or
+        of ``inverse_transform`` behind ``transform``, through all steps of a pipeline, in
+        the units of X. It is compared with X, or with `y` if that is a table (the clean
+        partners of noisy rows).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sk_autoencoder.metrics import make_reconstruction_scorer
+    >>> from sk_autoencoder.metrics import structural_similarity
+    >>> scorer = make_reconstruction_scorer(
+    ...     structural_similarity, image_shape=(8, 8), data_range=16
+    ... )
+    >>> grid = {"n_components": [2, 8]}
+    >>> search = GridSearchCV(PCA(), grid, scoring=scorer).fit(load_digits().data[:200])
+    >>> search.best_params_
+    {'n_components': 8}
+    """
+    return partial(_score_reconstruction, measure, _sign(greater_is_better), kwargs)
+
+
+def make_code_scorer(
+    measure: Callable, *, greater_is_better: bool = True, **kwargs
+) -> Callable:
+    """Return a scorer of codes alone.
+
+    Parameters
+    ----------
+    measure : callable
+        ``measure(codes, **kwargs)``, which returns a number, or an array whose mean is
+        taken: of :func:`active_components`, the share of components that are active.
+    greater_is_better : bool, default=True
+        Whether high values are good; otherwise the score is minus the measure.
+    **kwargs
+        Passed on to `measure`.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y=None)``. A pipeline that ends in a predictor is measured
+        before it.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.decomposition import PCA
+    >>> from sk_autoencoder.metrics import dead_components, make_code_scorer
+    >>> X = load_iris().data
+    >>> scorer = make_code_scorer(dead_components, min_variance=0.1)
+    >>> scorer(PCA(4).fit(X), X)
+    0.5
+    """
+    return partial(_score_codes, measure, _sign(greater_is_better), kwargs)
+
+
+def make_sample_scorer(
+    measure: Callable, *, greater_is_better: bool = True, random_state=None, **kwargs
+) -> Callable:
+    """Return a scorer of the rows that an estimator draws.
+
+    Parameters
+    ----------
+    measure : callable
+        ``measure(X, samples, **kwargs)`` of rows and as many drawn ones, which returns a
+        number, or an array whose mean is taken.
+    greater_is_better : bool, default=True
+        Whether high values are good; otherwise the score is minus the measure.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the draws, and `measure` too if it takes a `random_state`.
+    **kwargs
+        Passed on to `measure`.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y=None)``, for estimators with ``sample``, like a
+        :class:`~sk_autoencoder.VAETransformer` or a
+        :class:`~sklearn.mixture.GaussianMixture`, and for pipelines that end in one, whose
+        other steps have ``inverse_transform``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.mixture import GaussianMixture
+    >>> from sk_autoencoder.metrics import make_sample_scorer, two_sample_accuracy
+    >>> scorer = make_sample_scorer(
+    ...     two_sample_accuracy, greater_is_better=False, random_state=0
+    ... )
+    >>> X = np.random.default_rng(0).normal(size=(300, 2))
+    >>> bool(scorer(GaussianMixture(random_state=0).fit(X), X) > -0.6)
+    True
+    """
+    if "random_state" in signature(measure).parameters:
+        kwargs["random_state"] = random_state
+    sign = _sign(greater_is_better)
+    return partial(_score_samples, measure, sign, random_state, kwargs)
+
+
+def _sign(greater_is_better: bool) -> int:
+    return 1 if greater_is_better else -1
+
+
+# Partial objects of functions at the top of a module can be pickled, and compare by value.
+
+
+def _score_reconstruction(measure, sign: int, kwargs: dict, estimator, X, y=None) -> float:
+    found = _reaching.reconstruct(estimator, X)
+    target = y if y is not None and checks.has_columns(y) else X
+    return sign * float(np.mean(measure(target, found, **kwargs)))
+
+
+def _score_codes(measure, sign: int, kwargs: dict, estimator, X, y=None) -> float:
+    return sign * float(np.mean(measure(_reaching.encode(estimator, X), **kwargs)))
+
+
+def _score_samples(
+    measure, sign: int, random_state, kwargs: dict, estimator, X, y=None
+) -> float:
+    drawn = _reaching.draw(estimator, np.shape(X)[0], random_state)
+    return sign * float(np.mean(measure(X, drawn, **kwargs)))
+
+
+def trustworthiness_scorer(estimator, X, y=None) -> float:
+    """Score how far neighbours among codes are neighbours among rows too.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, with ``transform``; a pipeline that ends in a predictor is measured before
+        it.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        More than 10 rows.
+    y : None
+        Ignored.
+
+    Returns
+    -------
+    score : float
+        :func:`trustworthiness` of five neighbours, by Euclidean distances of the rows as
+        they are given.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.decomposition import PCA
+    >>> from sk_autoencoder.metrics import trustworthiness_scorer
+    >>> X = load_iris().data
+    >>> round(trustworthiness_scorer(PCA(2).fit(X), X), 2)
+    0.98
+    """
+    return trustworthiness(X, _reaching.encode(estimator, X))
+
+
+neg_reconstruction_error_scorer = make_reconstruction_scorer(
+    reconstruction_error, greater_is_better=False, per="table"
+)
+reconstruction_r2_scorer = make_reconstruction_scorer(reconstruction_r2)
+two_sample_scorer = make_sample_scorer(
+    two_sample_accuracy, greater_is_better=False, random_state=0
+)
