@@ -222,32 +222,32 @@ def test_a_pickle_is_smaller_than_twice_the_weights(autoencoder, digits):
 
 
 @pytest.mark.parametrize("fitted", DTYPES)
-@pytest.mark.parametrize("used", DTYPES)
-def test_the_precision_of_the_input_comes_back(estimator, digits, fitted, used):
-    estimator.fit(digits.astype(fitted))
-    found = outputs(estimator, digits.astype(used))
-    assert {values.dtype for values in found.values()} == {np.dtype(used)}
-    assert_same(outputs(estimator, digits), found, rtol=1e-3, atol=1e-4)
-    if hasattr(estimator, "inverse_transform"):
-        assert estimator.inverse_transform(found["transform"]).dtype == used
+def test_the_precision_of_the_input_comes_back(estimator, digits, fitted):
+    expected = outputs(estimator.fit(digits.astype(fitted)), digits)
+    for used in DTYPES:
+        found = outputs(estimator, digits.astype(used))
+        assert {values.dtype for values in found.values()} == {np.dtype(used)}
+        assert_same(expected, found, rtol=1e-3, atol=1e-4)
+        if hasattr(estimator, "inverse_transform"):
+            assert estimator.inverse_transform(found["transform"]).dtype == used
 
 
-@pytest.mark.parametrize("container", [csr_array, csr_matrix, csc_array])
-def test_sparse_rows_give_what_dense_rows_give(estimator, digits, container):
+def test_sparse_rows_give_what_dense_rows_give(estimator, digits):
     if not get_tags(estimator).input_tags.sparse:
         with pytest.raises(TypeError, match="dense data is required"):
-            estimator.fit(container(digits))
+            estimator.fit(csr_array(digits))
         return
     dense = clone(estimator).fit(digits)
-    sparse = estimator.fit(container(digits))
-    found = outputs(sparse, container(digits))
-    assert_same(outputs(sparse, digits), found, rtol=1e-7)
     scores = dense.score_samples(digits)
-    assert np.corrcoef(found["score_samples"], scores)[0, 1] > 0.99
-    if hasattr(estimator, "score"):
-        tolerance = {"rtol": 1e-2, "atol": 1e-3}
-        score = sparse.score(container(digits))
-        np.testing.assert_allclose(score, dense.score(digits), **tolerance)
+    for container in (csr_array, csr_matrix, csc_array):
+        sparse = estimator.fit(container(digits))
+        found = outputs(sparse, container(digits))
+        assert_same(outputs(sparse, digits), found, rtol=1e-7)
+        assert np.corrcoef(found["score_samples"], scores)[0, 1] > 0.99
+        if hasattr(estimator, "score"):
+            tolerance = {"rtol": 1e-2, "atol": 1e-3}
+            score = sparse.score(container(digits))
+            np.testing.assert_allclose(score, dense.score(digits), **tolerance)
 
 
 def test_frames_keep_their_names(estimator, iris):
@@ -309,27 +309,27 @@ def test_odd_tables_have_codes(autoencoder, name, scaling):
     assert autoencoder.score(X) <= 1
 
 
-@pytest.mark.parametrize("factor", [1e6, 1e-6])
-@pytest.mark.parametrize("offset", [0, 1e6])
-def test_nothing_depends_on_unit_and_offset(estimator, digits, factor, offset):
-    if get_tags(estimator).input_tags.positive_only:
-        offset = 0  # shares change with it
+def test_nothing_depends_on_unit_and_offset(estimator, digits):
     plain = clone(estimator).fit(digits)
     expected = outputs(plain, digits)
-    X = digits * factor + offset * factor
-    found = outputs(estimator.fit(X), X)
-    for name in ("transform",) if is_imputer(estimator) else ("reconstruct",):
-        if name in found:  # in the units of X
-            found[name] = found[name] / factor - offset
-    if hasattr(estimator, "log_likelihood"):  # of a density in the units of X
-        found["score_samples"] += X.shape[1] * np.log(factor)
-    if "decision_function" in found:  # multiples of small errors magnify rounding
-        for name, values in expected.items():
-            assert np.corrcoef(found[name], values)[0, 1] > 0.999
-    else:
-        assert_same(expected, found, rtol=0.02, atol=0.02)
-    if hasattr(estimator, "score"):
-        np.testing.assert_allclose(estimator.score(X), plain.score(digits), rtol=1e-3)
+    for factor, offset in [(1e6, 0), (1e-6, 1e6)]:
+        if get_tags(estimator).input_tags.positive_only:
+            offset = 0  # shares change with it
+        X = digits * factor + offset * factor
+        found = outputs(estimator.fit(X), X)
+        for name in ("transform",) if is_imputer(estimator) else ("reconstruct",):
+            if name in found:  # in the units of X
+                found[name] = found[name] / factor - offset
+        if hasattr(estimator, "log_likelihood"):  # of a density in the units of X
+            found["score_samples"] += X.shape[1] * np.log(factor)
+        if "decision_function" in found:  # multiples of small errors magnify rounding
+            for name, values in expected.items():
+                assert np.corrcoef(found[name], values)[0, 1] > 0.999
+        else:
+            assert_same(expected, found, rtol=0.02, atol=0.02)
+        if hasattr(estimator, "score"):
+            score = plain.score(digits)
+            np.testing.assert_allclose(estimator.score(X), score, rtol=1e-3)
 
 
 def test_training_lowers_the_loss_and_reaches_every_weight(autoencoder, curved):
