@@ -1,9 +1,10 @@
 # Each command makes the virtual environment it needs: nothing but Python and make is assumed.
 PYTHON ?= python3
 VENV ?= .venv
+JOBS ?= auto
 RUN = $(VENV)/bin/python
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 # torch is pinned in constraints.txt; an open range would fetch several GB of CUDA packages.
 $(VENV)/%.installed: pyproject.toml constraints.txt
@@ -22,5 +23,9 @@ lint: $(VENV)/compression,images,plot,progress,save,test.installed
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
+# Runs all examples, JOBS at a time; a warning is an error. The pages are in docs/_build/html.
+docs: $(VENV)/compression,docs,images,plot,progress,save,test.installed
+	$(RUN) -m sphinx -W --keep-going -j $(JOBS) docs docs/_build/html
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) docs/_build docs/auto_examples docs/generated

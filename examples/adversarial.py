@@ -9,8 +9,6 @@ cannot be told from draws of the prior, so that decoded draws look like digits.
 
 # %%
 # The data: 8 x 8 pixels.
-from pathlib import Path
-
 import matplotlib
 import numpy as np
 from scipy.stats import ks_2samp
@@ -53,4 +51,4 @@ for row, prior in zip(axes, ["normal", "mixture"], strict=True):
         ax.set(xlim=(-3.5, 3.5), ylim=(-3.5, 3.5))
     row[2].set(xticks=[], yticks=[])
 figure.savefig("adversarial.png", dpi=150)
-print(f"\nPicture: {Path('adversarial.png').resolve()}")
+print("\nPicture: adversarial.png")

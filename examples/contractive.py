@@ -9,8 +9,6 @@ the distances between them?
 
 # %%
 # The data: 8 x 8 pixels, and twenty noisy copies of the held-out rows.
-from pathlib import Path
-
 import matplotlib
 import numpy as np
 from sklearn.datasets import load_digits
@@ -55,4 +53,4 @@ for ax, (name, (codes, moved)) in zip(axes, pictures.items(), strict=True):
         ax.text(*codes[row], str(y_test[row]), fontsize=14)
     ax.set(title=name, xticks=[], yticks=[])
 figure.savefig("contractive.png", dpi=150)
-print(f"\nPicture: {Path('contractive.png').resolve()}")
+print("\nPicture: contractive.png")

@@ -8,7 +8,6 @@ each. Then both reduce to two components, for the eye.
 
 # %%
 import time
-from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -86,6 +85,5 @@ for (name, fitted), ax in zip(flat.items(), below.subplots(1, 2), strict=True):
     title = f"{name}: R² {r2(fitted):.2f}"
     CodeDisplay.from_estimator(fitted, X_test, y_test, ax=ax, name=title)
 below.axes[0].get_legend().remove()  # the same as that of the other
-path = Path("demo.png").resolve()
-figure.savefig(path, dpi=100)
-print(f"\nPictures: {path}")
+figure.savefig("demo.png", dpi=100)
+print("\nPictures: demo.png")

@@ -9,8 +9,6 @@ second part learns another damage, a blur, from pairs of blurred and sharp digit
 
 # %%
 # The data: 1,400 digits to fit to, the others with noise of 0.25, where white is 1.
-from pathlib import Path
-
 import matplotlib
 import numpy as np
 from scipy.ndimage import uniform_filter
@@ -78,4 +76,4 @@ for row, (name, images) in zip(axes, pictures.items(), strict=True):
         axis.axis("off")
 figure.tight_layout(pad=0.4)
 figure.savefig("denoising.png", dpi=150)
-print(f"\nPicture: {Path('denoising.png').resolve()}")
+print("\nPicture: denoising.png")

@@ -9,8 +9,6 @@ of them draw PCA too.
 """
 
 # %%
-from pathlib import Path
-
 import matplotlib
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
@@ -41,9 +39,8 @@ X_fit, X_test, y_test = X[:1300], X[1300:], y[1300:]
 
 def save(display, name: str) -> None:
     """Save the picture of a display."""
-    path = Path(f"displays_{name}.png").resolve()
-    display.figure_.savefig(path, dpi=100)
-    print(f"{type(display).__name__:22} {path}")
+    display.figure_.savefig(f"displays_{name}.png", dpi=100)
+    print(f"{type(display).__name__:22} displays_{name}.png")
 
 
 # %%

@@ -8,8 +8,6 @@ ones like given rows, and says how probable a row is.
 
 # %%
 # The data: 8 x 8 pixels. A few images are turned by a quarter.
-from pathlib import Path
-
 import matplotlib
 import numpy as np
 from sklearn.datasets import load_digits
@@ -63,4 +61,4 @@ axes[4].hist(unusual, bins, alpha=0.6, label="turned by a quarter")
 axes[4].set(title="log-likelihood", xlabel="nats", yticks=[])
 axes[4].legend()
 figure.savefig("generation.png", dpi=150)
-print(f"\nPicture: {Path('generation.png').resolve()}")
+print("\nPicture: generation.png")

@@ -10,8 +10,6 @@ codes from which a digit can be drawn again.
 # %%
 # The data: 1,400 digits of 8 x 8 pixels to fit to, the others with noise of 0.25, where
 # white is 1. Rows are flattened images.
-from pathlib import Path
-
 import matplotlib
 import numpy as np
 from sklearn.datasets import load_digits
@@ -78,4 +76,4 @@ for line, (name, rows) in zip(axes, pictures.items(), strict=True):
         ax.set(xticks=[], yticks=[])
     line[0].set_ylabel(name.replace(", ", "\n"), rotation=0, ha="right", va="center")
 figure.savefig("images.png", dpi=150)
-print(f"\nPicture: {Path('images.png').resolve()}")
+print("\nPicture: images.png")

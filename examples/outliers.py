@@ -9,8 +9,6 @@ says which measurements make a row unusual.
 
 # %%
 # The data: 30 measurements a tumour, with malignant ones as rare outliers.
-from pathlib import Path
-
 import matplotlib
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import IsolationForest
@@ -53,4 +51,4 @@ print(largest.round(2).to_string())
 kinds = is_outlier.map({False: "benign", True: "malignant"})
 display = OutlierScoreDisplay.from_estimator(detector, X, kinds)
 display.figure_.savefig("outliers.png", dpi=150)
-print(f"\nPicture: {Path('outliers.png').resolve()}")
+print("\nPicture: outliers.png")

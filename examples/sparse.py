@@ -9,8 +9,6 @@ atoms on busy patches and saves them on plain ones.
 
 # %%
 # The data: grey patches without their means, flat ones left out. Half of them are new.
-from pathlib import Path
-
 import matplotlib
 import numpy as np
 from sklearn.datasets import load_sample_images
@@ -74,4 +72,4 @@ right.axhline(5, color="black", linestyle="--", label="MiniBatchDictionaryLearni
 right.legend()
 right.set(xlabel="contrast of a patch", ylabel="atoms it takes")
 figure.savefig("sparse.png", dpi=150)
-print(f"\nPicture: {Path('sparse.png').resolve()}")
+print("\nPicture: sparse.png")

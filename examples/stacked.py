@@ -9,8 +9,6 @@ together. The picture shows what each depth still knows of a digit.
 
 # %%
 # The data: 300 digits to fit to, and all others.
-from pathlib import Path
-
 import matplotlib
 import numpy as np
 from sklearn.datasets import load_digits
@@ -56,4 +54,4 @@ for row, (name, images) in zip(axes, pictures.items(), strict=True):
         axis.axis("off")
 figure.subplots_adjust(left=0.02, right=0.98, bottom=0.02, top=0.93, hspace=0.5)
 figure.savefig("stacked.png", dpi=150)
-print(f"\nPicture: {Path('stacked.png').resolve()}")
+print("\nPicture: stacked.png")

@@ -22,7 +22,7 @@ from sk_autoencoder._text import TextAutoencoder
 from sk_autoencoder._timeseries import TimeSeriesOutlierDetector
 from sk_autoencoder._transformer import AutoencoderTransformer
 from sk_autoencoder._vae import VAETransformer
-from sk_autoencoder._version import __version__
+from sk_autoencoder._version import __version__ as __version__
 
 __all__ = [
     "AdversarialAutoencoder",
@@ -44,7 +44,6 @@ __all__ = [
     "TimeSeriesOutlierDetector",
     "TraversalDisplay",
     "VAETransformer",
-    "__version__",
     "load",
     "save",
 ]

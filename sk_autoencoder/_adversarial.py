@@ -153,7 +153,7 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
         Width of the code.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string names.
     n_iter_ : int
         Number of epochs run, without those that were repeated on all rows.
@@ -174,7 +174,7 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
         last batch.
     output_noise_ : bool
         Whether ``sample`` adds noise.
-    residual_std_ : ndarray of shape (n_features_in_,)
+    residual_std_ : ndarray of shape (`n_features_in_`,)
         Root mean squared error of the reconstruction of each feature, in the units of X: of
         the held-out rows, if there are any.
 

@@ -72,7 +72,7 @@ class AutoencoderCompressor(
         Step of the codes, relative to their effect on a row in scaled units.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string names.
 
     See Also

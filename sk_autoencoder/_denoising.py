@@ -160,7 +160,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Width of the code.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string names.
     n_iter_ : int
         Number of epochs run, without those that were repeated on all rows.
@@ -214,7 +214,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
        autoencoders", ICML 2008.
     .. [2] P. Vincent et al., "Stacked denoising autoencoders", Journal of Machine Learning
        Research 11, 2010.
-    .. [3] D. R. Brillinger, "Time Series: Data Analysis and Theory", 1981, theorem 10.2.1.
+    .. [3] D.R. Brillinger, "Time Series: Data Analysis and Theory", 1981, theorem 10.2.1.
     .. [4] C. M. Stein, "Estimation of the mean of a multivariate normal distribution",
        Annals of Statistics 9, 1981, theorem 1.
     .. [5] S. Ramani, T. Blu and M. Unser, "Monte-Carlo SURE", IEEE Transactions on Image

@@ -74,7 +74,7 @@ class AutoencoderImputer(Savable, checks.BaseImputer):
         Says where values were missing; None for ``add_indicator=False``.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string names.
 
     See Also
@@ -91,7 +91,8 @@ class AutoencoderImputer(Savable, checks.BaseImputer):
     ----------
     .. [1] L. Gondara and K. Wang, "MIDA: multiple imputation using denoising autoencoders",
        PAKDD 2018.
-    .. [2] D. B. Rubin, "Multiple imputation for nonresponse in surveys", Wiley, 1987.
+    .. [2] D. B. Rubin, "Multiple imputation for nonresponse in surveys",
+       Wiley, 1987.
 
     Examples
     --------

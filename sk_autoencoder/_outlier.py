@@ -123,7 +123,7 @@ class AutoencoderOutlierDetector(Savable, OutlierMixin, BaseEstimator):
         Weight of each member, for ``"reconstruction"``.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string names.
 
     See Also
@@ -315,7 +315,7 @@ class AutoencoderOutlierDetector(Savable, OutlierMixin, BaseEstimator):
     def _find_offset(self, X, unseen: np.ndarray) -> float:
         if self.contamination == "auto":
             return _unusual.threshold(unseen, self.false_positive_rate)
-        return float(np.percentile(self.score_samples(X), 100 * self.contamination))
+        return float(np.percentile(self._score(X), 100 * self.contamination))
 
     # Using
 
@@ -333,7 +333,9 @@ class AutoencoderOutlierDetector(Savable, OutlierMixin, BaseEstimator):
             score is about -1; otherwise in the unit of the autoencoder.
         """
         check_is_fitted(self)
-        X = self._check_X(X, reset=False)
+        return self._score(self._check_X(X, reset=False))
+
+    def _score(self, X) -> np.ndarray:
         if self.method_ == "score_samples":
             return self.autoencoder_.score_samples(X)
         return -self._map_unusual(lambda cells: cells.sum(-1), X)

@@ -166,7 +166,7 @@ class SparseAutoencoder(BaseAutoencoder):
         Number of atoms.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string names.
     n_iter_ : int
         Number of epochs run, without those that were repeated on all rows.
@@ -182,7 +182,7 @@ class SparseAutoencoder(BaseAutoencoder):
         The fitted trainer.
     network_ : sk_autoencoder.networks.Network
         The fitted torch module, which sees scaled rows.
-    components_ : ndarray of shape (n_components_, n_features_in_)
+    components_ : ndarray of shape (`n_components_`, `n_features_in_`)
         The atoms, of unit norm, in scaled units.
     mean_active_ : float
         Mean number of non-zero entries in the codes of the training rows.
@@ -214,8 +214,10 @@ class SparseAutoencoder(BaseAutoencoder):
     ----------
     .. [1] L. Rebollo-Neira and D. Lowe, "Optimized orthogonal matching pursuit approach",
        IEEE Signal Processing Letters 9, 2002.
-    .. [2] L. Gao et al., "Scaling and evaluating sparse autoencoders", 2024.
-    .. [3] A. Ng, "Sparse autoencoder", CS294A lecture notes, 2011.
+    .. [2] L. Gao et al., "Scaling and evaluating sparse autoencoders",
+       2024.
+    .. [3] A. Ng, "Sparse autoencoder", CS294A lecture notes,
+       2011.
 
     Examples
     --------

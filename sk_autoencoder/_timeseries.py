@@ -70,7 +70,7 @@ class TimeSeriesOutlierDetector(Savable, OutlierMixin, BaseEstimator):
         Mean and standard deviation of each channel over the training timestamps.
     n_features_in_ : int
         Number of channels seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the channels, where X has string names.
 
     See Also

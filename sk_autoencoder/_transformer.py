@@ -117,7 +117,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         Width of the code.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string names.
     n_iter_ : int
         Number of epochs run, without those that were repeated on all rows.

@@ -157,7 +157,7 @@ class VAETransformer(GenerativeAutoencoder):
         Width of the code.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string names.
     n_iter_ : int
         Number of epochs run, without those that were repeated on all rows.
@@ -177,9 +177,9 @@ class VAETransformer(GenerativeAutoencoder):
         Density of codes, after ``partial_fit`` of the last batch; None is the prior.
     output_noise_ : bool
         Whether ``sample`` draws from the likelihood.
-    kl_per_component_ : ndarray of shape (n_components_,)
+    kl_per_component_ : ndarray of shape (`n_components_`,)
         Mean divergence of the posterior from the prior over training rows, in nats.
-    active_components_ : ndarray of shape (n_components_,) of bool
+    active_components_ : ndarray of shape (`n_components_`,) of bool
         Whether the posterior's mean varies over training rows: a variance above 0.01 [5]_.
 
     Warns
@@ -210,7 +210,8 @@ class VAETransformer(GenerativeAutoencoder):
 
     References
     ----------
-    .. [1] D. P. Kingma and M. Welling, "Auto-encoding variational Bayes", ICLR 2014.
+    .. [1] D. P. Kingma and M. Welling, "Auto-encoding variational Bayes",
+       ICLR 2014.
     .. [2] I. Higgins et al., "beta-VAE: learning basic visual concepts with a constrained
        variational framework", ICLR 2017, equation 4.
     .. [3] P. J. Rousseeuw, "Least median of squares regression", Journal of the American
@@ -365,8 +366,8 @@ class VAETransformer(GenerativeAutoencoder):
     def score_samples(self, X):
         """Return a bound on the log-likelihood of each row.
 
-        The importance-weighted bound [5]_ with `n_importance_samples` draws of the code,
-        the same for all rows and all calls.
+        The importance-weighted bound of Burda et al. (2016) with `n_importance_samples`
+        draws of the code, the same for all rows and all calls.
 
         Parameters
         ----------

@@ -173,7 +173,8 @@ class TopK(nn.Module):
 
     References
     ----------
-    L. Gao et al., "Scaling and evaluating sparse autoencoders", 2024, section 2.3.
+    L. Gao et al., "Scaling and evaluating sparse autoencoders", 2024,
+    section 2.3.
 
     Examples
     --------
@@ -279,7 +280,8 @@ def rate_divergence(rate: float, network: Network, x: Tensor, out: Output) -> Te
 
     References
     ----------
-    A. Ng, "Sparse autoencoder", CS294A lecture notes, 2011.
+    A. Ng, "Sparse autoencoder", CS294A lecture notes,
+    2011.
     """
     mean = out.code.mean(0).clamp(1e-6, 1 - 1e-6)  # (n_components,)
     on = rate * torch.log(rate / mean)

@@ -80,7 +80,7 @@ def multinomial(output: Tensor, x: Tensor) -> Tensor:
 
     References
     ----------
-    D. Liang et al., "Variational autoencoders for collaborative filtering", WWW 2018.
+    Liang et al., "Variational autoencoders for collaborative filtering", WWW 2018.
 
     Examples
     --------

@@ -145,7 +145,7 @@ class Divergence(nn.Module):
     Attributes
     ----------
     warmth : float
-        Weight while training, beside the penalty's own; :class:`WarmUp` raises it.
+        Weight while training, beside the penalty's own; `kl_warmup` raises it.
 
     References
     ----------

@@ -30,6 +30,12 @@ def correlated():
     return X + 0.3 * rng.normal(size=X.shape)
 
 
+def test_a_share_of_outliers_and_a_frame_go_together():
+    frame = load_breast_cancer(as_frame=True).data[:100]
+    detector = AutoencoderOutlierDetector(contamination=0.1, random_state=0).fit(frame)
+    assert (detector.predict(frame) == -1).sum() == 10  # and nothing warned of names
+
+
 def test_it_has_the_contract_of_isolation_forest(detector, iris):
     detector.fit(iris)
     X = np.r_[iris, [[5.0, 1.0, 6.0, 0.0]]]

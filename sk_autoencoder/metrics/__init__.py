@@ -1,6 +1,6 @@
 """Measures of reconstructions, codes and drawn rows, and scorers made of them.
 
-Measures are functions of arrays, like those of :mod:`sklearn.metrics`. Scorers are called
+Measures are functions of arrays, like those of ``sklearn.metrics``. Scorers are called
 with an estimator and rows, so that they can be the ``scoring`` of a search. They need no y,
 and measure every estimator that has ``inverse_transform``, PCA too, and pipelines of such.
 """

@@ -114,7 +114,7 @@ def peak_signal_noise_ratio(y_true, y_pred, *, data_range: float | None = None) 
     -------
     ratio : float
         Of the range to the root mean squared error of all pixels of all images; infinite
-        without error. The number that :func:`skimage.metrics.peak_signal_noise_ratio`
+        without error. The number that ``skimage.metrics.peak_signal_noise_ratio``
         gives for all images as one.
 
     Examples

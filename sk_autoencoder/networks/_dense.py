@@ -48,7 +48,7 @@ class DenseNetwork(PathNetwork):
         return code if self.code_layer is None else self.code_layer(code)
 
     def squared_gradients(self, x: Tensor) -> Tensor | None:
-        """Return |d component / d x|² (batch, n_components) of a single layer."""
+        """Return norms² of the gradients of the code (batch, n_components) of a layer."""
         if len(self.encoder) > 1:
             return None
         weight = cast(nn.Linear, self.encoder[0]).weight  # (n_components, n_features)

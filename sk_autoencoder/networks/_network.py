@@ -93,7 +93,7 @@ class Network(nn.Module):
         return None
 
     def squared_gradients(self, x: Tensor) -> Tensor | None:
-        """Return |d component / d x|² (batch, n_components), if there is a closed form."""
+        """Return norms² of gradients of the code (batch, n_components), in closed form."""
         return None
 
     def layer_specs(self) -> list[tuple[int, Callable[[int, int], "Network"]]]:
