@@ -15,16 +15,16 @@ $(VENV)/%.installed: pyproject.toml constraints.txt
 demo: $(VENV)/plot.installed
 	$(RUN) examples/demo.py
 
-test: $(VENV)/compression,images,plot,progress,save,test.installed
+test: $(VENV)/compression,images,onnx,plot,progress,save,test.installed
 	$(RUN) -m pytest -n auto --dist worksteal
 
-lint: $(VENV)/compression,images,plot,progress,save,test.installed
+lint: $(VENV)/compression,images,onnx,plot,progress,save,test.installed
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
 # Runs all examples, JOBS at a time; a warning is an error. The pages are in docs/_build/html.
-docs: $(VENV)/compression,docs,images,plot,progress,save,test.installed
+docs: $(VENV)/compression,docs,images,onnx,plot,progress,save,test.installed
 	$(RUN) -m sphinx -W --keep-going -j $(JOBS) docs docs/_build/html
 
 clean:

@@ -14,6 +14,7 @@ from sk_autoencoder._displays import (
     TraversalDisplay,
 )
 from sk_autoencoder._imputer import AutoencoderImputer
+from sk_autoencoder._onnx import register_onnx_converters, to_onnx
 from sk_autoencoder._outlier import AutoencoderOutlierDetector
 from sk_autoencoder._saving import load, save
 from sk_autoencoder._sparse import SparseAutoencoder
@@ -45,5 +46,7 @@ __all__ = [
     "TraversalDisplay",
     "VAETransformer",
     "load",
+    "register_onnx_converters",
     "save",
+    "to_onnx",
 ]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -27,6 +26,11 @@ from sk_autoencoder.objectives import LOSSES, observed_error
 def encode(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
     """Return the codes of `rows`, in the units of X."""
     return module.encode(rows)
+
+
+def decode(module: torch.nn.Module, codes: torch.Tensor) -> torch.Tensor:
+    """Return the rows that `codes` stand for, in the units of X."""
+    return module.decode(codes)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -106,16 +110,6 @@ class BaseAutoencoder(
 
     def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
         """Learn what can be learned only after training."""
-
-    def _make_builder(self, X, rows: np.ndarray, seed: int) -> Callable:
-        """Return what makes an autoencoder of rows, always from the same draws."""
-        return partial(
-            self._make_module,
-            X,
-            n_components=self._count_components(X, rows, seed),
-            seed=seed,
-            draws=torch.get_rng_state(),
-        )
 
     def _settle(self, net, start: State, X, rows: np.ndarray, valid: Rows, build) -> None:
         """Keep what lies between PCA and the trained weights as the held-out rows say."""
@@ -256,7 +250,7 @@ class BaseAutoencoder(
                 f"{type(self).__name__} have n_components={self.n_components_}."
             )
         with self._threads(self.net_.module_, X.shape[0]):
-            return self.net_.map(lambda module, rows: module.decode(rows), X)
+            return self.net_.map(decode, X)
 
     def reconstruct(self, X):
         """Return X as the autoencoder sees it: encoded and decoded.
@@ -287,6 +281,10 @@ class BaseAutoencoder(
             ``"multinomial"``. Observed cells stand in for missing ones.
         """
         check_is_fitted(self)
+        return self._map(self._scoring(), X)
+
+    def _scoring(self) -> Callable:
+        """Return ``(module, rows) -> (batch,)``, what ``score_samples`` does."""
         loss = self._loss()
 
         def error(autoencoder: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
@@ -295,9 +293,9 @@ class BaseAutoencoder(
             return observed_error(loss.error, loss.blank, output, x) / observed_share(x)
 
         def score(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
-            return -module.each(error, rows).reshape(-1, len(rows)).mean(0)
+            return -module.each(error, rows).reshape(-1, rows.shape[0]).mean(0)
 
-        return self._map(score, X)
+        return score
 
     def score(self, X, y=None):
         """Return the coefficient of determination R² of the reconstruction.

@@ -90,7 +90,7 @@ def log_bound(density: GaussianMixture | None, n_draws: int, n_components: int) 
         return (found - volume.sum(-1)) / observed_share(x)
 
     def score(module: nn.Module, rows: Tensor) -> Tensor:
-        found = module.each(bound, rows).reshape(-1, len(rows))
+        found = module.each(bound, rows).reshape(-1, rows.shape[0])
         return found.logsumexp(0) - np.log(len(found))  # of the members' mixture
 
     return score

@@ -93,6 +93,16 @@ class Building(Parameters):
         scaling = self.scaling if loss.scaled else None
         return starts.make_scaler(targets(X), indices, scaling, self._scaler_kind())
 
+    def _make_builder(self, X, rows: np.ndarray, seed: int) -> Callable:
+        """Return what makes an autoencoder of rows, always from the same draws."""
+        return partial(
+            self._make_module,
+            X,
+            n_components=self._count_components(X, rows, seed),
+            seed=seed,
+            draws=torch.get_rng_state(),
+        )
+
     def _make_module(self, X, rows: np.ndarray, n_components: int, seed: int, draws):
         """Return an autoencoder, or an ensemble, and whether it starts at PCA.
 

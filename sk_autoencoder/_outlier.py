@@ -338,11 +338,11 @@ class AutoencoderOutlierDetector(Savable, OutlierMixin, BaseEstimator):
     def _score(self, X) -> np.ndarray:
         if self.method_ == "score_samples":
             return self.autoencoder_.score_samples(X)
-        return -self._map_unusual(lambda cells: cells.sum(-1), X)
+        return self.autoencoder_._map(self._scoring(), X)
 
-    def _map_unusual(self, reduce: Callable, X) -> np.ndarray:
-        function = _unusual.unusual(self.error_scale_, self.error_weight_, reduce)
-        return self.autoencoder_._map(function, X)
+    def _scoring(self, reduce: Callable = lambda cells: -cells.sum(-1)) -> Callable:
+        """Return ``(module, rows) -> scores`` of the errors, ``reduce`` over the cells."""
+        return _unusual.unusual(self.error_scale_, self.error_weight_, reduce)
 
     def decision_function(self, X):
         """Return the scores less the threshold: negative for outliers.
@@ -388,7 +388,7 @@ class AutoencoderOutlierDetector(Savable, OutlierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         rows = self._check_X(X, reset=False)
-        shares = self._map_unusual(lambda cells: cells, rows)
+        shares = self.autoencoder_._map(self._scoring(lambda cells: cells), rows)
         return checks.wrap_like(X, shares)
 
     def __sklearn_tags__(self):

@@ -24,7 +24,7 @@ def _error(autoencoder: Autoencoder, rows: Tensor) -> Tensor:
 def fill_up(cells: Tensor, rows: Tensor) -> Tensor:
     """Return what cells add, in place; observed ones stand in for those missing."""
     is_missing = rows.isnan()
-    if not is_missing.any():
+    if not (torch.compiler.is_exporting() or is_missing.any()):
         return cells
     share = observed_share(rows)[:, None].to(cells)
     return cells.masked_fill_(is_missing, 0.0).div_(share)

@@ -1,13 +1,12 @@
 """The variational autoencoder."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 
 from sk_autoencoder import _start as starts
 from sk_autoencoder import _validation as checks
@@ -379,10 +378,12 @@ class VAETransformer(GenerativeAutoencoder):
             Higher is better. In nats; of a density in the units of X where the likelihood
             is Gaussian. Observed cells stand in for missing ones.
         """
-        check_is_fitted(self)
+        return super().score_samples(X)
+
+    def _scoring(self) -> Callable:
         width = self.n_components_ // self.net_.module_.n_members
         density = getattr(self, "code_density_", None)  # an ensemble has none
-        return self._map(log_bound(density, self.n_importance_samples, width), X)
+        return log_bound(density, self.n_importance_samples, width)
 
     def log_likelihood(self, X) -> float:
         """Return the mean of ``score_samples(X)``.

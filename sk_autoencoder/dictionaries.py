@@ -124,11 +124,17 @@ class PursuitNetwork(AtomNetwork):
     def encode(self, x: Tensor) -> Tensor:
         """Return the codes (batch, n_components) of `x` (batch, n_features)."""
         path = self.path(x)
-        least = worth(path.gains, self.n_active)
-        if not self.training:
-            least = torch.where(self.least_gain < 0, least, self.least_gain)
-        kept = path.gains.cummin(-1).values > least
+        is_small = ~(path.gains > self._least(path.gains))
+        kept = is_small.cumsum(-1) == 0  # a row stops at its first step of a small gain
         return path.code(kept, len(self.decode.atoms))
+
+    def _least(self, gains: Tensor) -> Tensor:
+        if torch.compiler.is_exporting():  # a fitted one knows it, and a graph cannot ask
+            return self.least_gain
+        least = worth(gains, self.n_active)
+        if self.training:
+            return least
+        return torch.where(self.least_gain < 0, least, self.least_gain)
 
 
 class Pursuit(BaseEstimator):

@@ -1,0 +1,342 @@
+"""ONNX: what onnxruntime gives is what the estimator gives."""
+
+import pkgutil
+import sys
+from functools import cache
+
+import numpy as np
+import onnxruntime
+import pytest
+import skl2onnx
+import torch
+from catalogue import AUTOENCODERS, COMPRESSORS, DETECTORS, IMPUTERS, PLAIN, name
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.mixture import GaussianMixture
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from sk_autoencoder import (
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
+    AutoencoderTransformer,
+    SparseAutoencoder,
+    register_onnx_converters,
+    to_onnx,
+)
+from sk_autoencoder._graphs import (
+    cat,
+    cholesky,
+    cholesky_solve,
+    gelu,
+    layer_norm,
+    solve_triangular,
+)
+from sk_autoencoder.networks import Network
+
+ATOL = 1e-4  # in float32
+X = load_iris().data.astype(np.float32)
+FEW = X[:, :3]  # each column of a table with holes adds steps to a graph
+HOLED = np.where(np.random.default_rng(0).random(FEW.shape) < 0.2, np.float32(np.nan), FEW)
+HOLED[0] = FEW[0]  # a complete row
+HOLED = HOLED[~np.isnan(HOLED).all(axis=1)]
+SIZES = (1, 2, 50)
+EXPORTED_DETECTORS = [each for each in DETECTORS if hasattr(each, "n_estimators")]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _list_operators_once():
+    """Let torch list the operators it knows once: that is half of each small export."""
+    registry = "torch.onnx._internal.exporter._registration.ONNXRegistry.from_torchlib"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, staticmethod(cache(pkgutil.resolve_name(registry))))
+        yield
+
+
+def load(model):
+    """Return the function with which onnxruntime turns rows into outputs, by name."""
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    names = [output.name for output in session.get_outputs()]
+    return lambda rows: dict(zip(names, session.run(None, {"X": rows}), strict=True))
+
+
+def check(model, method, rows, output):
+    """Compare an output with what a method gives, for several numbers of rows."""
+    run = load(model)
+    for n_rows in SIZES:
+        expected = method(rows[:n_rows])
+        found = run(rows[:n_rows])[output]
+        assert found.dtype == rows.dtype
+        assert found.shape == expected.shape
+        np.testing.assert_allclose(found, expected, rtol=0, atol=ATOL)
+
+
+@cache
+def fitted(number):
+    """Return an autoencoder of the catalogue, fitted."""
+    estimator = clone(AUTOENCODERS[number])
+    # Smaller graphs; and a pursuit of as many atoms as columns ends with the choice of what
+    # fits the rounding, in which float32 and float64 differ too.
+    small = {"n_importance_samples": 8, "n_active": 1}
+    known = estimator.get_params()
+    estimator.set_params(**{key: small[key] for key in small if key in known})
+    return estimator.fit(X)
+
+
+# The catalogue
+
+
+@pytest.mark.parametrize("method", ["transform", "inverse_transform", "score_samples"])
+@pytest.mark.parametrize("number", range(len(AUTOENCODERS)), ids=map(name, AUTOENCODERS))
+def test_autoencoders_give_in_onnxruntime_what_they_give(number, method):
+    autoencoder = fitted(number)
+    rows = autoencoder.transform(X) if method == "inverse_transform" else X
+    output = "score_samples" if method == "score_samples" else "variable"
+    check(to_onnx(autoencoder, method=method), getattr(autoencoder, method), rows, output)
+
+
+@pytest.mark.parametrize("detector", EXPORTED_DETECTORS, ids=name)
+def test_detectors_give_in_onnxruntime_what_they_give(detector):
+    detector = clone(detector).fit(X)
+    run = load(to_onnx(detector))
+    for n_rows in SIZES:
+        found = run(X[:n_rows])
+        assert found["label"].dtype == np.int64
+        assert found["label"].shape == found["scores"].shape == (n_rows, 1)
+        scores = detector.decision_function(X[:n_rows])
+        np.testing.assert_allclose(found["scores"][:, 0], scores, rtol=0, atol=ATOL)
+        np.testing.assert_array_equal(found["label"][:, 0], detector.predict(X[:n_rows]))
+
+
+@pytest.mark.parametrize("imputer", IMPUTERS, ids=name)
+def test_imputers_give_in_onnxruntime_what_they_give(imputer):
+    imputer = clone(imputer).fit(HOLED)
+    rows = np.vstack([np.full((1, 3), np.nan, np.float32), HOLED])
+    check(to_onnx(imputer), imputer.transform, rows, "variable")
+
+
+# Pipelines
+
+
+@pytest.mark.parametrize("through_skl2onnx", [False, True])
+def test_a_pipeline_exports_in_one_call(through_skl2onnx):
+    rows, target = load_breast_cancer(return_X_y=True)
+    rows = rows.astype(np.float32)
+    pipeline = make_pipeline(StandardScaler(), clone(PLAIN), LogisticRegression())
+    pipeline.fit(rows, target)
+    if through_skl2onnx:
+        register_onnx_converters()
+        options = {id(pipeline): {"zipmap": False}}
+        model = skl2onnx.to_onnx(pipeline, rows[:1], target_opset=18, options=options)
+    else:
+        model = to_onnx(pipeline, rows[:1])
+    check(model, pipeline.predict_proba, rows, "probabilities")
+    found = load(model)(rows)["label"]
+    np.testing.assert_array_equal(found, pipeline.predict(rows))
+
+
+def test_a_pipeline_may_end_in_a_detector():
+    rows = load_breast_cancer().data.astype(np.float32)
+    pipeline = make_pipeline(StandardScaler(), AutoencoderOutlierDetector(random_state=0))
+    pipeline.fit(rows)
+    found = load(to_onnx(pipeline))(rows)
+    np.testing.assert_allclose(
+        found["scores"][:, 0], pipeline.decision_function(rows), rtol=0, atol=ATOL
+    )
+    np.testing.assert_array_equal(found["label"][:, 0], pipeline.predict(rows))
+    model = to_onnx(pipeline, method="score_samples")
+    check(model, pipeline.score_samples, rows, "score_samples")
+
+
+def test_a_pipeline_may_hold_two_autoencoders():
+    first = AutoencoderTransformer(3, max_epochs=0)
+    pipeline = make_pipeline("passthrough", first, "passthrough", clone(PLAIN)).fit(X)
+    check(to_onnx(pipeline), pipeline.transform, X, "variable")
+
+
+def test_columns_may_go_different_ways():
+    ways = make_column_transformer((clone(PLAIN), [0, 1, 2]), (StandardScaler(), [3]))
+    check(to_onnx(ways.fit(X)), ways.transform, X, "transformed_column")
+
+
+# Missing values, and rows far from zero
+
+
+@pytest.mark.parametrize("model_rows", ["complete", "incomplete"])
+def test_missing_values_are_filled_in_as_the_estimator_does(model_rows):
+    autoencoder = clone(PLAIN).fit(FEW if model_rows == "complete" else HOLED)
+    model = to_onnx(autoencoder, allow_nan=model_rows == "complete")
+    check(model, autoencoder.transform, HOLED, "variable")
+
+
+def test_an_ensemble_scores_rows_with_missing_values():
+    detector = AutoencoderOutlierDetector(n_estimators=3, random_state=0).fit(HOLED)
+    model = to_onnx(detector, method="score_samples")
+    check(model, detector.score_samples, HOLED, "score_samples")
+
+
+def test_a_row_that_cannot_be_scored_is_flagged():
+    detector = AutoencoderOutlierDetector(PLAIN, random_state=0).fit(X)
+    rows = X[:2].copy()
+    rows[0, 0] = np.nan
+    found = load(to_onnx(detector))(rows)
+    assert np.isnan(found["scores"][0])
+    assert found["label"][:, 0].tolist() == [-1, detector.predict(X[1:2])[0]]
+
+
+def test_a_large_offset_costs_no_more_than_in_the_estimator():
+    far = X + np.float32(1e6)
+    autoencoder = clone(PLAIN).fit(far)
+    check(to_onnx(autoencoder), autoencoder.transform, far, "variable")
+
+
+def test_the_precision_is_that_of_the_rows():
+    rows = load_iris().data
+    autoencoder = AutoencoderTransformer(2, init="random", max_epochs=3, random_state=0)
+    autoencoder.fit(rows)
+    model = to_onnx(autoencoder, rows)
+    check(model, autoencoder.transform, rows, "variable")
+    found = load(model)(rows)["variable"]
+    np.testing.assert_allclose(found, autoencoder.transform(rows), rtol=0, atol=1e-6)
+
+
+def test_imputers_keep_their_options():
+    rows = np.column_stack([HOLED, np.full(len(HOLED), np.nan, np.float32)])
+    rows[:, 0] = rows[:, 0].round()
+    imputer = AutoencoderImputer(
+        PLAIN, missing_values=-1, round_discrete=True, keep_empty_features=True
+    )
+    rows = np.nan_to_num(rows, nan=-1)
+    imputer.set_params(random_state=0).fit(rows)
+    check(to_onnx(imputer), imputer.transform, rows, "variable")
+
+
+def test_export_changes_nothing():
+    autoencoder = fitted(AUTOENCODERS.index(PLAIN))
+    before = autoencoder.transform(X)
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    to_onnx(autoencoder, X.astype(float), allow_nan=True)
+    np.testing.assert_array_equal(autoencoder.transform(X), before)
+    assert next(autoencoder.net_.module_.parameters()).dtype == torch.float32
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
+
+
+def test_models_are_reproducible_and_name_no_file():
+    first, second = (to_onnx(fitted(0)).SerializeToString() for _ in range(2))
+    assert first == second
+    assert b".py" not in first
+
+
+# The single steps
+
+
+def test_factors_and_triangular_systems_are_those_of_torch():
+    draws = torch.randn(3, 5, 5, dtype=torch.float64, generator=torch.Generator())
+    matrix, right = draws @ draws.mT + torch.eye(5), draws[..., :2]
+    root = torch.linalg.cholesky(matrix)
+    torch.testing.assert_close(cholesky(matrix), root)
+    torch.testing.assert_close(
+        cholesky_solve(right, root), torch.cholesky_solve(right, root)
+    )
+    for upper, triangle in ((False, root), (True, root.mT)):
+        expected = torch.linalg.solve_triangular(triangle, right, upper=upper)
+        torch.testing.assert_close(solve_triangular(triangle, right, upper=upper), expected)
+
+
+def test_what_stands_in_for_functions_of_torch_gives_the_same():
+    x = torch.randn(3, 5, dtype=torch.float64)
+    torch.testing.assert_close(gelu(x), nn.functional.gelu(x), rtol=0, atol=1e-6)
+    given = [5], x[0], x[1], 1e-3
+    torch.testing.assert_close(layer_norm(x, *given), nn.functional.layer_norm(x, *given))
+    for dim in (0, 1):
+        torch.testing.assert_close(cat([x, 2 * x, x], dim), torch.cat([x, 2 * x, x], dim))
+
+
+# What cannot be exported
+
+
+class Counting(Network):
+    """A network that fixes the number of rows when it is traced."""
+
+    def __init__(self, n_features, n_components):
+        super().__init__()
+        self.encode = nn.Linear(n_features, n_components)
+        self.layer = nn.Linear(n_components, n_features)
+
+    def decode(self, code):
+        return self.layer(code.reshape(len(code), -1))
+
+
+def around(estimator):
+    return AutoencoderOutlierDetector(estimator, random_state=0).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "message"),
+    [
+        (lambda: around(GaussianMixture()), {}, "around a GaussianMixture"),
+        (lambda: around(PLAIN), {"method": "transform"}, "of a AutoencoderOutlierDetector"),
+        (lambda: clone(PLAIN).fit(X), {"method": "predict"}, "is not one of 'auto'"),
+        (lambda: clone(PLAIN).fit(X), {"target_opset": 15}, "target_opset=15 is too old"),
+        (
+            lambda: SparseAutoencoder(max_epochs=1).fit(X),
+            {"allow_nan": True},
+            "needs an autoencoder that can fill in",
+        ),
+        (
+            lambda: clone(IMPUTERS[1]).set_params(add_indicator=True).fit(HOLED),
+            {},
+            "add_indicator=True cannot be exported",
+        ),
+        (
+            lambda: clone(IMPUTERS[1]).fit(HOLED),
+            {"method": "score_samples"},
+            "Use one of 'auto', 'transform'",
+        ),
+        (
+            lambda: AutoencoderTransformer(2, network=Counting, max_epochs=1).fit(X),
+            {"method": "inverse_transform"},
+            "fixes the number of rows",
+        ),
+        (
+            lambda: make_pipeline(StandardScaler(), clone(PLAIN)).fit(X),
+            {"method": "inverse_transform"},
+            "of a Pipeline cannot be exported",
+        ),
+        (
+            lambda: make_pipeline(clone(PLAIN), StandardScaler()).fit(X),
+            {"method": "score_samples"},
+            "asks the last step, which is a StandardScaler",
+        ),
+    ],
+)
+def test_what_cannot_be_exported_is_said(make, options, message):
+    with pytest.raises(ValueError, match=message):
+        to_onnx(make(), **options)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [*COMPRESSORS[:1], *(each for each in DETECTORS if hasattr(each, "window"))],
+    ids=name,
+)
+def test_estimators_that_cannot_be_exported_say_why(estimator):
+    with pytest.raises(ValueError, match="cannot be exported: "):
+        to_onnx(clone(estimator).fit(X))
+
+
+def test_imputers_that_draw_say_so():
+    imputer = AutoencoderImputer(sample_posterior=True, random_state=0)
+    with pytest.raises(ValueError, match="sample_posterior=True cannot be exported"):
+        to_onnx(imputer.fit(HOLED[:40]))
+
+
+@pytest.mark.parametrize("call", [lambda: to_onnx(fitted(0)), register_onnx_converters])
+def test_the_extra_is_named_where_it_is_missing(call, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(ImportError, match=r"pip install sk-autoencoder\[onnx\]"):
+        call()
