@@ -93,7 +93,10 @@ class Network(nn.Module):
         return None
 
     def squared_gradients(self, x: Tensor) -> Tensor | None:
-        """Return norms² of gradients of the code (batch, n_components), in closed form."""
+        """Return norms² of the code's gradients (batch, n_components), or None.
+
+        That is, if they have no closed form.
+        """
         return None
 
     def layer_specs(self) -> list[tuple[int, Callable[[int, int], "Network"]]]:
