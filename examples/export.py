@@ -8,6 +8,7 @@ outlier detector. onnxruntime gives the same numbers, and those of few rows much
 
 # %%
 # The data: 30 measurements of breast tumours, in float32 as onnxruntime will see them.
+from pathlib import Path
 from time import perf_counter
 
 import matplotlib
