@@ -98,7 +98,7 @@ class AutoencoderImputer(Savable, checks.BaseImputer):
     --------
     >>> import numpy as np
     >>> from sk_autoencoder import AutoencoderImputer
-    >>> angle = np.random.default_rng(0).uniform(0, np.pi, 500)
+    >>> angle = np.random.default_rng(0).uniform(0, np.pi, 100)
     >>> X = np.c_[np.cos(angle), np.sin(angle)]
     >>> X[::5, 1] = np.nan
     >>> imputer = AutoencoderImputer(random_state=0).fit(X)

@@ -28,9 +28,11 @@ class RateDistortionDisplay:
     Examples
     --------
     >>> from sklearn.datasets import load_digits
-    >>> from sk_autoencoder import AutoencoderCompressor, RateDistortionDisplay
+    >>> from sk_autoencoder import AutoencoderCompressor, AutoencoderTransformer
+    >>> from sk_autoencoder import RateDistortionDisplay
     >>> X = load_digits().data[:300]
-    >>> compressor = AutoencoderCompressor(bytes_per_row=4, random_state=0).fit(X)
+    >>> autoencoder = AutoencoderTransformer(8, max_epochs=5, random_state=0)
+    >>> compressor = AutoencoderCompressor(autoencoder, bytes_per_row=4).fit(X)
     >>> display = RateDistortionDisplay.from_estimator(compressor, X)
     >>> display.ax_.get_xlabel()
     'bytes a row'
