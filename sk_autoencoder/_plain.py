@@ -182,6 +182,12 @@ class Writer:
     def _(self, value, path):
         return {"name": self._name(value, path)}
 
+    @write.register(np.ufunc)
+    def _(self, value, path):
+        if getattr(np, value.__name__, None) is not value:
+            self._refuse(value, path)
+        return {"ufunc": value.__name__}
+
     @write.register(np.random.RandomState)
     def _(self, value, path):
         return {"random_state": self.write(value.get_state(legacy=False), path)}
@@ -275,6 +281,12 @@ class Reader:
             raise TypeError(f"{function!r} is not a function.")
         return partial(function, *args, **keywords)
 
+    def _ufunc(self, graph):
+        found = getattr(np, graph["ufunc"])
+        if not isinstance(found, np.ufunc):
+            raise TypeError(f"{found!r} is not a function of numbers.")
+        return found
+
     def _random_state(self, graph):
         made = np.random.RandomState()
         made.set_state(self.read(graph["random_state"]))
@@ -302,6 +314,7 @@ READERS = {
     "tensor": Reader._tensor,
     "transposed": lambda self, graph: self._new(self.arrays[graph["transposed"]].T),
     "tuple": lambda self, graph: tuple(self.read(graph["tuple"])),
+    "ufunc": Reader._ufunc,
 }
 
 

@@ -117,9 +117,9 @@ def save(estimator, path: str | PathLike) -> None:
 def load(path: str | PathLike, *, trusted: Collection[str | type | Callable] = ()):
     """Read an estimator from a file that ``save`` has written.
 
-    No code from the file is run. It names classes and functions of this library,
-    scikit-learn, torch's layers and optimizers and skorch's callbacks; others, like
-    networks of your own, have to be trusted.
+    No code from the file is run. It may name classes of this library, estimators of
+    scikit-learn, torch's layers and optimizers, and those of skorch's callbacks that use
+    no files; others, like networks of your own, have to be trusted.
 
     Parameters
     ----------

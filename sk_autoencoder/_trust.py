@@ -7,22 +7,43 @@ from collections.abc import Callable, Collection
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.callback import ProgressBar
-from skorch.callbacks import Callback
+from skorch import callbacks
 from skorch.dataset import ValidSplit
 from skorch.history import History
 from torch import nn, optim
+from torch.optim.lr_scheduler import LRScheduler
 
+# Neither files nor networks: those of skorch's callbacks that do no more than train.
+CALLBACKS = (
+    callbacks.BatchScoring,
+    callbacks.EarlyStopping,
+    callbacks.EpochScoring,
+    callbacks.EpochTimer,
+    callbacks.GradientNormClipping,
+    callbacks.LRScheduler,
+    callbacks.PassthroughScoring,
+    callbacks.PrintLog,
+)
 # What may be named without the user's word: classes derived from these, by package.
 TRUSTED_CLASSES = {
     "numpy.random": (np.random.RandomState,),
     "sk_autoencoder": (object,),
     "sklearn": (BaseEstimator, ProgressBar),
-    "skorch": (Callback, History, ValidSplit),
+    "skorch": (*CALLBACKS, History, ValidSplit),
     "torch.nn": (nn.Module,),
-    "torch.optim": (optim.Optimizer,),
+    "torch.optim": (optim.Optimizer, LRScheduler),
 }
-TRUSTED_FUNCTIONS = ("sk_autoencoder", "torch.nn.functional")
-TRUSTED_NAMES = {  # that skorch's nets refer to, and scikit-learn's metadata routing
+TRUSTED_FUNCTIONS = (  # of tensors
+    "sk_autoencoder.corruptions",
+    "sk_autoencoder.critics",
+    "sk_autoencoder.dictionaries",
+    "sk_autoencoder.likelihoods",
+    "sk_autoencoder.networks",
+    "sk_autoencoder.objectives",
+    "sk_autoencoder.variational",
+    "torch.nn.functional",
+)
+TRUSTED_NAMES = {  # that skorch's nets and scikit-learn's metadata routing refer to
     "builtins.print",
     "sklearn.utils._metadata_requests.MetadataRequest",
     "sklearn.utils._metadata_requests.MethodMetadataRequest",

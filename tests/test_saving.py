@@ -15,7 +15,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from sk_autoencoder import (
@@ -135,6 +135,15 @@ def test_arrays_keep_their_order_in_memory(file, order):
     assert loaded.twice_ is loaded.components_
 
 
+def test_steps_that_apply_a_function_of_numpy_come_back(iris, file):
+    pipeline = make_pipeline(FunctionTransformer(np.log1p, np.expm1), quick()).fit(iris)
+    save(pipeline, file)
+    np.testing.assert_array_equal(load(file).transform(iris), pipeline.transform(iris))
+    forge(file, lambda text: text.replace('"log1p"', '"load"'))
+    with pytest.raises(ValueError, match="damaged"):
+        load(file)
+
+
 def test_feature_names_come_back(file):
     from sklearn.datasets import load_iris
 
@@ -185,6 +194,9 @@ def test_what_can_only_be_pickled_is_named(iris, file, estimator, where):
         "sklearn.utils.fixes.Path",
         "skorch.callbacks.training.pickle.loads",
         "sk_autoencoder._saving.Path",
+        "sk_autoencoder._saving.load",
+        "skorch.callbacks.training.LoadInitState",
+        "skorch.callbacks.training.Checkpoint",
         "sk_autoencoder._codec.hashlib.sha256",
     ],
 )
