@@ -5,6 +5,7 @@ are made without their constructors, of classes that are trusted (see ``_trust``
 array or an object that occurs twice is one again when it is read.
 """
 
+import inspect
 import json
 import math
 from collections import defaultdict
@@ -23,7 +24,8 @@ from sk_autoencoder._trust import is_within, name_of
 OURS = "sk_autoencoder"
 BLANK = vars(nn.Module())  # what every module has
 LEVELS = {"_modules", "_parameters", "_buffers"}  # left out of the names of arrays
-NUMBERS = "biuf"  # kinds of arrays that are kept as such
+NUMBERS = "biuf"  # kinds of arrays that are kept as such, of up to 8 bytes an entry
+OTHERS = "OSUMm"  # kinds of arrays whose entries are kept one by one
 
 
 class Plain(NamedTuple):
@@ -43,7 +45,10 @@ def write(value) -> Plain:
         If a part of it can only be pickled.
     """
     writer = Writer()
-    graph = writer.write(value, ())
+    try:
+        graph = writer.write(value, ())
+    except RecursionError as error:
+        raise TypeError("This is nested too deeply to be saved as plain data.") from error
     text = json.dumps(graph, allow_nan=False, separators=(",", ":"))
     trusted = all(map(_trust.is_trusted, writer.named))
     return Plain(text, writer.arrays, trusted)
@@ -113,8 +118,10 @@ class Writer:
 
     @write.register(list)
     def _(self, value, path):
-        if type(value) is not list:
-            return self._once(value, path, self._write_object)
+        function = self._write_list if type(value) is list else self._write_object
+        return self._once(value, path, function)
+
+    def _write_list(self, value, path) -> list:
         return [self.write(each, (*path, str(i))) for i, each in enumerate(value)]
 
     @write.register(tuple)
@@ -130,8 +137,12 @@ class Writer:
 
     @write.register(dict)
     def _(self, value, path):
-        if type(value) not in (dict, defaultdict):
+        is_default = type(value) is defaultdict and value.default_factory is dict
+        if type(value) is not dict and not is_default:
             self._refuse(value, path)
+        return self._once(value, path, self._write_dict)
+
+    def _write_dict(self, value, path):
         items = [self._write_item(*item, path) for item in value.items()]
         return {"dict" if type(value) is dict else "default_dict": items}
 
@@ -141,10 +152,20 @@ class Writer:
 
     @write.register(np.ndarray)
     def _(self, value, path):
-        if value.dtype.kind not in NUMBERS:
+        kind, size = value.dtype.kind, value.dtype.itemsize
+        if type(value) not in (np.ndarray, np.memmap):
+            self._refuse(value, path)
+        if kind in OTHERS:
             items = self.write(value.ravel().tolist(), path)
             return {"items": items, "dtype": value.dtype.str, "shape": list(value.shape)}
+        if kind not in NUMBERS or size > 8:
+            self._refuse(value, path)
         return self._once(value, path, self._write_array)
+
+    @write.register(np.ma.MaskedArray)
+    def _(self, value, path):  # results of a search
+        mask = np.ma.getmaskarray(value)
+        return {"masked": self.write([value.data, mask, value.fill_value], path)}
 
     def _write_array(self, value, path):
         if value.flags.f_contiguous and not value.flags.c_contiguous:
@@ -153,6 +174,8 @@ class Writer:
 
     @write.register(np.generic)
     def _(self, value, path):
+        if value.dtype.kind not in NUMBERS or value.dtype.itemsize > 8:
+            self._refuse(value, path)
         return {"number": self.write(value.item(), path), "dtype": value.dtype.str}
 
     @write.register(torch.Tensor)
@@ -162,6 +185,8 @@ class Writer:
     def _write_tensor(self, value, path):
         kind = "parameter" if isinstance(value, nn.Parameter) else "tensor"
         written = {kind: self._keep(value.detach().cpu().numpy(), path)}
+        if value.ndim == 2 and not value.is_contiguous() and value.T.is_contiguous():
+            written["order"] = "F"
         if value.device.type != "cpu":
             written["device"] = str(value.device)
         return written | {"requires_grad": value.requires_grad}
@@ -190,6 +215,9 @@ class Writer:
 
     @write.register(np.random.RandomState)
     def _(self, value, path):
+        return self._once(value, path, self._write_random_state)
+
+    def _write_random_state(self, value, path):
         return {"random_state": self.write(value.get_state(legacy=False), path)}
 
     @write.register(torch.device | torch.dtype)
@@ -218,7 +246,9 @@ class Reader:
     def read(self, graph):
         """Return what plain data stand for."""
         if isinstance(graph, list):
-            return [self.read(each) for each in graph]
+            made = self._new([])
+            made.extend(self.read(each) for each in graph)
+            return made
         if not isinstance(graph, dict):
             return graph
         return READERS[next(iter(graph))](self, graph)
@@ -237,8 +267,11 @@ class Reader:
         return found
 
     def _object(self, graph):
-        made = self._new(object_of(self._class(graph["object"])))
+        kind = self._class(graph["object"])
+        made = self._new(object_of(kind))
         state = self.read(graph["state"])
+        if any(inspect.isroutine(getattr(kind, name, None)) for name in state):
+            raise TypeError("A method would be replaced.")
         if "items" in graph:
             made.extend(self.read(graph["items"]))
         is_plain = isinstance(made, nn.Module) or is_within(graph["object"], OURS)
@@ -246,8 +279,8 @@ class Reader:
             vars(made).update(state)
         else:
             made.__setstate__(state)
-        if hasattr(made, "_settle_in"):
-            made._settle_in()
+        if hasattr(kind, "_settle_in"):
+            kind._settle_in(made)
         return made
 
     def _named_tuple(self, graph):
@@ -255,21 +288,45 @@ class Reader:
         return tuple.__new__(kind, self.read(graph["items"]))
 
     def _default_dict(self, graph):
-        return defaultdict(dict, self._pairs(graph["default_dict"]))
+        return self._fill(defaultdict(dict), graph["default_dict"])
 
-    def _pairs(self, items) -> dict:
-        return {self.read(key): self.read(value) for key, value in items}
+    def _fill(self, made: dict, items):
+        self._new(made)
+        for key, value in items:
+            made[self.read(key)] = self.read(value)
+        return made
 
     def _items(self, graph):
         values = np.empty(len(graph["items"]), object)
         values[:] = self.read(graph["items"])
-        return values.astype(graph["dtype"]).reshape(graph["shape"])
+        dtype = np.dtype(graph["dtype"])
+        # As long as the longest string, not as the file says.
+        known = dtype.kind if dtype.kind in "SU" else dtype
+        return values.astype(known).reshape(graph["shape"])
+
+    def _masked(self, graph):
+        data, mask, fill_value = self.read(graph["masked"])
+        return np.ma.MaskedArray(data, mask, fill_value=fill_value)
+
+    def _number(self, graph):
+        dtype = np.dtype(graph["dtype"])
+        if dtype.kind not in NUMBERS:
+            raise TypeError(f"{dtype} is no type of numbers.")
+        return dtype.type(self.read(graph["number"]))
+
+    def _dtype(self, graph):
+        found = getattr(torch, graph["dtype"])
+        if not isinstance(found, torch.dtype):
+            raise TypeError(f"{found!r} is no type of numbers.")
+        return found
 
     def _tensor(self, graph):
         kind = next(iter(graph))
         array = self.arrays[graph[kind]]
         if not array.flags.writeable:  # a memory map
             array = array.copy()
+        if graph.get("order") == "F":
+            array = np.asfortranarray(array)
         tensor = torch.from_numpy(array).to(present(graph.get("device", "cpu")))
         if kind == "parameter":
             tensor = nn.Parameter(tensor, requires_grad=False)
@@ -288,7 +345,7 @@ class Reader:
         return found
 
     def _random_state(self, graph):
-        made = np.random.RandomState()
+        made = self._new(np.random.RandomState())
         made.set_state(self.read(graph["random_state"]))
         return made
 
@@ -298,13 +355,14 @@ READERS = {
     "bytes": lambda self, graph: bytes.fromhex(graph["bytes"]),
     "default_dict": Reader._default_dict,
     "device": lambda self, graph: torch.device(present(graph["device"])),
-    "dict": lambda self, graph: self._pairs(graph["dict"]),
-    "dtype": lambda self, graph: getattr(torch, graph["dtype"]),
+    "dict": lambda self, graph: self._fill({}, graph["dict"]),
+    "dtype": Reader._dtype,
     "float": lambda self, graph: float(graph["float"]),
     "items": Reader._items,
+    "masked": Reader._masked,
     "name": lambda self, graph: self._named(graph["name"]),
     "named_tuple": Reader._named_tuple,
-    "number": lambda self, graph: np.dtype(graph["dtype"]).type(self.read(graph["number"])),
+    "number": Reader._number,
     "object": Reader._object,
     "parameter": Reader._tensor,
     "partial": Reader._partial,

@@ -7,11 +7,14 @@ from collections.abc import Callable, Collection
 from os import PathLike
 from pathlib import Path
 
+from sklearn.base import BaseEstimator
+
 from sk_autoencoder import _plain
 from sk_autoencoder._trust import UntrustedError, name_of
 from sk_autoencoder._version import __version__
 
 FORMAT = "sk_autoencoder 1"
+PLAIN = "_plain"  # what was learned, among the state of an estimator
 UNSIGNED = "0" * 64  # stands for the digest while it is computed
 
 
@@ -33,15 +36,13 @@ class Savable:
         if not (learned and plain.is_trusted):
             return state
         kept = {k: v for k, v in state.items() if k not in learned}
-        return kept | {"learned": plain.graph, "arrays": plain.arrays}
+        return kept | {PLAIN: {"graph": plain.graph, "arrays": plain.arrays}}
 
     def __setstate__(self, state):
-        if "learned" not in state:
-            super().__setstate__(state)
-            return
-        kept = {k: v for k, v in state.items() if k not in ("learned", "arrays")}
+        kept = {k: v for k, v in state.items() if k != PLAIN}
         super().__setstate__(kept)
-        vars(self).update(_plain.read(state["learned"], state["arrays"]))
+        if PLAIN in state:
+            vars(self).update(_plain.read(**state[PLAIN]))
 
     def save(self, path: str | PathLike) -> None:
         """Write the estimator into one file, without pickle.
@@ -117,9 +118,11 @@ def save(estimator, path: str | PathLike) -> None:
 def load(path: str | PathLike, *, trusted: Collection[str | type | Callable] = ()):
     """Read an estimator from a file that ``save`` has written.
 
-    No code from the file is run. It may name classes of this library, estimators of
-    scikit-learn, torch's layers and optimizers, and those of skorch's callbacks that use
-    no files; others, like networks of your own, have to be trusted.
+    No function that the file names is called, and objects are made without their
+    constructors. It may name classes of this library, estimators of scikit-learn, torch's
+    layers and optimizers, and those of skorch's callbacks that use no files; others, like
+    networks of your own, have to be trusted. What a loaded estimator does in ``fit`` is
+    up to its parameters: look at them first, as at the ``memory`` of a Pipeline.
 
     Parameters
     ----------
@@ -148,11 +151,14 @@ def load(path: str | PathLike, *, trusted: Collection[str | type | Callable] = (
     metadata = _read_metadata(blob, path)
     names = [each if isinstance(each, str) else name_of(each) for each in trusted]
     try:
-        return _plain.read(metadata["estimator"], from_safetensors.load(blob), names)
+        found = _plain.read(metadata["estimator"], from_safetensors.load(blob), names)
     except UntrustedError:
         raise
     except Exception as error:  # whatever a forged file leads to
-        raise ValueError(f"{path} is damaged: it does not hold an estimator.") from error
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if not isinstance(found, BaseEstimator):
+        raise ValueError(f"{path} is damaged: it holds no estimator.")
+    return found
 
 
 def _import_safetensors():

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.callback import ProgressBar
-from skorch import callbacks
+from sklearn.model_selection import BaseCrossValidator, BaseShuffleSplit
+from skorch import NeuralNet, callbacks
 from skorch.dataset import ValidSplit
 from skorch.history import History
 from torch import nn, optim
@@ -26,25 +27,32 @@ CALLBACKS = (
 )
 # What may be named without the user's word: classes derived from these, by package.
 TRUSTED_CLASSES = {
-    "numpy.random": (np.random.RandomState,),
-    "sk_autoencoder": (object,),
-    "sklearn": (BaseEstimator, ProgressBar),
+    "numpy": (np.generic,),
+    "sk_autoencoder": (BaseEstimator, callbacks.Callback, NeuralNet, nn.Module, tuple),
+    "sklearn": (BaseEstimator, BaseCrossValidator, BaseShuffleSplit, ProgressBar),
     "skorch": (*CALLBACKS, History, ValidSplit),
     "torch.nn": (nn.Module,),
     "torch.optim": (optim.Optimizer, LRScheduler),
 }
-TRUSTED_FUNCTIONS = (  # of tensors
+TRUSTED_FUNCTIONS = (  # of tensors and arrays
     "sk_autoencoder.corruptions",
     "sk_autoencoder.critics",
     "sk_autoencoder.dictionaries",
     "sk_autoencoder.likelihoods",
+    "sk_autoencoder.metrics",
     "sk_autoencoder.networks",
     "sk_autoencoder.objectives",
     "sk_autoencoder.variational",
+    "sklearn.metrics",
     "torch.nn.functional",
 )
-TRUSTED_NAMES = {  # that skorch's nets and scikit-learn's metadata routing refer to
+TRUSTED_NAMES = {  # of ours, and what skorch's nets and scikit-learn's searches refer to
     "builtins.print",
+    "sk_autoencoder._codec.Codec",
+    "sk_autoencoder._quantising.Quantiser",
+    "sk_autoencoder._residuals.Residuals",
+    "sklearn.metrics._scorer._PassthroughScorer",
+    "sklearn.metrics._scorer._Scorer",
     "sklearn.utils._metadata_requests.MetadataRequest",
     "sklearn.utils._metadata_requests.MethodMetadataRequest",
     "skorch.dataset.Dataset",
@@ -63,8 +71,8 @@ def name_of(named: type | Callable) -> str:
 
 
 def is_within(name: str, package: str) -> bool:
-    """Whether a full `name` lies within `package`."""
-    return name.startswith(package + ".")
+    """Whether a full `name` lies within `package`, and not among its tests."""
+    return name.startswith(package + ".") and not {"tests", "conftest"} & {*name.split(".")}
 
 
 def is_trusted(named: type | Callable) -> bool:
@@ -75,6 +83,7 @@ def is_trusted(named: type | Callable) -> bool:
         is_known = any(issubclass(named, kind) for kind in bases)
     else:
         is_known = any(is_within(name, package) for package in TRUSTED_FUNCTIONS)
+        is_known &= "." not in named.__qualname__  # no methods
     return is_known or name in TRUSTED_NAMES
 
 

@@ -14,6 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.metadata_routing import get_routing_for_object
@@ -26,6 +27,7 @@ from sk_autoencoder import (
     _plain,
     _saving,
     load,
+    metrics,
     save,
 )
 from sk_autoencoder.networks import Network
@@ -211,6 +213,83 @@ def test_a_file_runs_no_code(iris, file, name, tmp_path, monkeypatch):
     forge(file, lambda text: text.replace('"name"', '"partial"'))
     with pytest.raises(ValueError, match="damaged"):
         load(file)
+
+
+def an_object(name, **state):
+    """Return JSON that stands for an object of a class with that state."""
+    return {"object": name, "state": {"dict": [[k, v] for k, v in state.items()]}}
+
+
+def a_partial(function, *args):
+    """Return JSON that stands for a partial function."""
+    return {"partial": [function, {"tuple": list(args)}, {"dict": []}]}
+
+
+IDENTITY = "torch.nn.modules.linear.Identity"
+FORGED = {
+    "a hook": an_object(IDENTITY, _settle_in=a_partial({"name": "os.system"}, "true")),
+    "a reader": an_object(IDENTITY, x={"name": "sk_autoencoder._plain.read"}),
+    "a finder": an_object(IDENTITY, x={"name": "sk_autoencoder._trust.look_up"}),
+    "a method": an_object(IDENTITY, x={"name": "sk_autoencoder._saving.Savable.save"}),
+    "a dtype": an_object(IDENTITY, x=a_partial({"dtype": "load"}, "file")),
+    "a module": an_object(IDENTITY, x={"dtype": "os"}),
+    "a method replaced": an_object(IDENTITY, forward={"name": IDENTITY}),
+    "a long string": {"items": ["a"], "dtype": "<U300000000", "shape": [1]},
+    "a large number": {"number": 10**9, "dtype": "V8"},
+    "no estimator": an_object(IDENTITY),
+    "a number": 3,
+}
+
+
+@pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED)
+def test_a_forged_object_is_told(file, forged):
+    quick().save(file)
+    forge(file, lambda text: json.dumps(forged))
+    with pytest.raises(ValueError, match=r"not trusted|damaged"):
+        load(file)
+
+
+@pytest.mark.parametrize("scoring", [None, metrics.reconstruction_r2_scorer])
+def test_a_search_is_saved_with_its_results(iris, file, scoring):
+    grid = [{"n_components": [1, 2]}, {"lr": [1e-3]}]
+    search = GridSearchCV(quick(), grid, cv=KFold(2), scoring=scoring).fit(iris)
+    save(search, file)
+    loaded = load(file)
+    np.testing.assert_array_equal(loaded.transform(iris), search.transform(iris))
+    for name, values in search.cv_results_.items():
+        np.testing.assert_array_equal(loaded.cv_results_[name], values)
+        assert type(loaded.cv_results_[name]) is type(values)
+
+
+def test_what_is_shared_stays_shared(file):
+    state, shared = np.random.RandomState(0), [1, 2]
+    steps = [quick(random_state=state, hidden_layer_sizes=shared) for _ in range(2)]
+    save(make_pipeline(*steps), file)
+    first, second = (step for _, step in load(file).steps)
+    assert first.random_state is second.random_state
+    assert first.hidden_layer_sizes is second.hidden_layer_sizes
+
+
+def cycle():
+    """Return a list that holds itself."""
+    found = []
+    found.append(found)
+    return found
+
+
+ODD = [np.longdouble(1), np.datetime64(1, "ns"), np.zeros(1, "f8,i4"), 1j, cycle()]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda value: type(value).__name__)
+def test_pickle_keeps_what_plain_data_cannot(iris, file, odd):
+    autoencoder = quick().fit(iris)
+    autoencoder.odd_ = odd
+    copied = pickle.loads(pickle.dumps(autoencoder))
+    assert repr(copied.odd_) == repr(odd)
+    np.testing.assert_array_equal(copied.transform(iris), autoencoder.transform(iris))
+    if not isinstance(odd, list):
+        with pytest.raises(TypeError, match=r"odd_ is .*can be pickled at most"):
+            autoencoder.save(file)
 
 
 def test_a_module_is_imported_when_it_is_trusted(file, tmp_path, monkeypatch):
