@@ -32,7 +32,7 @@ from sk_autoencoder import (
 )
 from sk_autoencoder.networks import Network
 
-NO_RANDOM_STATE = {"hidden_layer_sizes": (8,), "max_epochs": 2}
+QUICK = {"hidden_layer_sizes": (8,), "max_epochs": 2}
 
 
 class Linear(Network):
@@ -50,7 +50,7 @@ def file(tmp_path):
 
 
 def quick(**parameters):
-    return AutoencoderTransformer(**NO_RANDOM_STATE | {"random_state": 0} | parameters)
+    return AutoencoderTransformer(**QUICK | {"random_state": 0} | parameters)
 
 
 def forge(file, change):

@@ -1,7 +1,6 @@
 """The picture of codes: two of their dimensions, coloured by what rows are."""
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_array, check_is_fitted
 
@@ -117,7 +116,7 @@ class CodeDisplay:
         -------
         display : CodeDisplay
         """
-        codes = check_array(codes.toarray() if issparse(codes) else codes)
+        codes = check_array(drawing.dense(codes))
         display = cls(codes, y, components=components, estimator_name=name)
         return display.plot(ax=ax, **scatter_kw)
 

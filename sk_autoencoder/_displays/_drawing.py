@@ -5,6 +5,7 @@ from numbers import Number
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 
 from sk_autoencoder import _reaching
 from sk_autoencoder import _validation as checks
@@ -73,10 +74,20 @@ def as_rows(X):
     return X if hasattr(X, "shape") else np.asarray(X)
 
 
+def dense(rows) -> np.ndarray:
+    """Return rows, dense or sparse, as an array."""
+    return rows.toarray() if issparse(rows) else np.asarray(rows)
+
+
 def name_features(X, estimator, n_features: int) -> np.ndarray:
     """Return the names of the columns of X, or what they were called in ``fit``."""
     names = getattr(X, "columns", getattr(estimator, "feature_names_in_", ()))
-    if len(names) != n_features:
+    return given_names(names if len(names) == n_features else None, n_features)
+
+
+def given_names(names, n_features: int) -> np.ndarray:
+    """Return `names`, or numbers of features where there are None."""
+    if names is None:
         names = [f"feature {j}" for j in range(n_features)]
     return np.asarray(names, dtype=object)
 

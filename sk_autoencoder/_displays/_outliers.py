@@ -265,9 +265,7 @@ class OutlierScoreDisplay:
     def _plot_reasons(self, panel, row: int, n_bars: int, most: float) -> None:
         shown = drawing.largest(self.shares[row], n_bars)[::-1]
         panel.barh(np.arange(len(shown)), self.shares[row, shown], color=drawing.GREY)
-        names = self.feature_names
-        if names is None:
-            names = drawing.name_features(None, None, self.shares.shape[1])
+        names = drawing.given_names(self.feature_names, self.shares.shape[1])
         panel.set_yticks(np.arange(len(shown)), [names[j] for j in shown])
         called = row if self.row_names is None else self.row_names[row]
         panel.set_title(f"row {called}: score {self.scores[row]:.3g}", fontsize="medium")

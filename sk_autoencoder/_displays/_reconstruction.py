@@ -1,7 +1,6 @@
 """The picture of a reconstruction: images, or the error of each feature."""
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
 from sk_autoencoder import _reaching
@@ -138,8 +137,7 @@ class ReconstructionDisplay:
             X, given = X[:n_images], given[:n_images]
 
         def read(rows):
-            rows = rows.toarray() if issparse(rows) else np.asarray(rows)
-            return reorder(rows)
+            return reorder(drawing.dense(rows))
 
         is_alone = shape is not None and baseline is None
         own = "reconstruction" if is_alone else drawing.name_of(estimator)
@@ -202,7 +200,7 @@ class ReconstructionDisplay:
         X = drawing.as_rows(X)
         names = drawing.name_features(X, None, X.shape[1])
         X, X_reconstructed, damaged = (
-            rows.toarray() if issparse(rows) else rows if rows is None else np.asarray(rows)
+            None if rows is None else drawing.dense(rows)
             for rows in (X, X_reconstructed, damaged)
         )
         shape, _ = drawing.find_images(None, image_shape, X.shape[1])
@@ -278,9 +276,7 @@ class ReconstructionDisplay:
                 lost = self._lost(rows)[shown]
                 style = {"color": "black", "markersize": 9, "markeredgewidth": 1.8}
                 ax.plot(lost, places, marker, label=label, **style)
-        names = self.feature_names
-        if names is None:
-            names = drawing.name_features(None, None, len(self.lost_))
+        names = drawing.given_names(self.feature_names, len(self.lost_))
         ax.set_yticks(places, [names[j] for j in shown])
         ax.set(
             xlabel="squared error / variance of the feature", ylim=(-0.6, len(shown) - 0.4)

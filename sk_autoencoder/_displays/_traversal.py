@@ -3,7 +3,6 @@
 from math import ceil
 
 import numpy as np
-from scipy.sparse import issparse
 from scipy.stats import norm
 from sklearn.utils.validation import check_is_fitted
 
@@ -269,7 +268,7 @@ def _codes_of(estimator, X) -> np.ndarray:
     """Return codes whose quantiles say where to go."""
     if X is not None:
         codes = _reaching.encode(estimator, X, *_reaching.CODES)
-        return codes.toarray() if issparse(codes) else np.asarray(codes)
+        return drawing.dense(codes)
     _, last = _reaching.split(estimator, *_reaching.CODES)
     if not hasattr(last, "transform_distribution"):
         raise ValueError(
@@ -313,7 +312,7 @@ def _moments(X) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Return mean and standard deviation of each column of X, if there are rows."""
     if X is None:
         return None, None
-    rows = np.asarray(X.toarray() if issparse(X) else X, dtype=np.float64)
+    rows = drawing.dense(X).astype(np.float64)
     std = np.nanstd(rows, axis=0)
     return np.nanmean(rows, axis=0), np.where(std == 0, 1, std)
 
