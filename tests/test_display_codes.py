@@ -322,3 +322,10 @@ def test_scores_at_hand_are_drawn():
         OutlierScoreDisplay.from_predictions(scores, y=[0.5, 1.5, 2.5])
     with pytest.raises(TypeError, match="StandardScaler has no score_samples"):
         OutlierScoreDisplay.from_estimator(StandardScaler().fit(shares), shares)
+
+
+def test_features_without_names_are_numbered():
+    values, rows = np.linspace(-1, 1, 5)[None], np.zeros((1, 5, 3))
+    display = TraversalDisplay(rows, values, [0], kind="lines").plot()
+    labels = {text.get_text() for text in display.ax_.get_legend().get_texts()}
+    assert labels == {"feature 0", "feature 1", "feature 2"}

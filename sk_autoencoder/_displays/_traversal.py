@@ -259,8 +259,9 @@ class TraversalDisplay:
         if len(others):
             lines = panel.plot(values, curves[:, others], color="0.85", linewidth=0.8)
             lines[0].set_label(f"{len(others)} others")
+        names = drawing.given_names(self.feature_names, curves.shape[1])
         for j, colour in zip(shown, drawing.colours(len(shown)), strict=True):
-            label = str(self.feature_names[j])
+            label = str(names[j])
             panel.plot(values, curves[:, j], **{"color": colour, "label": label} | kwargs)
 
 
