@@ -264,7 +264,11 @@ class BaseAutoencoder(
         rows : ndarray of shape (n_samples, n_features)
             In the units and the precision of X.
         """
-        return self._map(lambda module, rows: module.reconstruct(rows), X)
+        return self._map(self._reconstructing(), X)
+
+    def _reconstructing(self) -> Callable:
+        """Return ``(module, rows) -> (batch, n_features)``, what ``reconstruct`` does."""
+        return lambda module, rows: module.reconstruct(rows)
 
     def score_samples(self, X):
         """Return minus the error of each row's reconstruction, as training measures it.

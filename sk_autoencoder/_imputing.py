@@ -1,5 +1,6 @@
 """The autoencoder that an imputer trains by default."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,7 +11,8 @@ import torch
 from sk_autoencoder._autoencoder import Scaler
 from sk_autoencoder._base import BaseAutoencoder
 from sk_autoencoder._filling import find_fill, missing_share
-from sk_autoencoder._net import Rows, evenly
+from sk_autoencoder._nearest import every_guess, find_nearest
+from sk_autoencoder._net import AutoencoderNet, Rows, evenly
 from sk_autoencoder.corruptions import Hiding
 from sk_autoencoder.missing import ImputationNetwork, quantile_shares
 
@@ -71,6 +73,25 @@ class ImputingAutoencoder(BaseAutoencoder):
     def _refit(self, module, X, rows: np.ndarray, valid: Rows, rates: list[float]):
         # What one member holds out the others are trained on; a start costs nothing.
         return None if rates else super()._refit(module, X, rows, valid, rates)
+
+    def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
+        self._nearest = None
+        if valid is not None:
+            net.module_.eval()
+            with torch.no_grad():
+                self._nearest = find_nearest(net.module_, train, valid)
+
+    def _reconstructing(self) -> Callable:
+        if self._nearest is None:
+            return super()._reconstructing()
+        nearest = self._nearest
+
+        def draw(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
+            x, near = module.scaler(rows), copy.deepcopy(nearest).to(rows)
+            found = near(x, every_guess(module, x).mean(0))
+            return module.scaler.match(found, rows)
+
+        return draw
 
     def _batch_size(self, n_rows: int) -> int:
         return int(np.clip(n_rows // STEPS, 16, 256))

@@ -86,11 +86,12 @@ def _filling(imputer: AutoencoderImputer) -> Callable:
     is_discrete = torch.from_numpy(imputer._is_discrete)
     source = np.arange(imputer.n_features_in_)  # of each column, where all are side by side
     source[kept] = len(source) + np.arange(len(kept))
+    reconstruct = imputer.autoencoder_._reconstructing()
 
     def fill(module: torch.nn.Module, X: torch.Tensor) -> torch.Tensor:
         is_missing = X.isnan() if np.isnan(marker) else marker == X
         rows = torch.where(is_missing, torch.nan, X)[:, kept]
-        found = module.reconstruct(rows)
+        found = reconstruct(module, rows)
         found = torch.where(rows.isnan().all(1, keepdim=True), means.to(X), found)
         if imputer.round_discrete:
             found = torch.where(is_discrete, found.round(), found)

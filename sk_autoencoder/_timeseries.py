@@ -31,9 +31,10 @@ class TimeSeriesOutlierDetector(Savable, OutlierMixin, BaseEstimator):
 
     A detector of rows sees windows: each stretch of `window` timestamps, all channels side
     by side. A timestamp is as unusual as the windows that cover it are on average. By
-    default an autoencoder learns what windows look like [1]_, and their squared error is
-    what is unusual. It starts at PCA, and goes on only where a stretch of time that was
-    held out says so: on short or periodic series PCA of windows is hard to beat [2]_.
+    default an autoencoder learns what windows look like [1]_, and a window is unusual if
+    its squared error is, or if its code lies far from all others [3]_. It starts at PCA,
+    and goes on only where a stretch of time that was held out says so: on short or
+    periodic series PCA of windows is hard to beat [2]_.
 
     Parameters
     ----------
@@ -83,9 +84,15 @@ class TimeSeriesOutlierDetector(Savable, OutlierMixin, BaseEstimator):
     to 4,096 windows at most; of overlapping ones, without those (a tenth at most) at which
     PCA with two components has more than five times the usual error. Where fewer than 15
     windows that overlap by half at most can be held out, it stays at PCA; otherwise it has
-    four members that hold out different stretches. Scores are minus sums of squared errors,
-    in squared scaled units. For windows of one timestamp it is an
+    four members that hold out different stretches. For windows of one timestamp it is an
     :class:`AutoencoderOutlierDetector`.
+
+    It scores a window by minus the square of the larger one of two numbers: its squared
+    error in multiples of the usual one, and half of how far its code is from the mean code
+    (Hotelling's :math:`T^2`), in multiples of the usual distance. Usual is the median over
+    the windows that were fitted to, of errors channel by channel. So an ordinary stretch
+    scores about -1. A level that the series never had can be reconstructed without an
+    error: only the second number tells.
 
     Rows are in the order of time and evenly spaced. A timestamp scores the mean over all
     windows that cover it; the first and the last ones are covered by fewer. So a score
@@ -105,6 +112,8 @@ class TimeSeriesOutlierDetector(Savable, OutlierMixin, BaseEstimator):
        detection", ICML Anomaly Detection Workshop, 2016.
     .. [2] S. Schmidl, P. Wenig and T. Papenbrock, "Anomaly detection in time series: a
        comprehensive evaluation", PVLDB 15, 2022.
+    .. [3] H. H. Yue and S. J. Qin, "Reconstruction-based fault identification using a
+       combined index", Industrial & Engineering Chemistry Research 40, 2001.
 
     Examples
     --------

@@ -1,21 +1,30 @@
 """The autoencoder that a detector in time series trains by default."""
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from sk_autoencoder import _start as starts
+from sk_autoencoder._autoencoder import Autoencoder
 from sk_autoencoder._base import BaseAutoencoder
+from sk_autoencoder._net import AutoencoderNet, Rows
 from sk_autoencoder._unusual import errors, fill_up
 
 MOST_ROWS = 4096  # that are fitted to
 LEFT_OUT, RARE = 0.1, 5.0  # of the windows at most, and from what multiple of the median
 HELD_OUT_SHARE = 0.2  # of the time
 APART = 2  # windows that judge and overlap a timestamp
-MOST_EPOCHS = 30
+MOST_EPOCHS = 50
 N_MEMBERS = 4
+FARTHER = 2.0  # how many times as far as usual codes may lie, beside the error
+LEAST_ERROR = 1e-3  # of the mean error of a channel
+LEAST_VARIANCE = 1e-6  # of a direction of codes, as a share of the largest
 
 
 def fit_windowing(
@@ -36,6 +45,7 @@ def fit_windowing(
         windows,
         seed,
         overlap=overlap,
+        n_channels=n_channels,
         max_epochs=MOST_EPOCHS if trains else 0,
         early_stopping=trains,
     )
@@ -51,8 +61,8 @@ def _leave_out(windows: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
     In overlapping windows what is rare is seen many times, and would be learned.
     """
     small = _make(2, windows, seed, max_epochs=0, early_stopping=False)
-    scores = small._fit_on(windows, rows=rows).score_samples(windows[rows])
-    return rows[scores >= min(np.quantile(scores, LEFT_OUT), RARE * np.median(scores))]
+    errors = small._fit_on(windows, rows=rows)._map(_error, windows[rows])
+    return rows[errors <= max(np.quantile(errors, 1 - LEFT_OUT), RARE * np.median(errors))]
 
 
 def _make(n_components: int, windows, seed: int, **parameters) -> "WindowAutoencoder":
@@ -64,6 +74,103 @@ def _apart(overlap: int) -> int:
     return -(-overlap // APART)
 
 
+def _squares(module: nn.Module, rows: Tensor) -> Tensor:
+    """Return squared errors in scaled units (batch, n_features), the mean over members."""
+    return fill_up(errors(module, rows).square().mean(0), rows)
+
+
+def _error(module: nn.Module, rows: Tensor) -> Tensor:
+    return _squares(module, rows).sum(-1)
+
+
+def _codes(module: nn.Module, rows: Tensor) -> Tensor:
+    """Return the codes of the members, (batch, n_members, n_components)."""
+    codes = module.each(Autoencoder.encode, rows)
+    return codes.reshape(-1, *codes.shape[-2:]).movedim(0, 1)
+
+
+def _decoded(module: nn.Module, codes: Tensor) -> Tensor:
+    """Return what codes (n_members, batch, n_components) mean to members, scaled."""
+    own = codes if module.n_members > 1 else codes[0]
+    rows = module.each(Autoencoder.decode, own)
+    return module.scaler(rows.reshape(len(codes), -1, rows.shape[-1]))
+
+
+class Usual(nn.Module):
+    r"""How unusual windows are, in multiples of what is usual.
+
+    A window is unusual if its error is, or if its code lies far from others: the larger
+    one of
+
+    .. math:: \frac{1}{m_e} \sum_c \frac{e_c}{m_c}, \qquad
+       \frac{1}{2 m_t} (z - \bar z)^T S^{-1} (z - \bar z)
+
+    counts, squared errors :math:`e_c` of channels and Hotelling's :math:`T^2` of codes
+    :math:`z`, with the medians :math:`m` of each over the training windows [1]_. Its
+    square, so that of the windows of a timestamp the most unusual ones count most.
+
+    Parameters
+    ----------
+    cells : ndarray of shape (n_windows, window * n_channels)
+        Squared errors of the training windows.
+    codes : ndarray of shape (n_windows, n_members, n_components)
+        Their codes.
+    n_channels : int
+
+    References
+    ----------
+    .. [1] H. H. Yue and S. J. Qin, "Reconstruction-based fault identification using a
+       combined index", Industrial & Engineering Chemistry Research 40, 2001.
+    """
+
+    error: Tensor  # (n_channels,)
+    center: Tensor  # (n_members, n_components)
+    whiten: Tensor  # (n_members, n_components, n_components)
+    typical: Tensor  # (2,)
+
+    def __init__(self, cells: np.ndarray, codes: np.ndarray, n_channels: int) -> None:
+        super().__init__()
+        error = np.median(cells.reshape(len(cells), -1, n_channels).sum(axis=1), axis=0)
+        center = codes.mean(axis=0)
+        whiten = [whitening(member) for member in np.moveaxis(codes - center, 1, 0)]
+        self.register_buffer("error", _not_zero(error + LEAST_ERROR * error.mean()))
+        self.register_buffer("center", torch.from_numpy(center))
+        self.register_buffer("whiten", torch.from_numpy(np.stack(whiten)))
+        self.register_buffer("typical", torch.ones(2, dtype=self.error.dtype))
+        found = self(torch.from_numpy(cells), torch.from_numpy(codes)).numpy()
+        self.typical = _not_zero(np.median(found, axis=1) * [1.0, FARTHER])
+
+    def forward(self, cells: Tensor, codes: Tensor) -> Tensor:
+        """Return how unusual errors and codes are, of shape (2, n_windows)."""
+        distance = self.away(codes).square().mean((0, -1))
+        return torch.stack([self.weigh(cells).sum(-1), distance]) / self.typical[:, None]
+
+    def away(self, codes: Tensor) -> Tensor:
+        """Return uncorrelated codes of mean 0, (n_members, n_windows, n_components)."""
+        return (codes - self.center).movedim(1, 0) @ self.whiten
+
+    def steepest(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean codes, and those a step away where distances grow fastest."""
+        step = normalize(self.away(codes), dim=-1) @ self.whiten.mT
+        start = self.center[:, None].expand_as(step)
+        return start, start + step
+
+    def weigh(self, cells: Tensor) -> Tensor:
+        """Return errors of cells in multiples of what is usual of their channel."""
+        return (cells.unflatten(-1, (-1, len(self.error))) / self.error).flatten(-2)
+
+
+def _not_zero(usual: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.where(usual > 0, usual, 1.0))
+
+
+def whitening(centred: np.ndarray) -> np.ndarray:
+    """Return what makes rows, in which columns have a mean of 0, uncorrelated."""
+    variance, axes = np.linalg.eigh(centred.T @ centred / len(centred))
+    least = max(LEAST_VARIANCE * variance[-1], np.finfo(variance.dtype).tiny)
+    return axes / np.sqrt(np.maximum(variance, least))
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
 class WindowAutoencoder(BaseAutoencoder):
     """Learns what windows of time series look like.
@@ -73,6 +180,8 @@ class WindowAutoencoder(BaseAutoencoder):
     """
 
     overlap: int = 1  # rows that a window has values in common with, itself included
+    n_channels: int = 1
+    linear_penalty: float = 0.0
 
     accepts_missing: ClassVar[bool] = True
 
@@ -85,10 +194,35 @@ class WindowAutoencoder(BaseAutoencoder):
         is_kept = (rows <= start - self.overlap) | (rows >= end + self.overlap - 1)
         return rows[is_kept], rows[start : end : _apart(self.overlap)]
 
+    def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
+        seen = train.indices if valid is None else np.r_[train.indices, valid.indices]
+        X = train.X[np.unique(seen)]
+        cells, codes = (net.map(f, X).astype(float) for f in (_squares, _codes))
+        self._usual = Usual(cells, codes, self.n_channels)
+
+    def _scoring(self) -> Callable:
+        def score(module: nn.Module, rows: Tensor) -> Tensor:
+            usual = copy.deepcopy(self._usual).to(rows)
+            found = usual(_squares(module, rows), _codes(module, rows))
+            return -found.amax(0).square()
+
+        return score
+
     def explain(self, X) -> np.ndarray:
-        """Return what each value adds to minus the score of a window, like X."""
+        """Return what each value adds to minus the score of a window, like X.
 
-        def squares(module, rows: torch.Tensor) -> torch.Tensor:
-            return fill_up(errors(module, rows).square().mean(0), rows)
+        In proportion to the errors of cells or, where the code is what is unusual, to the
+        squares of what would bring it back fastest.
+        """
 
-        return self._map(squares, X)
+        def share(module: nn.Module, rows: Tensor) -> Tensor:
+            usual = copy.deepcopy(self._usual).to(rows)
+            cells, codes = _squares(module, rows), _codes(module, rows)
+            error, distance = usual(cells, codes)[..., None]
+            start, end = (_decoded(module, each) for each in usual.steepest(codes))
+            pull = fill_up((end - start).square().mean(0), rows)
+            part = torch.where(error > distance, usual.weigh(cells), pull)
+            part = part + torch.finfo(part.dtype).tiny
+            return part / part.sum(-1, keepdim=True) * error.maximum(distance).square()
+
+        return self._map(share, X)

@@ -16,6 +16,7 @@ __all__ = [
     "GaussianFill",
     "ImputationNetwork",
     "KeepMissing",
+    "NearestRows",
     "NormalScores",
     "observed_share",
     "quantile_shares",
@@ -25,6 +26,9 @@ HIDDEN = 64  # units of the layer that corrects the guess
 N_QUANTILES = 25  # between which normal scores are interpolated
 OUTERMOST = 3.0  # normal score of the highest value
 LEAST_GAP = 1e-6  # between quantiles, in scaled units
+FARTHEST = 2.5  # scaled units from the mean, up to which a cell counts in a distance
+GUESSED = 0.5  # how much a cell that was filled in counts, on either side
+LEAST_SEEN = 1e-2  # weight of the guess beside what was observed in near rows
 
 
 class GaussianFill(nn.Module):
@@ -223,6 +227,85 @@ class ImputationNetwork(Network):
         """Start at a guess, for columns of given quantiles."""
         self.fill = copy.deepcopy(fill)
         self.scores = NormalScores(quantiles)
+
+
+class NearestRows(nn.Module):
+    r"""Draw guesses at missing cells towards what known rows have there, near ones most.
+
+    The mean of the cells observed in known rows :math:`y_i`, with the weights of
+    Nadaraya and Watson [1]_, is
+
+    .. math:: \sum_i w_i y_i / \sum_i w_i, \qquad w_i = e^{-d^2(x, y_i) / h}
+
+    where both rows are completed and :math:`d^2` is the mean squared difference of their
+    cells, no farther than 2.5 from the mean; cells that were filled in count half.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (n_rows, n_features)
+        Known rows, completed.
+    is_observed : Tensor of shape (n_rows, n_features)
+        Which of their cells were observed: 1 or 0.
+    bandwidth : float, default=1.0
+        :math:`h`, positive.
+    share : float, default=0.0
+        How far guesses are drawn, from 0 (not at all) to 1.
+
+    References
+    ----------
+    .. [1] E. A. Nadaraya, "On estimating regression", Theory of Probability and its
+       Applications 9, 1964.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_autoencoder.missing import NearestRows
+    >>> known = torch.tensor([[0.0, 1.0], [2.0, -1.0]])
+    >>> nearest = NearestRows(known, torch.ones(2, 2), bandwidth=0.01, share=0.5)
+    >>> nearest(torch.tensor([[0.0, torch.nan]]), torch.tensor([[0.0, 0.8]]))
+    tensor([[0.0000, 0.9000]])
+    """
+
+    rows: Tensor
+    is_observed: Tensor
+
+    def __init__(
+        self, rows: Tensor, is_observed: Tensor, bandwidth: float = 1.0, share: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.register_buffer("rows", rows)
+        self.register_buffer("is_observed", is_observed)
+        self.bandwidth = bandwidth
+        self.share = share
+
+    def distances(self, x: Tensor, is_missing: Tensor) -> Tensor:
+        """Return squared distances (batch, n_rows) of completed rows `x` to known ones."""
+        x, known = x.clamp(-FARTHEST, FARTHEST), self.rows.clamp(-FARTHEST, FARTHEST)
+        weight = 1 - (1 - GUESSED) * is_missing.to(x.dtype)
+        known_weight = GUESSED + (1 - GUESSED) * self.is_observed
+        weighted = known * known_weight
+        total = (weight * x.square()) @ known_weight.mT
+        total = total - 2 * (weight * x) @ weighted.mT + weight @ (weighted * known).mT
+        return total / (weight @ known_weight.mT)
+
+    def average(self, distances: Tensor, guess: Tensor) -> Tensor:
+        """Return means of observed cells (batch, n_features) of rows at `distances`.
+
+        Where near rows have none, it is the `guess`.
+        """
+        weight = torch.softmax(-distances / self.bandwidth, dim=-1)
+        seen = weight @ self.is_observed
+        total = weight @ (self.rows * self.is_observed)
+        return (total + LEAST_SEEN * guess) / (seen + LEAST_SEEN)
+
+    def forward(self, x: Tensor, guess: Tensor) -> Tensor:
+        """Return the `guess` at rows `x` (batch, n_features), drawn at missing cells."""
+        is_missing = x.isnan()
+        found = self.average(self.distances(guess, is_missing), guess)
+        return torch.where(is_missing, guess.lerp(found, self.share), guess)
+
+    def extra_repr(self) -> str:
+        return f"bandwidth={self.bandwidth:.3g}, share={self.share:.2f}"
 
 
 class KeepMissing(nn.Module):

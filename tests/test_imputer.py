@@ -17,7 +17,12 @@ from sk_autoencoder import (
     SparseAutoencoder,
     VAETransformer,
 )
-from sk_autoencoder.missing import ImputationNetwork, NormalScores, quantile_shares
+from sk_autoencoder.missing import (
+    ImputationNetwork,
+    NearestRows,
+    NormalScores,
+    quantile_shares,
+)
 
 
 def hide(X, share=0.2, seed=0):
@@ -254,3 +259,66 @@ def test_an_imputation_network_leaves_observed_cells(table):
     found = network(x).reconstruction
     assert found.isfinite().all()
     assert torch.equal(found[~x.isnan()], x[~x.isnan()])
+
+
+@pytest.fixture(scope="module")
+def clusters():
+    """Rows near 60 points, which no network of few epochs can learn by heart."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 8))[rng.integers(60, size=900)]
+    return X + rng.normal(0, 0.05, X.shape)
+
+
+def test_near_rows_help_where_rows_lie_close_together(clusters):
+    holed, hidden = hide(clusters)
+    imputer = AutoencoderImputer(random_state=0).fit(holed[:600])
+    found = imputer.transform(holed[600:])
+    nearest = imputer.autoencoder_._nearest
+    assert 0.5 < nearest.share <= 1
+    imputer.autoencoder_._nearest = None
+    alone = imputer.transform(holed[600:])
+    errors = [rmse(each, clusters[600:], hidden[600:]) for each in (found, alone)]
+    assert errors[0] < 0.7 * errors[1]
+
+
+def test_near_rows_are_left_out_where_they_tell_nothing(table):
+    X = np.random.default_rng(0).normal(size=(400, 6))  # independent columns
+    imputer = AutoencoderImputer(random_state=0).fit(hide(X)[0])
+    assert imputer.autoencoder_._nearest is None
+
+
+@pytest.mark.parametrize("n_estimators", [1, 2])
+def test_a_row_is_no_neighbour_of_itself(n_estimators):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 1)) * np.ones((1, 3)) + rng.normal(size=(300, 3))
+    # A known row has the cells that are hidden of it for judging: it would find itself.
+    imputer = AutoencoderImputer(n_estimators=n_estimators, random_state=0).fit(X)
+    nearest = imputer.autoencoder_._nearest
+    assert nearest is None or nearest.share < 0.5
+
+
+def test_rows_that_are_all_the_same_are_no_trouble():
+    X = np.ones((50, 3))
+    X[::2, 0] = np.nan
+    found = AutoencoderImputer(random_state=0).fit_transform(X)
+    np.testing.assert_allclose(found, 1)
+
+
+def test_near_rows_are_weighted_by_distance_and_by_what_was_observed():
+    known = torch.tensor([[0.0, 1.0, 5.0], [0.0, 3.0, 7.0], [9.0, 9.0, 9.0]])
+    observed = torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0], [1.0, 1.0, 1.0]])
+    nearest = NearestRows(known, observed, bandwidth=1.0, share=1.0)
+    x = torch.tensor([[0.0, torch.nan, torch.nan]])
+    guess = torch.tensor([[0.0, 2.0, 6.0]])
+    away = nearest.distances(guess, x.isnan())
+    first = (0.25 + 0.5 * 0.5**2) / 1.0 * 0 + (1 * 0 + 0.5 * (2 - 1) ** 2) / 1.75
+    assert away[0, 0] == pytest.approx(first)  # the third cells lie beyond 2.5: clamped
+    assert away[0, 2] == pytest.approx((2.5**2 + 0.5 * 0.5**2) / 2)
+    weight = torch.softmax(-away[0], 0)
+    expected = (weight @ known[:, 1] + 0.01 * 2) / 1.01
+    found = nearest(x, guess)[0]
+    assert found[0] == 0
+    assert found[1] == pytest.approx(float(expected))
+    seen = weight[1:].sum()
+    expected = (weight[1:] @ known[1:, 2] + 0.01 * 6) / (seen + 0.01)
+    assert found[2] == pytest.approx(float(expected))

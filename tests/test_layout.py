@@ -74,6 +74,7 @@ ORDER = [
     "_windowing",
     "_windows",
     "_timeseries",
+    "_nearest",
     "_imputing",
     "_imputer",
     "_coding",

@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
@@ -17,6 +18,7 @@ from sk_autoencoder import (
     TimeSeriesOutlierDetector,
     VAETransformer,
 )
+from sk_autoencoder._windowing import Usual
 from sk_autoencoder._windows import Series, find_window, over_windows, window_view
 from sk_autoencoder.networks import Temporal
 
@@ -270,3 +272,43 @@ def test_scoring_needs_no_copy_of_all_windows():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 30 * X.nbytes  # all windows would be 100 times as large
+
+
+def test_it_finds_what_it_can_reconstruct_but_never_saw():
+    t = np.arange(2000)
+    X = np.sin(2 * np.pi * t / PERIOD) + 0.05 * np.random.default_rng(0).normal(size=2000)
+    X += np.sin(2 * np.pi * t / 900)  # levels are among what windows differ in
+    X[1500:1600] += 4
+    is_outlier = (t >= 1500) & (t < 1600)
+    is_clear = is_outlier | (t <= 1500 - PERIOD) | (t >= 1600 + PERIOD)
+
+    def auroc(detector):
+        scores = detector.fit(X[:1000, None]).score_samples(X[:, None])
+        return roc_auc_score(is_outlier[is_clear], -scores[is_clear])
+
+    errors = AutoencoderTransformer(4, max_epochs=0, early_stopping=False)
+    assert auroc(TimeSeriesOutlierDetector(errors, window=PERIOD)) < 0.8
+    detector = TimeSeriesOutlierDetector(window=PERIOD, random_state=0)
+    assert auroc(detector) > 0.99
+    shares = detector.explain(X[:, None])
+    assert (shares >= 0).all()
+    np.testing.assert_allclose(shares.sum(axis=1), -detector.score_samples(X[:, None]))
+
+
+def test_an_ordinary_stretch_scores_about_minus_one(wave, waves):
+    for X in (wave, waves):
+        scores = TimeSeriesOutlierDetector(random_state=0).fit(X).score_samples(X)
+        assert 0.7 < -np.median(scores) < 2
+
+
+def test_the_larger_of_error_and_distance_counts():
+    cells = np.array([[1.0, 3.0], [2.0, 6.0], [3.0, 9.0]])  # two channels
+    codes = np.array([[[-1.0]], [[0.0]], [[1.0]]])
+    usual = Usual(cells, codes, n_channels=2).float()
+    found = usual(torch.tensor([[2.0, 6.0]]), torch.tensor([[[0.0]]]))[:, 0]
+    torch.testing.assert_close(found, torch.tensor([1.0, 0.0]))
+    # Squares of codes in standard deviations are 1.5, 0 and 1.5, of median 1.5.
+    found = usual(torch.tensor([[0.0, 0.0]]), torch.tensor([[[4.0]]]))[:, 0]
+    torch.testing.assert_close(found, torch.tensor([0.0, 4.0**2 / 2]))
+    start, end = usual.steepest(torch.tensor([[[4.0]]]))
+    assert float(end - start) > 0
