@@ -75,11 +75,7 @@ class ImputingAutoencoder(BaseAutoencoder):
         return None if rates else super()._refit(module, X, rows, valid, rates)
 
     def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
-        self._nearest = None
-        if valid is not None:
-            net.module_.eval()
-            with torch.no_grad():
-                self._nearest = find_nearest(net.module_, train, valid)
+        self._nearest = None if valid is None else find_nearest(net, train, valid)
 
     def _reconstructing(self) -> Callable:
         if self._nearest is None:
@@ -87,8 +83,8 @@ class ImputingAutoencoder(BaseAutoencoder):
         nearest = self._nearest
 
         def draw(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
-            x, near = module.scaler(rows), copy.deepcopy(nearest).to(rows)
-            found = near(x, every_guess(module, x).mean(0))
+            guess = every_guess(module, rows).mean(1)
+            found = copy.deepcopy(nearest).to(rows)(module.scaler(rows), guess)
             return module.scaler.match(found, rows)
 
         return draw

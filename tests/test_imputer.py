@@ -265,7 +265,7 @@ def test_an_imputation_network_leaves_observed_cells(table):
 def clusters():
     """Rows near 60 points, which no network of few epochs can learn by heart."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(60, 8))[rng.integers(60, size=900)]
+    X = rng.normal(size=(60, 16))[rng.integers(60, size=900)]
     return X + rng.normal(0, 0.05, X.shape)
 
 
@@ -278,7 +278,7 @@ def test_near_rows_help_where_rows_lie_close_together(clusters):
     imputer.autoencoder_._nearest = None
     alone = imputer.transform(holed[600:])
     errors = [rmse(each, clusters[600:], hidden[600:]) for each in (found, alone)]
-    assert errors[0] < 0.7 * errors[1]
+    assert errors[0] < 0.4 * errors[1]
 
 
 def test_near_rows_are_left_out_where_they_tell_nothing(table):
