@@ -280,9 +280,9 @@ class NearestRows(nn.Module):
 
     def distances(self, x: Tensor, is_missing: Tensor) -> Tensor:
         """Return squared distances (batch, n_rows) of completed rows `x` to known ones."""
-        x, known = x.clamp(-FARTHEST, FARTHEST), self.rows.clamp(-FARTHEST, FARTHEST)
+        x, known = (each.clamp(-FARTHEST, FARTHEST) for each in (x, self.rows.to(x)))
         weight = 1 - (1 - GUESSED) * is_missing.to(x.dtype)
-        known_weight = GUESSED + (1 - GUESSED) * self.is_observed
+        known_weight = GUESSED + (1 - GUESSED) * self.is_observed.to(x)
         weighted = known * known_weight
         total = (weight * x.square()) @ known_weight.mT
         total = total - 2 * (weight * x) @ weighted.mT + weight @ (weighted * known).mT
@@ -294,8 +294,8 @@ class NearestRows(nn.Module):
         Where near rows have none, it is the `guess`.
         """
         weight = torch.softmax(-distances / self.bandwidth, dim=-1)
-        seen = weight @ self.is_observed
-        total = weight @ (self.rows * self.is_observed)
+        is_observed = self.is_observed.to(guess)
+        seen, total = weight @ is_observed, weight @ (self.rows.to(guess) * is_observed)
         return (total + LEAST_SEEN * guess) / (seen + LEAST_SEEN)
 
     def forward(self, x: Tensor, guess: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
+import sk_autoencoder
 from sk_autoencoder import (
     AutoencoderImputer,
     AutoencoderOutlierDetector,
@@ -116,6 +117,19 @@ def test_imputers_give_in_onnxruntime_what_they_give(imputer):
     imputer = clone(imputer).fit(HOLED)
     rows = np.vstack([np.full((1, 3), np.nan, np.float32), HOLED])
     check(to_onnx(imputer), imputer.transform, rows, "variable")
+
+
+def test_what_near_rows_say_is_exported_and_saved(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 16))[rng.integers(60, size=600)]
+    X = np.where(rng.random(X.shape) < 0.1, np.nan, X).astype(np.float32)
+    imputer = AutoencoderImputer(n_estimators=2, random_state=0).fit(X)
+    assert imputer.autoencoder_._nearest.share > 0.5
+    expected = imputer.transform(X)
+    check(to_onnx(imputer), imputer.transform, X, "variable")
+    imputer.save(tmp_path / "imputer.safetensors")
+    again = sk_autoencoder.load(tmp_path / "imputer.safetensors")
+    np.testing.assert_array_equal(again.transform(X), expected)
 
 
 # Pipelines
