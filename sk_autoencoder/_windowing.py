@@ -23,7 +23,8 @@ APART = 2  # windows that judge and overlap a timestamp
 MOST_EPOCHS = 50
 N_MEMBERS = 4
 FARTHER = 2.0  # how many times as far as usual codes may lie, beside the error
-LEAST_ERROR = 1e-3  # of the mean error of a channel
+LEAST_SHARE = 1e-3  # of the error of the mean channel
+ROUNDING = 1e-10  # error, as a share of the squares of a window
 LEAST_VARIANCE = 1e-6  # of a direction of codes, as a share of the largest
 
 
@@ -83,6 +84,10 @@ def _error(module: nn.Module, rows: Tensor) -> Tensor:
     return _squares(module, rows).sum(-1)
 
 
+def _size(module: nn.Module, rows: Tensor) -> Tensor:
+    return module.scaler(rows).square().nansum(-1)
+
+
 def _codes(module: nn.Module, rows: Tensor) -> Tensor:
     """Return the codes of the members, (batch, n_members, n_components)."""
     codes = module.each(Autoencoder.encode, rows)
@@ -116,6 +121,8 @@ class Usual(nn.Module):
     codes : ndarray of shape (n_windows, n_members, n_components)
         Their codes.
     n_channels : int
+    least : float
+        Error that is none: it may come from rounding.
 
     References
     ----------
@@ -128,12 +135,15 @@ class Usual(nn.Module):
     whiten: Tensor  # (n_members, n_components, n_components)
     typical: Tensor  # (2,)
 
-    def __init__(self, cells: np.ndarray, codes: np.ndarray, n_channels: int) -> None:
+    def __init__(
+        self, cells: np.ndarray, codes: np.ndarray, n_channels: int, least: float
+    ) -> None:
         super().__init__()
         error = np.median(cells.reshape(len(cells), -1, n_channels).sum(axis=1), axis=0)
+        error += LEAST_SHARE * error.mean() + least
         center = codes.mean(axis=0)
         whiten = [whitening(member) for member in np.moveaxis(codes - center, 1, 0)]
-        self.register_buffer("error", _not_zero(error + LEAST_ERROR * error.mean()))
+        self.register_buffer("error", _not_zero(error))
         self.register_buffer("center", torch.from_numpy(center))
         self.register_buffer("whiten", torch.from_numpy(np.stack(whiten)))
         self.register_buffer("typical", torch.ones(2, dtype=self.error.dtype))
@@ -197,8 +207,9 @@ class WindowAutoencoder(BaseAutoencoder):
     def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
         seen = train.indices if valid is None else np.r_[train.indices, valid.indices]
         X = train.X[np.unique(seen)]
-        cells, codes = (net.map(f, X).astype(float) for f in (_squares, _codes))
-        self._usual = Usual(cells, codes, self.n_channels)
+        maps = (net.map(f, X).astype(float) for f in (_squares, _codes, _size))
+        cells, codes, sizes = maps
+        self._usual = Usual(cells, codes, self.n_channels, ROUNDING * sizes.mean())
 
     def _scoring(self) -> Callable:
         def score(module: nn.Module, rows: Tensor) -> Tensor:

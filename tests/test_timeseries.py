@@ -304,7 +304,7 @@ def test_an_ordinary_stretch_scores_about_minus_one(wave, waves):
 def test_the_larger_of_error_and_distance_counts():
     cells = np.array([[1.0, 3.0], [2.0, 6.0], [3.0, 9.0]])  # two channels
     codes = np.array([[[-1.0]], [[0.0]], [[1.0]]])
-    usual = Usual(cells, codes, n_channels=2).float()
+    usual = Usual(cells, codes, n_channels=2, least=0.0).float()
     found = usual(torch.tensor([[2.0, 6.0]]), torch.tensor([[[0.0]]]))[:, 0]
     torch.testing.assert_close(found, torch.tensor([1.0, 0.0]))
     # Squares of codes in standard deviations are 1.5, 0 and 1.5, of median 1.5.
@@ -312,3 +312,11 @@ def test_the_larger_of_error_and_distance_counts():
     torch.testing.assert_close(found, torch.tensor([0.0, 4.0**2 / 2]))
     start, end = usual.steepest(torch.tensor([[[4.0]]]))
     assert float(end - start) > 0
+
+
+def test_codes_decide_where_windows_have_no_error(wave):
+    X = wave.copy()
+    X[700:703] = 6.0
+    detector = TimeSeriesOutlierDetector(window=3, random_state=0).fit(X)
+    assert detector.detector_.n_components == 3
+    assert set(detector.score_samples(X).argsort()[:3]) == {700, 701, 702}
