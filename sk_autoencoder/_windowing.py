@@ -148,7 +148,8 @@ class Usual(nn.Module):
         self.register_buffer("whiten", torch.from_numpy(np.stack(whiten)))
         self.register_buffer("typical", torch.ones(2, dtype=self.error.dtype))
         found = self(torch.from_numpy(cells), torch.from_numpy(codes)).numpy()
-        self.typical = _not_zero(np.median(found, axis=1) * [1.0, FARTHER])
+        error, distance = np.median(found, axis=1)  # the first is one a channel, or none
+        self.typical = _not_zero(np.array([max(error, 1.0), FARTHER * distance]))
 
     def forward(self, cells: Tensor, codes: Tensor) -> Tensor:
         """Return how unusual errors and codes are, of shape (2, n_windows)."""
