@@ -131,10 +131,9 @@ def compare(tables, options, patterns: list[str]) -> list[dict]:
                 }
             )
             cells = [float(errors.get(name, np.nan)) for name in names]
-            times = [
-                np.mean([r[1].get(k, np.nan) for r in runs]) for k in ("trees", "ours")
-            ]
-            report.add(table.name, table.X.shape[1], pattern, *cells, *map(float, times))
+            times = [[r[1][k] for r in runs if k in r[1]] for k in ("trees", "ours")]
+            times = [float(np.mean(each)) if each else np.nan for each in times]
+            report.add(table.name, table.X.shape[1], pattern, *cells, *times)
             print(report.line(-1), flush=True)
     report.show(options.out, "imputation")
     return found
