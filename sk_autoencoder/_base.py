@@ -108,21 +108,20 @@ class BaseAutoencoder(
         net.initialize_optimizer()  # its state would be in each pickle
         self.net_, self._streams = net, False
 
-    def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
-        """Learn what can be learned only after training."""
-
     def _settle(self, net, start: State, X, rows: np.ndarray, valid: Rows, build) -> None:
         """Keep what lies between PCA and the trained weights as the held-out rows say."""
         schedule, end = net.schedule, net.copy_state()
         share = starts.share_of_the_way(net.losses_between(start, end, valid))
         self.best_epoch_ *= share > 0
-        refitted = None
+        net.load_state(between(start, end, share))
+        self._judge(net, X, rows, valid)
         if share == 0 or (schedule.is_done_ and rows.shape[-1] <= starts.REFIT_ROWS):
             rates = schedule.rates_ if share else []
             with torch.random.fork_rng(devices=[]):  # else training repeats its draws too
                 module, _ = build(rows)
             refitted = self._refit(module.to(net.device), X, rows, valid, rates)
-        net.load_state(between(*(refitted or (start, end)), share))
+            if refitted:
+                net.load_state(between(*refitted, share))
 
     def _refit(self, module, X, rows: np.ndarray, valid: Rows, rates: list[float]):
         """Train on all rows; return first and last weights, or None if interrupted."""

@@ -58,6 +58,12 @@ class Building(Parameters):
         share = self.validation_fraction if self.early_stopping else None
         return starts.hold_out(n_rows, share)
 
+    def _judge(self, net: AutoencoderNet, X, rows: np.ndarray, valid: Rows) -> None:
+        """Learn from held-out rows, before what is kept is trained on all `rows` of X."""
+
+    def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
+        """Learn what can be learned only after training."""
+
     def _scaler_kind(self) -> type[Scaler]:
         return Scaler
 

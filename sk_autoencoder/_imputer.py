@@ -88,6 +88,10 @@ class AutoencoderImputer(Savable, checks.BaseImputer):
     Columns are brought to one scale first, so that their units do not matter. Observed
     cells come back exactly as they were.
 
+    The default design draws what networks say towards near rows, the weighted mean of
+    :class:`~sk_autoencoder.missing.NearestRows`. It keeps up to 5,000 completed training
+    rows for that, which are in its pickles, files and graphs too.
+
     References
     ----------
     .. [1] L. Gondara and K. Wang, "MIDA: multiple imputation using denoising autoencoders",

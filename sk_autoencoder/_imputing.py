@@ -10,10 +10,10 @@ import torch
 from sk_autoencoder._autoencoder import Scaler
 from sk_autoencoder._base import BaseAutoencoder
 from sk_autoencoder._filling import find_fill, missing_share
-from sk_autoencoder._nearest import every_guess, find_nearest
+from sk_autoencoder._nearest import complete, every_guess, find_nearest, known_rows
 from sk_autoencoder._net import AutoencoderNet, Rows, evenly
 from sk_autoencoder.corruptions import Hiding
-from sk_autoencoder.missing import ImputationNetwork, quantile_shares
+from sk_autoencoder.missing import ImputationNetwork, NearestRows, quantile_shares
 
 WIDTH, N_BLOCKS, DROPOUT = 128, 2, 0.1
 SHARES = (0.1, 0.6)  # of the cells that are hidden while training, at least and at most
@@ -45,8 +45,10 @@ class ImputingAutoencoder(BaseAutoencoder):
     accepts_missing: ClassVar[bool] = True
     decays: ClassVar[bool] = True
     judge_corrupted: ClassVar[bool] = True  # hides the same cells of held-out rows
+    _nearest: ClassVar[NearestRows | None] = None
 
     def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
+        self._nearest = None  # of an earlier fit
         self._hidden_share = float(np.clip(missing_share(X, rows), *SHARES))
         return X.shape[1]
 
@@ -73,8 +75,13 @@ class ImputingAutoencoder(BaseAutoencoder):
         # What one member holds out the others are trained on; a start costs nothing.
         return None if rates else super()._refit(module, X, rows, valid, rates)
 
+    def _judge(self, net: AutoencoderNet, X, rows: np.ndarray, valid: Rows) -> None:
+        self._nearest = find_nearest(net, X, known_rows(rows), valid)
+
     def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
-        self._nearest = None if valid is None else find_nearest(net, train, valid)
+        if self._nearest is not None:  # completed by the weights that are kept
+            known = known_rows(train.indices, valid.indices)
+            self._nearest.rows = complete(net, train.X[known])
 
     def _reconstructing(self) -> Callable:
         if self._nearest is None:

@@ -30,44 +30,64 @@ def every_guess(module: nn.Module, rows: Tensor) -> Tensor:
     return module.each(_complete, rows).reshape(-1, *rows.shape).movedim(0, 1)
 
 
-def find_nearest(net: AutoencoderNet, train: Rows, valid: Rows) -> NearestRows | None:
-    """Return what draws the guesses of fitted members, or None where that does not pay."""
-    indices = np.union1d(train.indices, valid.indices)
-    indices = indices[evenly(len(indices), MOST_KNOWN)]
-    known = train.X[indices]
-    completed = torch.from_numpy(net.map(every_guess, known).mean(axis=1)).float()
-    nearest = NearestRows(completed, torch.from_numpy(~np.isnan(known)).float())
-    return _tune(nearest, _judge(net, nearest, indices, valid))
+def known_rows(*indices: np.ndarray) -> np.ndarray:
+    """Return which of the rows at `indices` guesses are drawn to."""
+    rows = np.unique(np.concatenate([part.ravel() for part in indices]))
+    return rows[evenly(len(rows), MOST_KNOWN)]
+
+
+def complete(net: AutoencoderNet, X: np.ndarray) -> Tensor:
+    """Return rows as the members complete them on average, scaled."""
+    return torch.from_numpy(net.map(every_guess, X).mean(axis=1)).float()
+
+
+def find_nearest(
+    net: AutoencoderNet, X, known: np.ndarray, valid: Rows
+) -> NearestRows | None:
+    """Return what draws guesses to `known` rows of X, or None where that does not pay."""
+    is_observed = torch.from_numpy(~np.isnan(X[known])).float()
+    nearest = NearestRows(complete(net, X[known]), is_observed)
+    return _tune(nearest, _judge(net, nearest, known, valid))
 
 
 class Judging(NamedTuple):
     """Rows with some of their observed cells hidden, completed by who has not seen them."""
 
     guess: Tensor  # (n_rows, n_features)
-    left: Tensor  # what the guess is off by at hidden cells, and 0 elsewhere
-    at: Tensor  # where cells are hidden
-    variance: Tensor  # of the guesses of members
-    distances: Tensor  # to known rows (n_rows, n_known)
+    is_missing: Tensor
+    at: Tensor  # where cells are hidden that were observed
+    left: Tensor  # what the guess is off by there, and 0 elsewhere
+    less: Tensor  # variance of the guesses of members there, and 0 elsewhere
+    distances: Tensor  # to known rows (n_rows, n_known); infinite to the row itself
 
 
 def _judge(
     net: AutoencoderNet, nearest: NearestRows, known: np.ndarray, valid: Rows
 ) -> Judging:
     rows = valid.indices.reshape(valid.n_members or 1, -1)
-    rows = rows[:, evenly(len(valid), MOST_JUDGING // len(rows))]
+    rows = rows[:, evenly(len(valid), max(MOST_JUDGING // len(rows), 1))]
     member = np.tile(np.repeat(np.arange(len(rows)), rows.shape[1]), DRAWS)
     rows = np.tile(rows.ravel(), DRAWS)
     x = torch.from_numpy(valid.X[rows])
-    holed = Hiding(HIDDEN)(x)
-    every = torch.from_numpy(net.map(every_guess, holed.numpy())).float()
+    is_missing = Hiding(HIDDEN)(x.float()).isnan()  # the same cells in each precision
+    every = net.map(every_guess, torch.where(is_missing, torch.nan, x).numpy())
+    every = torch.from_numpy(every).float()
     guess = every[np.arange(len(rows)), member]
-    at = holed.isnan() & ~x.isnan()
-    distances = nearest.distances(guess, holed.isnan())
-    distances[torch.from_numpy(rows[:, None] == known)] = torch.inf
+    at = is_missing & ~x.isnan()
+    distances = nearest.distances(guess, is_missing)
+    distances[torch.from_numpy(equal_rows(valid.X, rows, known))] = torch.inf
     scaled = copy.deepcopy(valid.scaler).cpu()(x).float()
     left = _capped(torch.where(at, scaled - guess, 0.0))
     variance = _capped(every - guess[:, None]).var(1, correction=0)
-    return Judging(guess, left, at, variance, distances)
+    less = torch.where(at, variance, 0.0)
+    return Judging(guess, is_missing, at, left, less, distances)
+
+
+def equal_rows(X, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return which of `others` are the same as each of `rows` of X: itself, and copies."""
+    both = np.nan_to_num(X[np.concatenate([rows, others])], nan=np.inf)
+    number = np.unique(both, axis=0, return_inverse=True)[1].ravel()
+    return number[: len(rows), None] == number[len(rows) :]
 
 
 def _capped(error: Tensor) -> Tensor:
@@ -81,21 +101,28 @@ def _tune(nearest: NearestRows, judging: Judging) -> NearestRows | None:
     the mean of all lies on that way, and the mean is what is drawn: so the variance of the
     members is taken off both sums.
     """
-    guess, left, at, variance, distances = judging
-    rank = min(NEIGHBOUR, distances.shape[1] - 1)  # one may be the row itself
-    unit = max(float(distances.kthvalue(rank, dim=1).values.median()), LEAST_UNIT)
-    less, found, most = torch.where(at, variance, 0.0), None, 0.0
+    guess, is_missing, at, left, less, distances = judging
+    unit, found, most = _unit(distances), None, 0.0
     for width in BANDWIDTHS:
         nearest.bandwidth = width * unit
-        way = nearest.average(distances, guess) - guess
+        way = nearest.average(distances, guess, is_missing) - guess
         way = _capped(torch.where(at, way, 0.0))
         pull = (way * left - less).sum(1).double()
         length = (way.square() - less).sum(1).double()
         share = float((pull.sum() / length.sum()).clamp(0, 1)) if length.sum() > 0 else 0.0
-        gain = 2 * share * pull - share**2 * length  # of each row
+        gain = 2 * share * pull - share**2 * length
+        gain = gain.reshape(DRAWS, -1).sum(0)  # of each row
         if gain.sum() > max(most, SURE * float(gain.std()) * len(gain) ** 0.5):
             found, most = (nearest.bandwidth, share), float(gain.sum())
     if found is None:
         return None
     nearest.bandwidth, nearest.share = found
     return nearest
+
+
+def _unit(distances: Tensor) -> float:
+    """Return the usual distance of a neighbour."""
+    rank = min(NEIGHBOUR, distances.shape[1])
+    found = distances.kthvalue(rank, dim=1).values
+    found = found[found.isfinite()]
+    return max(float(found.median()), LEAST_UNIT) if len(found) else 1.0

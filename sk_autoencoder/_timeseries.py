@@ -89,10 +89,11 @@ class TimeSeriesOutlierDetector(Savable, OutlierMixin, BaseEstimator):
 
     It scores a window by minus the square of the larger one of two numbers: its squared
     error in multiples of the usual one, and half of how far its code is from the mean code
-    (Hotelling's :math:`T^2`), in multiples of the usual distance. Usual is the median over
-    the windows that were fitted to, of errors channel by channel. So an ordinary stretch
-    scores about -1. A level that the series never had can be reconstructed without an
-    error: only the second number tells.
+    (Hotelling's :math:`T^2`, the mean over members), in multiples of the usual distance.
+    Usual is the median over the windows that were fitted to, of errors channel by channel,
+    where they are more than rounding. So an ordinary stretch scores about -1, and -1/4
+    where windows are reconstructed without an error. A level that the series never had can
+    be, too: only the second number tells.
 
     Rows are in the order of time and evenly spaced. A timestamp scores the mean over all
     windows that cover it; the first and the last ones are covered by fewer. So a score

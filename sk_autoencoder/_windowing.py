@@ -25,7 +25,10 @@ N_MEMBERS = 4
 FARTHER = 2.0  # how many times as far as usual codes may lie, beside the error
 LEAST_SHARE = 1e-3  # of the error of the mean channel
 ROUNDING = 1e-10  # error, as a share of the squares of a window
+LEAST_TYPICAL = 1e-3  # error of a window in which rounding is all there is
 LEAST_VARIANCE = 1e-6  # of a direction of codes, as a share of the largest
+NO_VARIANCE = 1e-12  # of codes that are all the same
+MOST = 1e15  # times as unusual as usual: its square is finite in any precision
 
 
 def fit_windowing(
@@ -84,6 +87,10 @@ def _error(module: nn.Module, rows: Tensor) -> Tensor:
     return _squares(module, rows).sum(-1)
 
 
+def _observed_squares(module: nn.Module, rows: Tensor) -> Tensor:
+    return errors(module, rows).square().mean(0)  # NaN where a cell is missing
+
+
 def _size(module: nn.Module, rows: Tensor) -> Tensor:
     return module.scaler(rows).square().nansum(-1)
 
@@ -117,7 +124,7 @@ class Usual(nn.Module):
     Parameters
     ----------
     cells : ndarray of shape (n_windows, window * n_channels)
-        Squared errors of the training windows.
+        Squared errors of the training windows, NaN where a value is missing.
     codes : ndarray of shape (n_windows, n_members, n_components)
         Their codes.
     n_channels : int
@@ -139,7 +146,7 @@ class Usual(nn.Module):
         self, cells: np.ndarray, codes: np.ndarray, n_channels: int, least: float
     ) -> None:
         super().__init__()
-        error = np.median(cells.reshape(len(cells), -1, n_channels).sum(axis=1), axis=0)
+        error = usual_errors(cells.reshape(len(cells), -1, n_channels))
         error += LEAST_SHARE * error.mean() + least
         center = codes.mean(axis=0)
         whiten = [whitening(member) for member in np.moveaxis(codes - center, 1, 0)]
@@ -147,14 +154,16 @@ class Usual(nn.Module):
         self.register_buffer("center", torch.from_numpy(center))
         self.register_buffer("whiten", torch.from_numpy(np.stack(whiten)))
         self.register_buffer("typical", torch.ones(2, dtype=self.error.dtype))
-        found = self(torch.from_numpy(cells), torch.from_numpy(codes)).numpy()
-        error, distance = np.median(found, axis=1)  # the first is one a channel, or none
-        self.typical = _not_zero(np.array([max(error, 1.0), FARTHER * distance]))
+        cells = fill_up(torch.from_numpy(cells), torch.from_numpy(cells))
+        error, distance = self(cells, torch.from_numpy(codes)).median(dim=1).values
+        typical = [max(float(error), LEAST_TYPICAL), FARTHER * float(distance)]
+        self.typical = _not_zero(np.array(typical))
 
     def forward(self, cells: Tensor, codes: Tensor) -> Tensor:
         """Return how unusual errors and codes are, of shape (2, n_windows)."""
         distance = self.away(codes).square().mean((0, -1))
-        return torch.stack([self.weigh(cells).sum(-1), distance]) / self.typical[:, None]
+        found = torch.stack([self.weigh(cells).sum(-1), distance]) / self.typical[:, None]
+        return found.clamp(max=MOST)
 
     def away(self, codes: Tensor) -> Tensor:
         """Return uncorrelated codes of mean 0, (n_members, n_windows, n_components)."""
@@ -175,11 +184,31 @@ def _not_zero(usual: np.ndarray) -> Tensor:
     return torch.from_numpy(np.where(usual > 0, usual, 1.0))
 
 
+def usual_errors(cells: np.ndarray) -> np.ndarray:
+    """Return the median error of each channel over the windows in which it is observed.
+
+    Parameters
+    ----------
+    cells : ndarray of shape (n_windows, window, n_channels)
+        Squared errors, NaN where a value is missing.
+    """
+    n_observed = (~np.isnan(cells)).sum(axis=1)
+    found = np.nansum(cells, axis=1) * cells.shape[1] / np.maximum(n_observed, 1)
+    channels = [
+        column[some] for column, some in zip(found.T, n_observed.T > 0, strict=True)
+    ]
+    return np.array([np.median(each) if len(each) else 0.0 for each in channels])
+
+
 def whitening(centred: np.ndarray) -> np.ndarray:
-    """Return what makes rows, in which columns have a mean of 0, uncorrelated."""
+    """Return what makes rows, in which columns have a mean of 0, uncorrelated.
+
+    Rows that are all the same become zeros.
+    """
     variance, axes = np.linalg.eigh(centred.T @ centred / len(centred))
-    least = max(LEAST_VARIANCE * variance[-1], np.finfo(variance.dtype).tiny)
-    return axes / np.sqrt(np.maximum(variance, least))
+    if variance[-1] < NO_VARIANCE:
+        return np.zeros_like(axes)
+    return axes / np.sqrt(np.maximum(variance, LEAST_VARIANCE * variance[-1]))
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -208,7 +237,7 @@ class WindowAutoencoder(BaseAutoencoder):
     def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
         seen = train.indices if valid is None else np.r_[train.indices, valid.indices]
         X = train.X[np.unique(seen)]
-        maps = (net.map(f, X).astype(float) for f in (_squares, _codes, _size))
+        maps = (net.map(f, X).astype(float) for f in (_observed_squares, _codes, _size))
         cells, codes, sizes = maps
         self._usual = Usual(cells, codes, self.n_channels, ROUNDING * sizes.mean())
 

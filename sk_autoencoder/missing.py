@@ -29,6 +29,7 @@ LEAST_GAP = 1e-6  # between quantiles, in scaled units
 FARTHEST = 2.5  # scaled units from the mean, up to which a cell counts in a distance
 GUESSED = 0.5  # how much a cell that was filled in counts, on either side
 LEAST_SEEN = 1e-2  # weight of the guess beside what was observed in near rows
+MOST_DISTANCES = 2**22  # at once
 
 
 class GaussianFill(nn.Module):
@@ -238,7 +239,9 @@ class NearestRows(nn.Module):
     .. math:: \sum_i w_i y_i / \sum_i w_i, \qquad w_i = e^{-d^2(x, y_i) / h}
 
     where both rows are completed and :math:`d^2` is the mean squared difference of their
-    cells, no farther than 2.5 from the mean; cells that were filled in count half.
+    cells, no farther than 2.5 from the mean; cells that were filled in count half. Rows in
+    which nothing was observed that `x` misses are left out, `x` itself among them, and the
+    guess counts a hundredth of a row.
 
     Parameters
     ----------
@@ -288,20 +291,30 @@ class NearestRows(nn.Module):
         total = total - 2 * (weight * x) @ weighted.mT + weight @ (weighted * known).mT
         return total / (weight @ known_weight.mT)
 
-    def average(self, distances: Tensor, guess: Tensor) -> Tensor:
+    def average(self, distances: Tensor, guess: Tensor, is_missing: Tensor) -> Tensor:
         """Return means of observed cells (batch, n_features) of rows at `distances`.
 
         Where near rows have none, it is the `guess`.
         """
-        weight = torch.softmax(-distances / self.bandwidth, dim=-1)
         is_observed = self.is_observed.to(guess)
+        helps = is_missing.to(guess) @ is_observed.mT > 0
+        least = torch.finfo(guess.dtype).min
+        nearness = (-distances / self.bandwidth).masked_fill(~helps, least)
+        weight = torch.softmax(nearness, dim=-1)
         seen, total = weight @ is_observed, weight @ (self.rows.to(guess) * is_observed)
         return (total + LEAST_SEEN * guess) / (seen + LEAST_SEEN)
 
     def forward(self, x: Tensor, guess: Tensor) -> Tensor:
         """Return the `guess` at rows `x` (batch, n_features), drawn at missing cells."""
+        if torch.compiler.is_exporting():
+            return self._draw(x, guess)
+        size = max(MOST_DISTANCES // len(self.rows), 1)
+        parts = zip(x.split(size), guess.split(size), strict=True)
+        return torch.cat([self._draw(*part) for part in parts])
+
+    def _draw(self, x: Tensor, guess: Tensor) -> Tensor:
         is_missing = x.isnan()
-        found = self.average(self.distances(guess, is_missing), guess)
+        found = self.average(self.distances(guess, is_missing), guess, is_missing)
         return torch.where(is_missing, guess.lerp(found, self.share), guess)
 
     def extra_repr(self) -> str:

@@ -17,6 +17,7 @@ from sk_autoencoder import (
     SparseAutoencoder,
     VAETransformer,
 )
+from sk_autoencoder._nearest import equal_rows
 from sk_autoencoder.missing import (
     ImputationNetwork,
     NearestRows,
@@ -281,20 +282,21 @@ def test_near_rows_help_where_rows_lie_close_together(clusters):
     assert errors[0] < 0.4 * errors[1]
 
 
-def test_near_rows_are_left_out_where_they_tell_nothing(table):
-    X = np.random.default_rng(0).normal(size=(400, 6))  # independent columns
-    imputer = AutoencoderImputer(random_state=0).fit(hide(X)[0])
-    assert imputer.autoencoder_._nearest is None
+def test_near_rows_do_no_harm_where_they_tell_nothing():
+    X = np.random.default_rng(0).normal(size=(800, 6))  # independent columns
+    holed, hidden = hide(X)
+    imputer = AutoencoderImputer(random_state=0).fit(holed[:400])
+    found = imputer.transform(holed[400:])
+    imputer.autoencoder_._nearest = None
+    alone = imputer.transform(holed[400:])
+    errors = [rmse(each, X[400:], hidden[400:]) for each in (found, alone)]
+    assert errors[0] < 1.02 * errors[1]
 
 
-@pytest.mark.parametrize("n_estimators", [1, 2])
-def test_a_row_is_no_neighbour_of_itself(n_estimators):
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(300, 1)) * np.ones((1, 3)) + rng.normal(size=(300, 3))
-    # A known row has the cells that are hidden of it for judging: it would find itself.
-    imputer = AutoencoderImputer(n_estimators=n_estimators, random_state=0).fit(X)
-    nearest = imputer.autoencoder_._nearest
-    assert nearest is None or nearest.share < 0.5
+def test_a_row_is_no_neighbour_of_itself_or_of_a_copy():
+    X = np.array([[1.0, np.nan], [2.0, 3.0], [1.0, np.nan], [1.0, 3.0]])
+    found = equal_rows(X, np.array([0, 3]), np.array([0, 1, 2, 3]))
+    np.testing.assert_array_equal(found, [[True, False, True, False], [False] * 3 + [True]])
 
 
 def test_rows_that_are_all_the_same_are_no_trouble():
@@ -302,6 +304,73 @@ def test_rows_that_are_all_the_same_are_no_trouble():
     X[::2, 0] = np.nan
     found = AutoencoderImputer(random_state=0).fit_transform(X)
     np.testing.assert_allclose(found, 1)
+
+
+def test_a_training_row_is_filled_in_as_if_it_were_new(clusters):
+    holed, _ = hide(clusters)
+    imputer = AutoencoderImputer(random_state=0).fit(holed[:600])
+    nearest = imputer.autoencoder_._nearest
+    first = imputer.transform(holed[:20])
+    others = NearestRows(nearest.rows[20:], nearest.is_observed[20:])
+    others.bandwidth, others.share = nearest.bandwidth, nearest.share
+    imputer.autoencoder_._nearest = others  # the rows themselves are not among them
+    again = imputer.transform(holed[:20])
+    near = np.abs(first - again) < 0.2  # rows near them that are among the first 20 count
+    assert near.mean() > 0.9
+
+
+def test_copies_of_rows_do_not_judge_themselves():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2)) @ rng.normal(size=(2, 8)) + rng.normal(size=(300, 8))
+    holed, _ = hide(X)
+    copies = holed[rng.integers(300, size=300)]
+    imputer = AutoencoderImputer(random_state=0).fit(copies)
+    nearest = imputer.autoencoder_._nearest
+    assert nearest is None or nearest.share < 0.7
+
+
+def test_few_rows_are_judged_before_all_are_fitted_to():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(8, 20))[rng.integers(8, size=40)] + rng.normal(0, 0.1, (40, 20))
+    imputer = AutoencoderImputer(random_state=0).fit(hide(X)[0])
+    assert imputer.autoencoder_._nearest.share > 0.9
+
+
+def test_the_precision_of_x_changes_nothing_but_the_last_digits(clusters):
+    holed, _ = hide(clusters)
+    found = [
+        AutoencoderImputer(random_state=0).fit(holed.astype(kind)).transform(holed)
+        for kind in (np.float32, np.float64)
+    ]
+    np.testing.assert_allclose(*found, atol=1e-3)
+
+
+def test_more_members_than_judging_rows(clusters, monkeypatch):
+    monkeypatch.setattr("sk_autoencoder._nearest.MOST_JUDGING", 1)
+    imputer = AutoencoderImputer(n_estimators=3, random_state=0)
+    assert np.isfinite(imputer.fit_transform(hide(clusters)[0])).all()
+
+
+def test_distances_are_computed_a_piece_at_a_time(monkeypatch):
+    rng = torch.Generator().manual_seed(0)
+    known, guess = (torch.randn(n, 3, generator=rng) for n in (40, 25))
+    nearest = NearestRows(known, torch.ones(40, 3), bandwidth=0.2, share=0.7)
+    x = guess.clone()
+    x[:, 1] = torch.nan
+    expected = nearest(x, guess)
+    monkeypatch.setattr("sk_autoencoder.missing.MOST_DISTANCES", 100)
+    torch.testing.assert_close(nearest(x, guess), expected)
+
+
+def test_rows_that_do_not_know_the_cell_are_no_neighbours():
+    known = torch.tensor([[0.0, 0.0, 9.0], [0.5, 0.0, 1.0]])
+    observed = torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
+    nearest = NearestRows(known, observed, bandwidth=0.01, share=1.0)
+    x = torch.tensor([[0.0, 0.0, torch.nan]])
+    found = nearest(x, torch.tensor([[0.0, 0.0, 9.0]]))
+    assert float(found[0, 2]) == pytest.approx((1 + 0.01 * 9) / 1.01)
+    nobody = NearestRows(known[:1], observed[:1], bandwidth=0.01, share=1.0)
+    assert float(nobody(x, torch.tensor([[0.0, 0.0, 7.0]]))[0, 2]) == 7
 
 
 def test_near_rows_are_weighted_by_distance_and_by_what_was_observed():

@@ -322,3 +322,32 @@ def test_codes_decide_where_windows_have_no_error(wave):
     scores = detector.score_samples(X)
     assert set(scores.argsort()[:7]) == set(range(698, 705))
     assert 0.1 < -np.median(scores) < 0.5  # half of the usual distance, squared
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_constant_series_that_changes(dtype):
+    X = np.ones((100, 1), dtype)
+    detector = TimeSeriesOutlierDetector(window=8, random_state=0).fit(X)
+    X[50] = 5
+    assert np.isfinite(detector.explain(X)).all()
+    assert (detector.predict(X)[43:58] == -1).all()
+    assert (detector.predict(X)[:42] == 1).all()
+
+
+def test_a_channel_that_is_mostly_missing_does_not_decide(waves):
+    X = waves.copy()
+    X[:400, 0] = np.nan
+    X[420:560, 0] = np.nan
+    X[650:, 0] = np.nan
+    is_outlier = np.zeros(1000, bool)
+    is_outlier[SILENT] = True
+    scores = TimeSeriesOutlierDetector(random_state=0).fit(X).score_samples(X)
+    assert roc_auc_score(is_outlier, -scores) > 0.95
+
+
+def test_scores_of_huge_values_are_finite():
+    X = np.sin(2 * np.pi * np.arange(500) / PERIOD)[:, None].astype(np.float32)
+    detector = TimeSeriesOutlierDetector(window=PERIOD, random_state=0).fit(X)
+    X[300] = 1e10
+    assert np.isfinite(detector.score_samples(X)).all()
+    assert np.isfinite(detector.explain(X)).all()
