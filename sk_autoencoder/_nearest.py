@@ -14,7 +14,8 @@ from sk_autoencoder.missing import FARTHEST, NearestRows
 
 MOST_KNOWN = 5_000  # rows that guesses are drawn to
 MOST_JUDGING = 1_000  # rows that say how far
-HIDDEN, DRAWS = 0.1, 4  # share of their cells that is hidden, and how many times
+HIDDEN = 0.1  # share of their cells that is hidden
+JUDGED, DRAWS = 4_000, (4, 32)  # rows, and how many times each at least and at most
 NEIGHBOUR = 10  # whose distance is the unit of bandwidths
 BANDWIDTHS = (0.05, 0.1, 0.2, 0.4)
 LEAST_UNIT = 1e-5  # where many rows are the same
@@ -59,6 +60,7 @@ class Judging(NamedTuple):
     left: Tensor  # what the guess is off by there, and 0 elsewhere
     less: Tensor  # variance of the guesses of members there, and 0 elsewhere
     distances: Tensor  # to known rows (n_rows, n_known); infinite to the row itself
+    draws: int  # times that each row is there
 
 
 def _judge(
@@ -66,8 +68,9 @@ def _judge(
 ) -> Judging:
     rows = valid.indices.reshape(valid.n_members or 1, -1)
     rows = rows[:, evenly(len(valid), max(MOST_JUDGING // len(rows), 1))]
-    member = np.tile(np.repeat(np.arange(len(rows)), rows.shape[1]), DRAWS)
-    rows = np.tile(rows.ravel(), DRAWS)
+    draws = int(np.clip(JUDGED // rows.size, *DRAWS))
+    member = np.tile(np.repeat(np.arange(len(rows)), rows.shape[1]), draws)
+    rows = np.tile(rows.ravel(), draws)
     x = torch.from_numpy(valid.X[rows])
     is_missing = Hiding(HIDDEN)(x.float()).isnan()  # the same cells in each precision
     every = net.map(every_guess, torch.where(is_missing, torch.nan, x).numpy())
@@ -80,7 +83,7 @@ def _judge(
     left = _capped(torch.where(at, scaled - guess, 0.0))
     variance = _capped(every - guess[:, None]).var(1, correction=0)
     less = torch.where(at, variance, 0.0)
-    return Judging(guess, is_missing, at, left, less, distances)
+    return Judging(guess, is_missing, at, left, less, distances, draws)
 
 
 def equal_rows(X, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -101,7 +104,7 @@ def _tune(nearest: NearestRows, judging: Judging) -> NearestRows | None:
     the mean of all lies on that way, and the mean is what is drawn: so the variance of the
     members is taken off both sums.
     """
-    guess, is_missing, at, left, less, distances = judging
+    guess, is_missing, at, left, less, distances, draws = judging
     unit, found, most = _unit(distances), None, 0.0
     for width in BANDWIDTHS:
         nearest.bandwidth = width * unit
@@ -111,7 +114,7 @@ def _tune(nearest: NearestRows, judging: Judging) -> NearestRows | None:
         length = (way.square() - less).sum(1).double()
         share = float((pull.sum() / length.sum()).clamp(0, 1)) if length.sum() > 0 else 0.0
         gain = 2 * share * pull - share**2 * length
-        gain = gain.reshape(DRAWS, -1).sum(0)  # of each row
+        gain = gain.reshape(draws, -1).sum(0)  # of each row
         if gain.sum() > max(most, SURE * float(gain.std()) * len(gain) ** 0.5):
             found, most = (nearest.bandwidth, share), float(gain.sum())
     if found is None:
