@@ -28,6 +28,7 @@ ROUNDING = 1e-10  # error, as a share of the squares of a window
 LEAST_TYPICAL = 1e-3  # error of a window in which rounding is all there is
 LEAST_VARIANCE = 1e-6  # of a direction of codes, as a share of the largest
 NO_VARIANCE = 1e-12  # of codes that are all the same
+CLEAR = 2.0  # times the usual error, from which errors say where it is
 MOST = 1e15  # times as unusual as usual: its square is finite in any precision
 
 
@@ -252,7 +253,7 @@ class WindowAutoencoder(BaseAutoencoder):
     def explain(self, X) -> np.ndarray:
         """Return what each value adds to minus the score of a window, like X.
 
-        In proportion to the errors of cells or, where the code is what is unusual, to the
+        In proportion to the errors of cells or, where only the code is unusual, to the
         squares of what would bring it back fastest.
         """
 
@@ -262,7 +263,8 @@ class WindowAutoencoder(BaseAutoencoder):
             error, distance = usual(cells, codes)[..., None]
             start, end = (_decoded(module, each) for each in usual.steepest(codes))
             pull = fill_up((end - start).square().mean(0), rows)
-            part = torch.where(error > distance, usual.weigh(cells), pull)
+            by_error = (error > distance) | (error > CLEAR)
+            part = torch.where(by_error, usual.weigh(cells), pull)
             part = part + torch.finfo(part.dtype).tiny
             return part / part.sum(-1, keepdim=True) * error.maximum(distance).square()
 

@@ -266,7 +266,7 @@ class NearestRows(nn.Module):
     >>> known = torch.tensor([[0.0, 1.0], [2.0, -1.0]])
     >>> nearest = NearestRows(known, torch.ones(2, 2), bandwidth=0.01, share=0.5)
     >>> nearest(torch.tensor([[0.0, torch.nan]]), torch.tensor([[0.0, 0.8]]))
-    tensor([[0.0000, 0.9000]])
+    tensor([[0.0000, 0.8990]])
     """
 
     rows: Tensor
