@@ -79,17 +79,21 @@ def _apart(overlap: int) -> int:
     return -(-overlap // APART)
 
 
+def _observed_squares(module: nn.Module, rows: Tensor) -> Tensor:
+    """Return squared errors in scaled units (batch, n_features), the mean over members.
+
+    NaN where a cell is missing.
+    """
+    return errors(module, rows).square().mean(0)
+
+
 def _squares(module: nn.Module, rows: Tensor) -> Tensor:
-    """Return squared errors in scaled units (batch, n_features), the mean over members."""
-    return fill_up(errors(module, rows).square().mean(0), rows)
+    """Return squared errors, in which observed cells stand in for missing ones."""
+    return fill_up(_observed_squares(module, rows), rows)
 
 
 def _error(module: nn.Module, rows: Tensor) -> Tensor:
     return _squares(module, rows).sum(-1)
-
-
-def _observed_squares(module: nn.Module, rows: Tensor) -> Tensor:
-    return errors(module, rows).square().mean(0)  # NaN where a cell is missing
 
 
 def _size(module: nn.Module, rows: Tensor) -> Tensor:

@@ -380,7 +380,7 @@ def test_near_rows_are_weighted_by_distance_and_by_what_was_observed():
     x = torch.tensor([[0.0, torch.nan, torch.nan]])
     guess = torch.tensor([[0.0, 2.0, 6.0]])
     away = nearest.distances(guess, x.isnan())
-    first = (0.25 + 0.5 * 0.5**2) / 1.0 * 0 + (1 * 0 + 0.5 * (2 - 1) ** 2) / 1.75
+    first = 0.5 * (2 - 1) ** 2 / 1.75
     assert away[0, 0] == pytest.approx(first)  # the third cells lie beyond 2.5: clamped
     assert away[0, 2] == pytest.approx((2.5**2 + 0.5 * 0.5**2) / 2)
     weight = torch.softmax(-away[0], 0)
