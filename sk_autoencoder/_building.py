@@ -47,6 +47,7 @@ class Building(Parameters):
         )
 
     accepts_missing: ClassVar[bool] = False  # whether cells of X may be NaN
+    n_drops: ClassVar[int] = 2  # how often the rate is lowered before training stops
     decays: ClassVar[bool] = False  # whether the rate falls to zero, with held-out rows too
     judge_corrupted: ClassVar[bool] = False  # whether held-out rows are corrupted too
     objective_kind: ClassVar[type[Objective]] = Objective
@@ -201,7 +202,7 @@ class Building(Parameters):
         return [clone(callback, safe=False) for callback in self.callbacks or ()]
 
     def _epoch_callbacks(self, report: Callback) -> list:
-        keep_best = KeepBest(self.n_iter_no_change, self.tol)
+        keep_best = KeepBest(self.n_iter_no_change, self.tol, self.n_drops)
         schedule = keep_best if self.early_stopping else Cosine()
         decay = [("decay", Cosine())] if self.decays and self.early_stopping else []
         others = [*self._user_callbacks(), ("report", report)]

@@ -11,6 +11,11 @@ from sk_autoencoder._autoencoder import Autoencoder, Scaler
 from sk_autoencoder.networks import Network
 
 
+def turned(weights: Tensor) -> Tensor:
+    """Return the matrices of all members transposed, and other weights as they are."""
+    return weights.mT if weights.ndim == 3 else weights
+
+
 class Ensemble(nn.Module):
     """Autoencoders of one architecture, whose networks differ in their weights.
 
@@ -32,7 +37,9 @@ class Ensemble(nn.Module):
         weights, buffers = stack_module_state([each.network.eval() for each in members])
         for name, tensor in weights.items():
             layer, last = self._place(name)
-            layer.register_parameter(last, nn.Parameter(tensor.detach()))
+            layer.register_parameter(
+                last, nn.Parameter(turned(tensor).detach().contiguous())
+            )
         for name, tensor in buffers.items():
             layer, last = self._place(name)
             layer.register_buffer(last, tensor)
@@ -76,11 +83,13 @@ class Ensemble(nn.Module):
         (n_members, batch, n_features) each member gets its own.
         """
         place = "member.network"
-        weights = dict(self.network.named_parameters(place))
-        buffers = dict(self.network.named_buffers(place))
+        # All names of what has several, so that functional_call need not look for them.
+        parameters = self.network.named_parameters(place, remove_duplicate=False)
+        weights = {name: turned(weight) for name, weight in parameters}
+        buffers = dict(self.network.named_buffers(place, remove_duplicate=False))
 
         def one(state: dict[str, Tensor], rows: Tensor) -> Any:
-            return functional_call(self, state, (function, rows))
+            return functional_call(self, state, (function, rows), tie_weights=False)
 
         in_dims = (0, 0 if x.ndim > 2 else None)
         return vmap(one, in_dims, randomness="different")({**weights, **buffers}, x)

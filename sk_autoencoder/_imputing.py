@@ -10,15 +10,22 @@ import torch
 from sk_autoencoder._autoencoder import Scaler
 from sk_autoencoder._base import BaseAutoencoder
 from sk_autoencoder._filling import find_fill, missing_share
-from sk_autoencoder._nearest import complete, every_guess, find_nearest, known_rows
+from sk_autoencoder._nearest import (
+    complete,
+    every_guess,
+    find_nearest,
+    known_rows,
+    scaled_rows,
+)
 from sk_autoencoder._net import AutoencoderNet, Rows, evenly
 from sk_autoencoder.corruptions import Hiding
 from sk_autoencoder.missing import ImputationNetwork, NearestRows, quantile_shares
 
-WIDTH, N_BLOCKS, DROPOUT = 128, 2, 0.1
+WIDTH, N_BLOCKS, DROPOUT = 96, 2, 0.05
 SHARES = (0.1, 0.6)  # of the cells that are hidden while training, at least and at most
 QUANTILE_ROWS = 10_000
-MOST_EPOCHS, LEAST_EPOCHS = 200, 20
+MOST_EPOCHS, LEAST_EPOCHS = 100, 20
+PATIENCE = 20  # epochs
 MOST_ROWS = 1_000_000  # that training goes through
 STEPS = 12  # of an epoch
 
@@ -26,7 +33,7 @@ STEPS = 12  # of an epoch
 def default_imputing(n_rows: int) -> "ImputingAutoencoder":
     """Return the member of the default imputer."""
     n_epochs = min(MOST_EPOCHS, max(MOST_ROWS // n_rows, LEAST_EPOCHS))
-    return ImputingAutoencoder(max_epochs=n_epochs, n_iter_no_change=n_epochs)
+    return ImputingAutoencoder(max_epochs=n_epochs)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -39,11 +46,13 @@ class ImputingAutoencoder(BaseAutoencoder):
 
     scaling: str | None = "standard"
     linear_penalty: float = 0.0
-    lr: float = 2e-3
+    lr: float = 3e-3
     weight_decay: float = 1e-2
+    n_iter_no_change: int = PATIENCE
 
     accepts_missing: ClassVar[bool] = True
     decays: ClassVar[bool] = True
+    n_drops: ClassVar[int] = 0
     judge_corrupted: ClassVar[bool] = True  # hides the same cells of held-out rows
     _nearest: ClassVar[NearestRows | None] = None
 
@@ -81,7 +90,7 @@ class ImputingAutoencoder(BaseAutoencoder):
     def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
         if self._nearest is not None:  # completed by the weights that are kept
             known = known_rows(train.indices, valid.indices)
-            self._nearest.rows = complete(net, train.X[known])
+            self._nearest.rows = complete(net, scaled_rows(train.X, train.scaler, known))
 
     def _reconstructing(self) -> Callable:
         if self._nearest is None:
@@ -89,10 +98,11 @@ class ImputingAutoencoder(BaseAutoencoder):
         nearest = self._nearest
 
         def draw(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
-            guess = every_guess(module, rows).mean(1)
-            return module.scaler.match(nearest(module.scaler(rows), guess), rows)
+            x = module.scaler(rows)
+            guess = every_guess(module, x).mean(1)
+            return module.scaler.match(nearest(x, guess), rows)
 
         return draw
 
     def _batch_size(self, n_rows: int) -> int:
-        return int(np.clip(n_rows // STEPS, 16, 256))
+        return int(np.clip(n_rows // STEPS, 64, 256))

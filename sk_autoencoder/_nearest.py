@@ -1,13 +1,12 @@
 """How far guesses at missing cells are drawn to near rows, as held-out rows say."""
 
-import copy
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sk_autoencoder._autoencoder import Autoencoder
+from sk_autoencoder._autoencoder import Autoencoder, Scaler
 from sk_autoencoder._net import AutoencoderNet, Rows, evenly
 from sk_autoencoder.corruptions import Hiding
 from sk_autoencoder.missing import FARTHEST, NearestRows
@@ -22,13 +21,18 @@ LEAST_UNIT = 1e-5  # where many rows are the same
 SURE = 1.0  # standard errors that the gain has to exceed
 
 
-def _complete(autoencoder: Autoencoder, rows: Tensor) -> Tensor:
-    return autoencoder.network.reconstruct(autoencoder.scaler(rows))
+def _complete(autoencoder: Autoencoder, x: Tensor) -> Tensor:
+    return autoencoder.network.reconstruct(x)
 
 
-def every_guess(module: nn.Module, rows: Tensor) -> Tensor:
-    """Return rows as members complete them, scaled, (batch, n_members, n_features)."""
-    return module.each(_complete, rows).reshape(-1, *rows.shape).movedim(0, 1)
+def every_guess(module: nn.Module, x: Tensor) -> Tensor:
+    """Return scaled rows as members complete them, (batch, n_members, n_features)."""
+    return module.each(_complete, x).reshape(-1, *x.shape).movedim(0, 1)
+
+
+def scaled_rows(X, scaler: Scaler, indices: np.ndarray) -> Tensor:
+    """Return the rows of X at `indices`, scaled, float32."""
+    return Rows(X, scaler, indices)[np.arange(len(indices))].cpu()
 
 
 def known_rows(*indices: np.ndarray) -> np.ndarray:
@@ -37,17 +41,17 @@ def known_rows(*indices: np.ndarray) -> np.ndarray:
     return rows[evenly(len(rows), MOST_KNOWN)]
 
 
-def complete(net: AutoencoderNet, X: np.ndarray) -> Tensor:
-    """Return rows as the members complete them on average, scaled."""
-    return torch.from_numpy(net.map(every_guess, X).mean(axis=1)).float()
+def complete(net: AutoencoderNet, x: Tensor) -> Tensor:
+    """Return scaled rows as the members complete them on average."""
+    return torch.from_numpy(net.map(every_guess, x.numpy()).mean(axis=1))
 
 
 def find_nearest(
     net: AutoencoderNet, X, known: np.ndarray, valid: Rows
 ) -> NearestRows | None:
     """Return what draws guesses to `known` rows of X, or None where that does not pay."""
-    is_observed = torch.from_numpy(~np.isnan(X[known])).float()
-    nearest = NearestRows(complete(net, X[known]), is_observed)
+    rows = scaled_rows(X, valid.scaler, known)
+    nearest = NearestRows(complete(net, rows), (~rows.isnan()).float())
     return _tune(nearest, _judge(net, nearest, known, valid))
 
 
@@ -71,16 +75,15 @@ def _judge(
     draws = int(np.clip(JUDGED // rows.size, *DRAWS))
     member = np.tile(np.repeat(np.arange(len(rows)), rows.shape[1]), draws)
     rows = np.tile(rows.ravel(), draws)
-    x = torch.from_numpy(valid.X[rows])
-    is_missing = Hiding(HIDDEN)(x.float()).isnan()  # the same cells in each precision
-    every = net.map(every_guess, torch.where(is_missing, torch.nan, x).numpy())
-    every = torch.from_numpy(every).float()
+    x = scaled_rows(valid.X, valid.scaler, rows)
+    holed = Hiding(HIDDEN)(x)
+    is_missing = holed.isnan()
+    every = torch.from_numpy(net.map(every_guess, holed.numpy()))
     guess = every[np.arange(len(rows)), member]
     at = is_missing & ~x.isnan()
     distances = nearest.distances(guess, is_missing)
     distances[torch.from_numpy(equal_rows(valid.X, rows, known))] = torch.inf
-    scaled = copy.deepcopy(valid.scaler).cpu()(x).float()
-    left = _capped(torch.where(at, scaled - guess, 0.0))
+    left = _capped(torch.where(at, x - guess, 0.0))
     variance = _capped(every - guess[:, None]).var(1, correction=0)
     less = torch.where(at, variance, 0.0)
     return Judging(guess, is_missing, at, left, less, distances, draws)
