@@ -1,7 +1,7 @@
 """Several autoencoders as one: the members are trained and used side by side."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -20,7 +20,9 @@ class Ensemble(nn.Module):
     """Autoencoders of one architecture, whose networks differ in their weights.
 
     The weights at one place of the network are one tensor with the members along its first
-    axis, and ``vmap`` turns what one member does into what all do at once. To its users an
+    axis, and ``vmap`` turns what one member does into what all do at once. Matrices lie
+    transposed, as they are multiplied: else each step would copy them and their gradients,
+    which takes a small network as long as the rest. To its users an
     ensemble is an autoencoder: its code holds the members' codes side by side, and its
     reconstruction is the mean of theirs.
 
@@ -35,14 +37,27 @@ class Ensemble(nn.Module):
         self.n_members = len(members)
         self.member = copy.deepcopy(members[0])
         weights, buffers = stack_module_state([each.network.eval() for each in members])
-        for name, tensor in weights.items():
+        stacked: dict[Tensor, nn.Parameter] = {}
+        for name, own in [*self.network.named_parameters(remove_duplicate=False)]:
+            if own not in stacked:  # the network may use it in several places
+                weight = turned(weights[name]).detach().contiguous()
+                stacked[own] = nn.Parameter(weight)
             layer, last = self._place(name)
-            layer.register_parameter(
-                last, nn.Parameter(turned(tensor).detach().contiguous())
-            )
+            layer.register_parameter(last, stacked[own])
         for name, tensor in buffers.items():
             layer, last = self._place(name)
             layer.register_buffer(last, tensor)
+
+    def _tensors(self, kind: str) -> Iterator[tuple[str, Tensor]]:
+        """Yield each place of a tensor in the network, named as seen from here.
+
+        Once for a layer that stands in several places: ``functional_call`` would put back
+        what it found there the second time, which is what it had put there itself.
+        """
+        for path, layer in self.network.named_modules(prefix="member.network"):
+            for name, tensor in getattr(layer, f"_{kind}").items():
+                if tensor is not None:
+                    yield f"{path}.{name}", tensor
 
     def _place(self, name: str) -> tuple[nn.Module, str]:
         layer, _, last = name.rpartition(".")
@@ -82,11 +97,8 @@ class Ensemble(nn.Module):
         Rows `x` of shape (batch, n_features) go to every member; of rows of shape
         (n_members, batch, n_features) each member gets its own.
         """
-        place = "member.network"
-        # All names of what has several, so that functional_call need not look for them.
-        parameters = self.network.named_parameters(place, remove_duplicate=False)
-        weights = {name: turned(weight) for name, weight in parameters}
-        buffers = dict(self.network.named_buffers(place, remove_duplicate=False))
+        weights = {name: turned(weight) for name, weight in self._tensors("parameters")}
+        buffers = dict(self._tensors("buffers"))
 
         def one(state: dict[str, Tensor], rows: Tensor) -> Any:
             return functional_call(self, state, (function, rows), tie_weights=False)

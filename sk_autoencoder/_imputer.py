@@ -166,7 +166,7 @@ class AutoencoderImputer(Savable, checks.BaseImputer):
                 f"X has {len(rows)} row(s) with an observed value, and 2 are needed."
             )
         self._learn_columns(rows)
-        self.autoencoder_ = self._make_autoencoder(len(rows))
+        self.autoencoder_ = self._make_autoencoder(*rows.shape)
         if self.verbose:
             self.autoencoder_.set_params(verbose=self.verbose)
         n_members = self._count_members()
@@ -198,11 +198,12 @@ class AutoencoderImputer(Savable, checks.BaseImputer):
         X[is_missing] = np.nan
         return X, is_missing
 
-    def _make_autoencoder(self, n_rows: int):
+    def _make_autoencoder(self, n_rows: int, n_features: int):
         rng = check_random_state(self.random_state)
         seed = rng.randint(np.iinfo(np.int32).max)
         if self.autoencoder is None:
-            return self._default_autoencoder(n_rows).set_params(random_state=seed)
+            default = self._default_autoencoder(n_rows, n_features)
+            return default.set_params(random_state=seed)
         autoencoder = checks.clone_with_seed(self.autoencoder, self.random_state, seed)
         name = type(autoencoder).__name__
         is_ours = hasattr(autoencoder, "_fit_on")
@@ -218,10 +219,10 @@ class AutoencoderImputer(Savable, checks.BaseImputer):
             )
         return autoencoder
 
-    def _default_autoencoder(self, n_rows: int):
+    def _default_autoencoder(self, n_rows: int, n_features: int):
         if self.sample_posterior:
             return VAETransformer(scaling="standard", variance="per_feature")
-        return default_imputing(n_rows)
+        return default_imputing(n_rows, n_features)
 
     def _count_members(self) -> int:
         if self.sample_posterior and self.n_estimators not in ("auto", 1):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -21,19 +21,40 @@ from sk_autoencoder._net import AutoencoderNet, Rows, evenly
 from sk_autoencoder.corruptions import Hiding
 from sk_autoencoder.missing import ImputationNetwork, NearestRows, quantile_shares
 
-WIDTH, N_BLOCKS, DROPOUT = 96, 2, 0.05
+N_BLOCKS = 2
 SHARES = (0.1, 0.6)  # of the cells that are hidden while training, at least and at most
 QUANTILE_ROWS = 10_000
-MOST_EPOCHS, LEAST_EPOCHS = 100, 20
-PATIENCE = 20  # epochs
+LEAST_EPOCHS = 20
 MOST_ROWS = 1_000_000  # that training goes through
 STEPS = 12  # of an epoch
 
 
-def default_imputing(n_rows: int) -> "ImputingAutoencoder":
+class Size(NamedTuple):
+    """What is better larger where there is more to learn."""
+
+    width: int
+    dropout: float
+    lr: float
+    n_epochs: int
+    patience: int  # epochs
+
+
+MANY_COLUMNS = 30
+FEW, MANY = Size(96, 0.05, 3e-3, 100, 20), Size(128, 0.1, 2e-3, 200, 50)
+
+
+def find_size(n_features: int) -> Size:
+    """Return the size of networks, and of their training, for so many columns."""
+    return FEW if n_features < MANY_COLUMNS else MANY
+
+
+def default_imputing(n_rows: int, n_features: int) -> "ImputingAutoencoder":
     """Return the member of the default imputer."""
-    n_epochs = min(MOST_EPOCHS, max(MOST_ROWS // n_rows, LEAST_EPOCHS))
-    return ImputingAutoencoder(max_epochs=n_epochs)
+    size = find_size(n_features)
+    n_epochs = min(size.n_epochs, max(MOST_ROWS // n_rows, LEAST_EPOCHS))
+    return ImputingAutoencoder(
+        lr=size.lr, max_epochs=n_epochs, n_iter_no_change=size.patience
+    )
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -46,9 +67,7 @@ class ImputingAutoencoder(BaseAutoencoder):
 
     scaling: str | None = "standard"
     linear_penalty: float = 0.0
-    lr: float = 3e-3
     weight_decay: float = 1e-2
-    n_iter_no_change: int = PATIENCE
 
     accepts_missing: ClassVar[bool] = True
     decays: ClassVar[bool] = True
@@ -63,7 +82,8 @@ class ImputingAutoencoder(BaseAutoencoder):
 
     def _make_network(self) -> Callable:
         def build(n_features: int, n_components: int) -> ImputationNetwork:
-            return ImputationNetwork(n_features, WIDTH, N_BLOCKS, DROPOUT)
+            size = find_size(n_features)
+            return ImputationNetwork(n_features, size.width, N_BLOCKS, size.dropout)
 
         return build
 

@@ -21,7 +21,9 @@ from sk_autoencoder import _compressing, _imputing
 @pytest.fixture(autouse=True)
 def _quick_designs(monkeypatch):
     """Let the default designs of imputers and compressors train for fewer epochs."""
-    monkeypatch.setattr(_imputing, "MOST_EPOCHS", 8)
+    for columns in ("FEW", "MANY"):
+        size = getattr(_imputing, columns)
+        monkeypatch.setattr(_imputing, columns, size._replace(n_epochs=8))
     monkeypatch.setattr(_compressing, "MOST_EPOCHS", 12)
 
 

@@ -16,6 +16,7 @@ from sk_autoencoder import (
     AutoencoderTransformer,
     SparseAutoencoder,
     VAETransformer,
+    _imputing,
 )
 from sk_autoencoder._nearest import equal_rows
 from sk_autoencoder.missing import (
@@ -55,7 +56,7 @@ def test_fills_in_better_than_means_and_neighbours(table):
 
 
 def test_the_network_learns_what_no_linear_model_knows(curved, monkeypatch):
-    monkeypatch.setattr("sk_autoencoder._imputing.MOST_EPOCHS", 60)
+    monkeypatch.setattr(_imputing, "FEW", _imputing.FEW._replace(n_epochs=60))
     holed, hidden = hide(curved, 0.15)
     imputer = AutoencoderImputer(n_estimators=1, random_state=0).fit(holed)
     autoencoder = imputer.autoencoder_

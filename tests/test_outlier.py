@@ -277,6 +277,21 @@ def test_an_ensemble_gives_what_its_members_give(options):
     torch.testing.assert_close(together.each(Autoencoder.reconstruct, own), expected)
 
 
+def test_members_may_use_a_layer_twice():
+    alone = members(3)
+    for each in alone:
+        twice = torch.nn.Linear(6, 6)
+        same_weights = torch.nn.Linear(6, 6)
+        same_weights.weight = twice.weight
+        layers = twice, torch.nn.Tanh(), twice, torch.nn.Tanh(), same_weights
+        each.network.encoder = torch.nn.Sequential(*layers, each.network.encoder)
+    together, x = Ensemble(alone), torch.randn(5, 6)
+    expected = torch.stack([each.reconstruct(x) for each in alone])
+    for _ in range(2):  # the first time leaves everything as it was
+        torch.testing.assert_close(together.each(Autoencoder.reconstruct, x), expected)
+    assert len(list(together.parameters())) == len(list(alone[0].parameters()))
+
+
 def test_members_train_as_if_alone(correlated):
     """One batch an epoch and no noise: only the start and the rows tell them apart."""
     torch.manual_seed(0)
