@@ -24,9 +24,11 @@ from sk_autoencoder.missing import ImputationNetwork, NearestRows, quantile_shar
 N_BLOCKS = 2
 SHARES = (0.1, 0.6)  # of the cells that are hidden while training, at least and at most
 QUANTILE_ROWS = 10_000
+FEW_ROWS, MOST_LONGER = 350, 4.0  # fewer have fewer steps in an epoch, so more epochs
 LEAST_EPOCHS = 20
 MOST_ROWS = 1_000_000  # that training goes through
-STEPS = 12  # of an epoch
+LEAST_STEPS, STEPS = 5, 12  # of an epoch
+LEAST_BATCH, USUAL_BATCH, MOST_BATCH = 16, 64, 256  # a step costs too much for fewer rows
 
 
 class Size(NamedTuple):
@@ -51,10 +53,10 @@ def find_size(n_features: int) -> Size:
 def default_imputing(n_rows: int, n_features: int) -> "ImputingAutoencoder":
     """Return the member of the default imputer."""
     size = find_size(n_features)
-    n_epochs = min(size.n_epochs, max(MOST_ROWS // n_rows, LEAST_EPOCHS))
-    return ImputingAutoencoder(
-        lr=size.lr, max_epochs=n_epochs, n_iter_no_change=size.patience
-    )
+    longer = min(max(FEW_ROWS / n_rows, 1.0), MOST_LONGER)
+    n_epochs = min(int(longer * size.n_epochs), max(MOST_ROWS // n_rows, LEAST_EPOCHS))
+    patience = int(longer * size.patience)
+    return ImputingAutoencoder(lr=size.lr, max_epochs=n_epochs, n_iter_no_change=patience)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -125,4 +127,5 @@ class ImputingAutoencoder(BaseAutoencoder):
         return draw
 
     def _batch_size(self, n_rows: int) -> int:
-        return int(np.clip(n_rows // STEPS, 64, 256))
+        usual = max(n_rows // STEPS, min(n_rows // LEAST_STEPS, USUAL_BATCH))
+        return int(np.clip(usual, LEAST_BATCH, MOST_BATCH))
