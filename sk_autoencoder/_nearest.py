@@ -14,7 +14,7 @@ from sk_autoencoder.missing import FARTHEST, NearestRows
 MOST_KNOWN = 5_000  # rows that guesses are drawn to
 MOST_JUDGING = 1_000  # rows that say how far
 HIDDEN = 0.1  # share of their cells that is hidden
-JUDGED, DRAWS = 4_000, (4, 32)  # rows, and how many times each at least and at most
+JUDGED, DRAWS = 2_000, (4, 32)  # rows, and how many times each at least and at most
 NEIGHBOUR = 10  # whose distance is the unit of bandwidths
 BANDWIDTHS = (0.05, 0.1, 0.2, 0.4)
 LEAST_UNIT = 1e-5  # where many rows are the same
