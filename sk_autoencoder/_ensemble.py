@@ -22,9 +22,9 @@ class Ensemble(nn.Module):
     The weights at one place of the network are one tensor with the members along its first
     axis, and ``vmap`` turns what one member does into what all do at once. Matrices lie
     transposed, as they are multiplied: else each step would copy them and their gradients,
-    which takes a small network as long as the rest. To its users an
-    ensemble is an autoencoder: its code holds the members' codes side by side, and its
-    reconstruction is the mean of theirs.
+    up to a third of the time of a small network. To its users an ensemble is an
+    autoencoder: its code holds the members' codes side by side, and its reconstruction is
+    the mean of theirs.
 
     Parameters
     ----------
