@@ -32,7 +32,7 @@ LEAST_BATCH, USUAL_BATCH, MOST_BATCH = 16, 64, 256  # a step costs too much for 
 
 
 class Size(NamedTuple):
-    """What is better larger where there is more to learn."""
+    """Size of the networks, and how long they are trained."""
 
     width: int
     dropout: float
