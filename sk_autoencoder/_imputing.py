@@ -34,6 +34,7 @@ LEAST_BATCH, USUAL_BATCH, MOST_BATCH = 16, 64, 256  # a step costs too much for 
 class Size(NamedTuple):
     """Size of the networks, and how long they are trained."""
 
+    columns: float  # that it is too small for
     width: int
     dropout: float
     lr: float
@@ -41,13 +42,16 @@ class Size(NamedTuple):
     patience: int  # epochs
 
 
-MANY_COLUMNS = 30
-FEW, MANY = Size(96, 0.05, 3e-3, 100, 20), Size(128, 0.1, 2e-3, 200, 50)
+SIZES = (
+    Size(15, 64, 0.05, 3e-3, 100, 20),
+    Size(30, 96, 0.05, 3e-3, 100, 30),
+    Size(np.inf, 128, 0.1, 2e-3, 200, 50),
+)
 
 
 def find_size(n_features: int) -> Size:
     """Return the size of networks, and of their training, for so many columns."""
-    return FEW if n_features < MANY_COLUMNS else MANY
+    return next(size for size in SIZES if n_features < size.columns)
 
 
 def default_imputing(n_rows: int, n_features: int) -> "ImputingAutoencoder":

@@ -18,12 +18,21 @@ from sklearn.datasets import load_digits, load_iris
 from sk_autoencoder import _compressing, _imputing
 
 
+@pytest.fixture
+def train_imputers_for(monkeypatch):
+    """Set for how many epochs the default design of imputers trains."""
+
+    def train_for(n_epochs):
+        sizes = tuple(size._replace(n_epochs=n_epochs) for size in _imputing.SIZES)
+        monkeypatch.setattr(_imputing, "SIZES", sizes)
+
+    return train_for
+
+
 @pytest.fixture(autouse=True)
-def _quick_designs(monkeypatch):
+def _quick_designs(monkeypatch, train_imputers_for):
     """Let the default designs of imputers and compressors train for fewer epochs."""
-    for columns in ("FEW", "MANY"):
-        size = getattr(_imputing, columns)
-        monkeypatch.setattr(_imputing, columns, size._replace(n_epochs=8))
+    train_imputers_for(8)
     monkeypatch.setattr(_compressing, "MOST_EPOCHS", 12)
 
 

@@ -16,7 +16,6 @@ from sk_autoencoder import (
     AutoencoderTransformer,
     SparseAutoencoder,
     VAETransformer,
-    _imputing,
 )
 from sk_autoencoder._nearest import equal_rows
 from sk_autoencoder.missing import (
@@ -55,8 +54,8 @@ def test_fills_in_better_than_means_and_neighbours(table):
         assert rmse(ours, whole, hidden) < 0.8 * rmse(found, whole, hidden)
 
 
-def test_the_network_learns_what_no_linear_model_knows(curved, monkeypatch):
-    monkeypatch.setattr(_imputing, "FEW", _imputing.FEW._replace(n_epochs=60))
+def test_the_network_learns_what_no_linear_model_knows(curved, train_imputers_for):
+    train_imputers_for(60)
     holed, hidden = hide(curved, 0.15)
     imputer = AutoencoderImputer(n_estimators=1, random_state=0).fit(holed)
     autoencoder = imputer.autoencoder_
