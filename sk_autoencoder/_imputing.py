@@ -101,9 +101,10 @@ class ImputingAutoencoder(BaseAutoencoder):
 
     def _start(self, network, corruption, rows: Rows, n_components: int, seed: int) -> bool:
         self._fill = find_fill(rows.X, rows.scaler, rows.indices, seed)
-        few = evenly(len(rows), QUANTILE_ROWS)
-        quantiles = np.nanquantile(rows[few].cpu().numpy(), quantile_shares(), axis=0)
-        network.start_at(self._fill, torch.from_numpy(quantiles).float().nan_to_num())
+        few = rows[evenly(len(rows), QUANTILE_ROWS)].cpu().numpy()
+        few[:, np.isnan(few).all(axis=0)] = 0
+        quantiles = np.nanquantile(few, quantile_shares(), axis=0)
+        network.start_at(self._fill, torch.from_numpy(quantiles).float())
         return True
 
     def _refit(self, module, X, rows: np.ndarray, valid: Rows, rates: list[float]):
