@@ -4,8 +4,9 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
+from torch.func import functional_call, vmap
 
 from sk_autoencoder._autoencoder import Autoencoder, Scaler
 from sk_autoencoder.networks import Network
@@ -14,6 +15,14 @@ from sk_autoencoder.networks import Network
 def turned(weights: Tensor) -> Tensor:
     """Return the matrices of all members transposed, and other weights as they are."""
     return weights.mT if weights.ndim == 3 else weights
+
+
+def stack(own: Tensor, tensors: Sequence[Tensor]) -> Tensor:
+    """Return what all members have in place of their `own` weight or buffer."""
+    if not isinstance(own, nn.Parameter):
+        return torch.stack(tensors)
+    weights = turned(torch.stack(tensors).detach()).contiguous()
+    return nn.Parameter(weights, own.requires_grad)
 
 
 class Ensemble(nn.Module):
@@ -36,17 +45,15 @@ class Ensemble(nn.Module):
         super().__init__()
         self.n_members = len(members)
         self.member = copy.deepcopy(members[0])
-        weights, buffers = stack_module_state([each.network.eval() for each in members])
-        stacked: dict[Tensor, nn.Parameter] = {}
-        for name, own in [*self.network.named_parameters(remove_duplicate=False)]:
-            if own not in stacked:  # the network may use it in several places
-                weight = turned(weights[name]).detach().contiguous()
-                stacked[own] = nn.Parameter(weight)
-            layer, last = self._place(name)
-            layer.register_parameter(last, stacked[own])
-        for name, tensor in buffers.items():
-            layer, last = self._place(name)
-            layer.register_buffer(last, tensor)
+        stacked: dict[Tensor, Tensor] = {}  # the network may use one in several places
+        for path, layer in self.network.named_modules():
+            same = [each.network.get_submodule(path) for each in members]
+            for name, own in {**layer._parameters, **layer._buffers}.items():
+                if own is None:
+                    continue
+                if own not in stacked:
+                    stacked[own] = stack(own, [getattr(each, name) for each in same])
+                setattr(layer, name, stacked[own])
 
     def _tensors(self, kind: str) -> Iterator[tuple[str, Tensor]]:
         """Yield each place of a tensor in the network, named as seen from here.
@@ -58,10 +65,6 @@ class Ensemble(nn.Module):
             for name, tensor in getattr(layer, f"_{kind}").items():
                 if tensor is not None:
                     yield f"{path}.{name}", tensor
-
-    def _place(self, name: str) -> tuple[nn.Module, str]:
-        layer, _, last = name.rpartition(".")
-        return self.network.get_submodule(layer), last
 
     @property
     def network(self) -> Network:

@@ -292,6 +292,25 @@ def test_members_may_use_a_layer_twice():
     assert len(list(together.parameters())) == len(list(alone[0].parameters()))
 
 
+def test_members_may_share_a_buffer_between_layers_and_freeze_weights():
+    alone = members(3)
+    for each in alone:
+        layers = torch.nn.Linear(6, 6), torch.nn.Linear(6, 6)
+        shared = torch.randn(6)
+        for layer in layers:
+            layer.weight.requires_grad = False
+            layer.register_buffer("shared", shared)
+        each.network.encoder = torch.nn.Sequential(*layers, each.network.encoder)
+    together, x = Ensemble(alone), torch.randn(5, 6)
+    expected = torch.stack([each.reconstruct(x) for each in alone])
+    torch.testing.assert_close(together.each(Autoencoder.reconstruct, x), expected)
+    first, second = together.network.encoder[:2]
+    assert first.shared is second.shared
+    assert first.shared.shape == (3, 6)
+    assert not first.weight.requires_grad
+    assert first.bias.requires_grad
+
+
 def test_members_train_as_if_alone(correlated):
     """One batch an epoch and no noise: only the start and the rows tell them apart."""
     torch.manual_seed(0)
