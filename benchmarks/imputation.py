@@ -7,15 +7,16 @@
 2. Tables with holes of their own: how well a linear model predicts the target from imputed
    columns, under cross-validation. Folds in which an imputer fails do not count for it.
 
-IterativeImputer with ExtraTreesRegressor runs on the first seed and on tables of up to 64
-columns only, for its time.
+IterativeImputer with ExtraTreesRegressor runs where cells are hidden at random, on tables of
+up to 64 columns, for its time.
 """
 
 import argparse
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
@@ -37,6 +38,15 @@ HOLED_MISSING = 0.015  # share of missing cells from which a table has holes of 
 TREES, TREE_COLUMNS, MANY_COLUMNS = 30, 64, 30
 FOLDS = 5
 SIMPLE = ("mean", "KNN", "iterative")  # what is to be beaten, with default settings
+
+
+class Found(NamedTuple):
+    """What imputers gave on one table and pattern, means over seeds."""
+
+    pattern: str
+    n_columns: int
+    errors: dict[str, float]
+    seconds: dict[str, float]
 
 
 def at_random(share: float) -> Callable:
@@ -106,7 +116,12 @@ def measure(X: np.ndarray, pattern: str, seed: int, with_trees: bool):
     return errors, seconds
 
 
-def compare(tables, options, patterns: list[str]) -> list[dict]:
+def means(runs: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Return the mean of each number over runs."""
+    return {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
+
+
+def compare(tables, options, patterns: list[str]) -> list[Found]:
     """Return errors and seconds of each table and pattern, means over seeds."""
     names = list(rivals(0, True))
     report = Table(
@@ -115,35 +130,26 @@ def compare(tables, options, patterns: list[str]) -> list[dict]:
     )
     found = []
     for table in tables:
+        n_columns = table.X.shape[1]
         for pattern in patterns:
-            runs = []
-            for seed in range(options.seeds):
-                few = table.X.shape[1] <= TREE_COLUMNS
-                with_trees = options.trees and few and seed == 0 and "%" in pattern
-                runs.append(measure(table.X, pattern, seed, with_trees))
-            errors = {k: np.mean([r[0][k] for r in runs if k in r[0]]) for k in runs[0][0]}
-            found.append(
-                {
-                    "pattern": pattern,
-                    "columns": table.X.shape[1],
-                    "errors": errors,
-                    "trees": [(r[0], r[1]) for r in runs if "trees" in r[0]],
-                }
-            )
-            cells = [float(errors.get(name, np.nan)) for name in names]
-            times = [[r[1][k] for r in runs if k in r[1]] for k in ("trees", "ours")]
-            times = [float(np.mean(each)) if each else np.nan for each in times]
-            report.add(table.name, table.X.shape[1], pattern, *cells, *times)
+            with_trees = options.trees and n_columns <= TREE_COLUMNS and "%" in pattern
+            seeds = range(options.seeds)
+            runs = [measure(table.X, pattern, seed, with_trees) for seed in seeds]
+            errors, seconds = (means(each) for each in zip(*runs, strict=True))
+            found.append(Found(pattern, n_columns, errors, seconds))
+            cells = [errors.get(name, np.nan) for name in names]
+            times = [seconds.get(name, np.nan) for name in ("trees", "ours")]
+            report.add(table.name, n_columns, pattern, *cells, *times)
             print(report.line(-1), flush=True)
     report.show(options.out, "imputation")
     return found
 
 
-def claim_simple(found: list[dict], claims: Claims) -> None:
+def claim_simple(found: list[Found], claims: Claims) -> None:
     """State how often and by how much ours is better than the imputers of default use."""
     gains = []
     for pattern, bound in (("20 %", 0.8), ("40 %", 1.0)):
-        errors = [each["errors"] for each in found if each["pattern"] == pattern]
+        errors = [each.errors for each in found if each.pattern == pattern]
         if not errors:
             continue
         won = [e["ours"] < min(e[name] for name in SIMPLE) for e in errors]
@@ -155,18 +161,18 @@ def claim_simple(found: list[dict], claims: Claims) -> None:
         claims.add("median gain over IterativeImputer()", gain, ">=", 0.12)
 
 
-def claim_trees(found: list[dict], claims: Claims) -> None:
+def claim_trees(found: list[Found], claims: Claims) -> None:
     """State how ours compares with IterativeImputer(ExtraTreesRegressor())."""
     kinds = {f"from {MANY_COLUMNS} columns on": (True, "<", 1.0)}
     kinds["below that"] = (False, "<=", 1.05)
     for what, (is_wide, relation, bound) in kinds.items():
-        some = [e for e in found if (e["columns"] >= MANY_COLUMNS) == is_wide]
-        pairs = [pair for each in some for pair in each["trees"]]
-        if not pairs:
+        some = [e for e in found if "trees" in e.errors]
+        some = [e for e in some if (e.n_columns >= MANY_COLUMNS) == is_wide]
+        if not some:
             continue
-        ratio = max(errors["ours"] / errors["trees"] for errors, _ in pairs)
+        ratio = max(each.errors["ours"] / each.errors["trees"] for each in some)
         claims.add(f"RMSE / that with trees, worst table {what}", ratio, relation, bound)
-        ratio = np.median([seconds["ours"] / seconds["trees"] for _, seconds in pairs])
+        ratio = np.median([each.seconds["ours"] / each.seconds["trees"] for each in some])
         claims.add(f"time / that with trees, median {what}", float(ratio), "<=", 1.0)
 
 
@@ -196,7 +202,7 @@ def claim_prediction(tables, options, claims: Claims) -> None:
     )
     for table in tables:
         runs = [predict(table, seed) for seed in range(options.seeds)]
-        scores = {name: float(np.mean([run[name] for run in runs])) for name in names}
+        scores = means(runs)
         share = float(np.isnan(table.X).mean())
         report.add(table.name, *table.X.shape, share, *scores.values())
         print(report.line(-1), flush=True)

@@ -17,7 +17,7 @@ def turned(weights: Tensor) -> Tensor:
     return weights.mT if weights.ndim == 3 else weights
 
 
-def stack(own: Tensor, tensors: Sequence[Tensor]) -> Tensor:
+def stack(own: Tensor, tensors: list[Tensor]) -> Tensor:
     """Return what all members have in place of their `own` weight or buffer."""
     if not isinstance(own, nn.Parameter):
         return torch.stack(tensors)

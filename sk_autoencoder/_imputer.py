@@ -26,9 +26,11 @@ class AutoencoderImputer(Savable, checks.BaseImputer):
     cells. Residual networks then learn what to add to it: in each step some more of the
     observed cells are hidden, and the network, which sees the guess, which cells are
     missing and the normal scores of all, minimises the squared error of the hidden ones
-    alone: a denoising autoencoder [1]_ that starts at the best linear imputation. Where
-    that does not pay on held-out rows, the guess is what is kept. At last what the networks
-    say is drawn towards what near training rows have there, as far as held-out rows say.
+    alone: a denoising autoencoder [1]_ that starts at the best linear imputation. From 30
+    columns on, errors above one standard deviation count linearly (Huber's loss), so that
+    rare extreme cells are not learned by heart. Where training does not pay on held-out
+    rows, the guess is what is kept. At last what the networks say is drawn towards what
+    near training rows have there, as far as held-out rows say.
 
     Parameters
     ----------

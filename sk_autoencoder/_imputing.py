@@ -32,9 +32,10 @@ LEAST_BATCH, USUAL_BATCH, MOST_BATCH = 16, 64, 256  # a step costs too much for 
 
 
 class Size(NamedTuple):
-    """Size of the networks, and how long they are trained."""
+    """Size of the networks, and how they are trained."""
 
     columns: float  # that it is too small for
+    loss: str
     width: int
     dropout: float
     lr: float
@@ -43,9 +44,9 @@ class Size(NamedTuple):
 
 
 SIZES = (
-    Size(15, 64, 0.05, 3e-3, 100, 20),
-    Size(30, 96, 0.05, 3e-3, 100, 30),
-    Size(np.inf, 128, 0.1, 2e-3, 200, 50),
+    Size(15, "squared_error", 64, 0.05, 3e-3, 100, 20),
+    Size(30, "squared_error", 96, 0.05, 3e-3, 130, 30),
+    Size(np.inf, "huber", 128, 0.1, 2e-3, 200, 50),  # rare extremes are not memorised
 )
 
 
@@ -59,8 +60,8 @@ def default_imputing(n_rows: int, n_features: int) -> "ImputingAutoencoder":
     size = find_size(n_features)
     longer = min(max(FEW_ROWS / n_rows, 1.0), MOST_LONGER)
     n_epochs = min(int(longer * size.n_epochs), max(MOST_ROWS // n_rows, LEAST_EPOCHS))
-    patience = int(longer * size.patience)
-    return ImputingAutoencoder(lr=size.lr, max_epochs=n_epochs, n_iter_no_change=patience)
+    member = ImputingAutoencoder(loss=size.loss, lr=size.lr, max_epochs=n_epochs)
+    return member.set_params(n_iter_no_change=int(longer * size.patience))
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
