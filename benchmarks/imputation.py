@@ -7,8 +7,8 @@
 2. Tables with holes of their own: how well a linear model predicts the target from imputed
    columns, under cross-validation. Folds in which an imputer fails do not count for it.
 
-IterativeImputer with ExtraTreesRegressor runs where cells are hidden at random, on tables of
-up to 64 columns, for its time.
+IterativeImputer with ExtraTreesRegressor runs where cells are hidden at random, on tables
+of up to 64 columns, for its time.
 """
 
 import argparse
