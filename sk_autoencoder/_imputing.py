@@ -1,5 +1,6 @@
 """The autoencoder that an imputer trains by default."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -25,8 +26,6 @@ N_BLOCKS = 2
 SHARES = (0.1, 0.6)  # of the cells that are hidden while training, at least and at most
 QUANTILE_ROWS = 10_000
 FEW_ROWS, MOST_LONGER = 350, 4.0  # fewer have fewer steps in an epoch, so more epochs
-LEAST_EPOCHS = 20
-MOST_ROWS = 1_000_000  # that training goes through
 LEAST_STEPS, STEPS = 5, 12  # of an epoch
 LEAST_BATCH, USUAL_BATCH, MOST_BATCH = 16, 64, 256  # a step costs too much for fewer rows
 
@@ -41,12 +40,14 @@ class Size(NamedTuple):
     lr: float
     n_epochs: int
     patience: int  # epochs
+    n_rows: int  # of which more get fewer epochs
 
 
 SIZES = (
-    Size(15, "squared_error", 64, 0.05, 3e-3, 100, 20),
-    Size(30, "squared_error", 96, 0.05, 3e-3, 130, 30),
-    Size(np.inf, "huber", 128, 0.1, 2e-3, 200, 50),  # rare extremes are not memorised
+    Size(15, "squared_error", 64, 0.05, 3e-3, 100, 20, 1_700),
+    Size(30, "squared_error", 96, 0.05, 3e-3, 130, 30, 1_700),
+    # Huber's loss memorises no rare extremes.
+    Size(np.inf, "huber", 128, 0.1, 2e-3, 200, 50, 5_000),
 )
 
 
@@ -58,8 +59,9 @@ def find_size(n_features: int) -> Size:
 def default_imputing(n_rows: int, n_features: int) -> "ImputingAutoencoder":
     """Return the member of the default imputer."""
     size = find_size(n_features)
-    longer = min(max(FEW_ROWS / n_rows, 1.0), MOST_LONGER)
-    n_epochs = min(int(longer * size.n_epochs), max(MOST_ROWS // n_rows, LEAST_EPOCHS))
+    longer = float(np.clip(FEW_ROWS / n_rows, 1, MOST_LONGER))
+    shorter = min(size.n_rows / n_rows, 1) ** 0.5
+    n_epochs = math.ceil(shorter * longer * size.n_epochs)
     member = ImputingAutoencoder(loss=size.loss, lr=size.lr, max_epochs=n_epochs)
     return member.set_params(n_iter_no_change=int(longer * size.patience))
 

@@ -170,7 +170,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.LayerNorm(width),
+            nn.LayerNorm(width, elementwise_affine=False),  # the next layer is affine
             nn.Linear(width, 2 * width),
             nn.GELU(),
             nn.Dropout(dropout),
