@@ -61,9 +61,12 @@ def default_imputing(n_rows: int, n_features: int) -> "ImputingAutoencoder":
     size = find_size(n_features)
     longer = float(np.clip(FEW_ROWS / n_rows, 1, MOST_LONGER))
     shorter = min(size.n_rows / n_rows, 1) ** 0.5
-    n_epochs = math.ceil(shorter * longer * size.n_epochs)
-    member = ImputingAutoencoder(loss=size.loss, lr=size.lr, max_epochs=n_epochs)
-    return member.set_params(n_iter_no_change=int(longer * size.patience))
+    return ImputingAutoencoder(
+        loss=size.loss,
+        lr=size.lr,
+        max_epochs=math.ceil(shorter * longer * size.n_epochs),
+        n_iter_no_change=int(longer * size.patience),
+    )
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
