@@ -17,12 +17,10 @@ def turned(weights: Tensor) -> Tensor:
     return weights.mT if weights.ndim == 3 else weights
 
 
-def stack(own: Tensor, tensors: list[Tensor]) -> Tensor:
-    """Return what all members have in place of their `own` weight or buffer."""
-    if not isinstance(own, nn.Parameter):
-        return torch.stack(tensors)
-    weights = turned(torch.stack(tensors).detach()).contiguous()
-    return nn.Parameter(weights, own.requires_grad)
+def stack_weights(weights: list[Tensor]) -> nn.Parameter:
+    """Return the members' weights as one, which learns if the first's does."""
+    stacked = turned(torch.stack(weights).detach()).contiguous()
+    return nn.Parameter(stacked, weights[0].requires_grad)
 
 
 class Ensemble(nn.Module):
@@ -45,26 +43,29 @@ class Ensemble(nn.Module):
         super().__init__()
         self.n_members = len(members)
         self.member = copy.deepcopy(members[0])
-        stacked: dict[Tensor, Tensor] = {}  # the network may use one in several places
-        for path, layer in self.network.named_modules():
-            same = [each.network.get_submodule(path) for each in members]
-            for name, own in {**layer._parameters, **layer._buffers}.items():
-                if own is None:
-                    continue
+        for kind, stack in (("parameters", stack_weights), ("buffers", torch.stack)):
+            stacked: dict[Tensor, Tensor] = {}  # the network may use one in several places
+            for path, name, own in self._places(kind):
                 if own not in stacked:
-                    stacked[own] = stack(own, [getattr(each, name) for each in same])
-                setattr(layer, name, stacked[own])
+                    layers = [each.get_submodule(path) for each in members]
+                    stacked[own] = stack([getattr(layer, name) for layer in layers])
+                setattr(self.member.get_submodule(path), name, stacked[own])
 
-    def _tensors(self, kind: str) -> Iterator[tuple[str, Tensor]]:
-        """Yield each place of a tensor in the network, named as seen from here.
+    def _places(self, kind: str) -> Iterator[tuple[str, str, Tensor]]:
+        """Yield the path of each layer of a member's network, and names and tensors in it.
 
         Once for a layer that stands in several places: ``functional_call`` would put back
         what it found there the second time, which is what it had put there itself.
         """
-        for path, layer in self.network.named_modules(prefix="member.network"):
+        for path, layer in self.network.named_modules(prefix="network"):
             for name, tensor in getattr(layer, f"_{kind}").items():
                 if tensor is not None:
-                    yield f"{path}.{name}", tensor
+                    yield path, name, tensor
+
+    def _tensors(self, kind: str) -> dict[str, Tensor]:
+        """Return the tensors of the network, named as seen from here."""
+        places = self._places(kind)
+        return {f"member.{path}.{name}": tensor for path, name, tensor in places}
 
     @property
     def network(self) -> Network:
@@ -100,8 +101,9 @@ class Ensemble(nn.Module):
         Rows `x` of shape (batch, n_features) go to every member; of rows of shape
         (n_members, batch, n_features) each member gets its own.
         """
-        weights = {name: turned(weight) for name, weight in self._tensors("parameters")}
-        buffers = dict(self._tensors("buffers"))
+        weights = self._tensors("parameters")
+        weights = {name: turned(weight) for name, weight in weights.items()}
+        buffers = self._tensors("buffers")
 
         def one(state: dict[str, Tensor], rows: Tensor) -> Any:
             return functional_call(self, state, (function, rows), tie_weights=False)
