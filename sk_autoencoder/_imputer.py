@@ -9,8 +9,8 @@ import torch
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sk_autoencoder import _bound
 from sk_autoencoder import _validation as checks
+from sk_autoencoder._bound import draw_missing
 from sk_autoencoder._imputing import default_imputing
 from sk_autoencoder._saving import Savable
 from sk_autoencoder._vae import VAETransformer
@@ -45,7 +45,8 @@ class AutoencoderImputer(Savable, checks.BaseImputer):
     sample_posterior : bool, default=False
         Whether to fill in draws given the observed cells, not their mean, for multiple
         imputation [2]_: ``imputer.set_params(random_state=i).transform(X)`` for several
-        ``i``, without another fit. Needs a variational autoencoder.
+        ``i``, without another fit. Needs a variational autoencoder, whose model is drawn
+        from by Metropolis within Gibbs [3]_.
     clip : bool, default=True
         Whether to keep what is filled in within the observed range of its column.
     round_discrete : bool, default=False
@@ -100,6 +101,8 @@ class AutoencoderImputer(Savable, checks.BaseImputer):
        PAKDD 2018.
     .. [2] D. B. Rubin, "Multiple imputation for nonresponse in surveys",
        Wiley, 1987.
+    .. [3] P.-A. Mattei and J. Frellsen, "Leveraging the exact likelihood of deep latent
+       variable models", NeurIPS 2018, algorithm 1.
 
     Examples
     --------
@@ -279,7 +282,7 @@ class AutoencoderImputer(Savable, checks.BaseImputer):
             return self.autoencoder_.reconstruct(rows)
         device = torch.device(self.autoencoder_.net_.device)
         with checks.seeded(self.random_state, device):
-            return self.autoencoder_._map(_bound.drawn_rows, rows)
+            return self.autoencoder_._map(draw_missing, rows)
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the columns of what ``transform`` returns.

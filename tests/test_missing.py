@@ -18,6 +18,7 @@ from sk_autoencoder import (
     VAETransformer,
 )
 from sk_autoencoder._autoencoder import Scaler
+from sk_autoencoder._bound import draw_missing
 from sk_autoencoder._filling import Filled, find_fill
 from sk_autoencoder.likelihoods import LIKELIHOODS
 from sk_autoencoder.missing import Completion, GaussianFill, KeepMissing
@@ -301,3 +302,38 @@ def test_a_corruption_leaves_missing_cells_missing():
     found = KeepMissing(torch.nn.Threshold(9.0, 0.0))(x)
     assert torch.equal(found.isnan(), x.isnan())
     assert found.nansum() == 0
+
+
+# Drawing missing cells
+
+
+@pytest.mark.parametrize(("gain", "spread"), [(1.0, 1.0), (0.9, 1.2), (1.1, 0.9)])
+def test_draws_are_distributed_as_the_model_says(gain, spread):
+    start = {"max_epochs": 0, "early_stopping": False, "code_density": "prior"}
+    vae = VAETransformer(2, variance="per_feature", random_state=0, **start).fit(HOLED)
+    network = vae.network_
+    with torch.no_grad():  # a wrong posterior, as after training
+        network.encode_gain *= gain
+        network.log_scale[-1].bias += np.log(spread)
+    row = np.where(np.arange(6) < 3, np.nan, X[20])
+    mean, covariance = given_the_others(vae, row)
+    rows = np.tile(row, (5_000, 1))
+    torch.manual_seed(0)
+    drawn = vae._map(draw_missing, rows)
+    np.testing.assert_array_equal(drawn[:, 3:], rows[:, 3:])
+    error = np.sqrt(np.diag(covariance) / len(rows))
+    assert (np.abs(drawn[:, :3].mean(axis=0) - mean) < 5 * error).all()
+    np.testing.assert_allclose(np.cov(drawn[:, :3].T), covariance, rtol=0.1, atol=0.01)
+
+
+def given_the_others(vae, row):
+    """Return mean and covariance of missing cells under a model with a linear decoder."""
+    origin = vae.inverse_transform(np.zeros((1, vae.n_components_)))[0]
+    factors = vae.inverse_transform(np.eye(vae.n_components_)) - origin
+    likelihood = vae.network_.likelihood
+    noise = (likelihood.scale**2 * likelihood.variance).detach().double().numpy()
+    both = factors.T @ factors + np.diag(noise)
+    hidden = np.isnan(row)
+    gain = np.linalg.solve(both[~hidden][:, ~hidden], both[~hidden][:, hidden]).T
+    mean = origin[hidden] + gain @ (row - origin)[~hidden]
+    return mean, both[hidden][:, hidden] - gain @ both[~hidden][:, hidden]
