@@ -1,8 +1,9 @@
 """The tables that the benchmarks run on: bundled ones, and every file of a folder."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,16 +40,13 @@ def load(folders: list[Path], max_rows: int, with_bundled: bool = True) -> Itera
 
     Tables of more than `max_rows` rows are cut to a random draw of that many.
     """
-    tables = list(bundled()) if with_bundled else []
-    for folder in folders:
-        files = sorted(p for p in folder.iterdir() if _reader(p) is not None)
-        tables += [_reader(path)(path) for path in files]
+    tables = [*(bundled() if with_bundled else ()), *_read(folders, _read_csv)]
     for table in sorted(tables, key=lambda t: t.X.size):
         yield _cut(table, max_rows)
 
 
 def load_holed(folders: list[Path], max_rows: int, with_text: bool) -> Iterator[Table]:
-    """Yield the bundled tables, and those of text files with their missing cells, by size.
+    """Yield the bundled tables, and those of every file with their missing cells, by size.
 
     Parameters
     ----------
@@ -58,10 +56,7 @@ def load_holed(folders: list[Path], max_rows: int, with_text: bool) -> Iterator[
     with_text : bool
         Whether columns of text become zeros and ones, or are left out.
     """
-    tables = list(bundled())
-    for folder in folders:
-        files = sorted(p for p in folder.iterdir() if _reader(p) is _read_csv)
-        tables += [_read_holed(path, with_text) for path in files]
+    tables = [*bundled(), *_read(folders, partial(_read_holed, with_text=with_text))]
     for table in sorted(tables, key=lambda t: t.X.size):
         if table.X.shape[1]:
             yield _cut(table, max_rows)
@@ -81,12 +76,13 @@ def _cut(table: Table, max_rows: int) -> Table:
     return Table(table.name, table.X[rows], y, table.image_shape, target)
 
 
-def _reader(path: Path):
-    if path.suffix == ".npz":
-        return _read_npz
-    if path.name.endswith((".csv.gz", ".csv.xz", ".csv")):
-        return _read_csv
-    return None
+def _read(folders: list[Path], read_text: Callable[[Path], Table]) -> Iterator[Table]:
+    for folder in folders:
+        for path in sorted(folder.iterdir()):
+            if path.suffix == ".npz":
+                yield _read_npz(path)
+            elif path.name.endswith((".csv.gz", ".csv.xz", ".csv")):
+                yield read_text(path)
 
 
 def _read_npz(path: Path) -> Table:
