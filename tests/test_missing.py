@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from catalogue import AUTOENCODERS, DETECTORS, PLAIN, name, quick
+from linear import linear_moments
 from scipy.sparse import csr_array
 from scipy.stats import multivariate_normal
 from sklearn.base import clone
@@ -328,11 +329,7 @@ def test_draws_are_distributed_as_the_model_says(gain, spread):
 
 def given_the_others(vae, row):
     """Return mean and covariance of missing cells under a model with a linear decoder."""
-    origin = vae.inverse_transform(np.zeros((1, vae.n_components_)))[0]
-    factors = vae.inverse_transform(np.eye(vae.n_components_)) - origin
-    likelihood = vae.network_.likelihood
-    noise = (likelihood.scale**2 * likelihood.variance).detach().double().numpy()
-    both = factors.T @ factors + np.diag(noise)
+    origin, both = linear_moments(vae)
     hidden = np.isnan(row)
     gain = np.linalg.solve(both[~hidden][:, ~hidden], both[~hidden][:, hidden]).T
     mean = origin[hidden] + gain @ (row - origin)[~hidden]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from linear import linear_moments
 from scipy import stats
 from scipy.sparse import csr_array
 from sklearn.datasets import load_digits
@@ -73,12 +74,7 @@ def test_the_start_with_a_variance_for_each_feature_is_an_exact_factor_model(fac
 
 def exact_log_likelihood(vae, X):
     """Return the log-likelihood of a fitted model whose decoder is linear."""
-    origin = vae.inverse_transform(np.zeros((1, vae.n_components_)))[0]
-    factors = vae.inverse_transform(np.eye(vae.n_components_)) - origin
-    likelihood = vae.network_.likelihood
-    noise = (likelihood.scale**2 * likelihood.variance).detach().double().numpy()
-    covariance = factors.T @ factors + np.diag(noise)
-    return stats.multivariate_normal(origin, covariance).logpdf(X)
+    return stats.multivariate_normal(*linear_moments(vae)).logpdf(X)
 
 
 # The bound
