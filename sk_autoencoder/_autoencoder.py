@@ -140,7 +140,11 @@ class Autoencoder(nn.Module):
 
     def decode(self, code: Tensor) -> Tensor:
         """Return the rows (batch, n_features) that `code` (batch, n_components) means."""
-        return self.scaler.inverse(self.link(self.network.decode(code)))
+        return self.unscaled(self.network.decode(code))
+
+    def unscaled(self, output: Tensor) -> Tensor:
+        """Return the rows (batch, n_features) that the decoder's `output` means."""
+        return self.scaler.inverse(self.link(output))
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Return the reconstruction of rows `x` of shape (batch, n_features)."""
