@@ -1,9 +1,9 @@
-"""The measures of drawn rows, where the answer is known."""
+"""The measures of drawn rows and cells, where the answer is known."""
 
 import numpy as np
 import pytest
 
-from benchmarks import _samples
+from benchmarks import _samples, imputation
 
 
 @pytest.fixture
@@ -56,3 +56,15 @@ def test_training_on_real_rows_and_on_wrong_labels(rows):
 def test_unequal_numbers_of_rows_are_refused(rows):
     with pytest.raises(ValueError, match="299 drawn rows against 300"):
         _samples.neighbor_accuracy(rows[1:], rows)
+
+
+def test_the_ranked_score_by_hand():
+    draws, truth = np.array([[3.0], [0.0], [1.0]]), np.array([2.0])
+    half_spread = (3 + 2 + 1) / 3 / 2  # of the mean distance of two draws
+    assert imputation.ranked_score(draws, truth) == pytest.approx(4 / 3 - half_spread)
+
+
+def test_the_ranked_score_of_normal_draws():
+    draws = np.random.default_rng(0).normal(size=(20_000, 3))
+    expected = (np.sqrt(2) - 1) / np.sqrt(np.pi)  # of a standard normal one at its mean
+    assert imputation.ranked_score(draws, np.zeros(3)) == pytest.approx(expected, rel=0.02)
