@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.neighbors import NearestNeighbors
 
-from sk_autoencoder._generative import told_apart
+from sk_autoencoder.generative._density import told_apart
 from sk_autoencoder.metrics import two_sample_accuracy
 
 N_NEIGHBORS = 5

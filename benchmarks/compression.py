@@ -25,7 +25,8 @@ import numpy as np
 
 from benchmarks import _datasets
 from benchmarks._report import Claims, Table
-from sk_autoencoder import AutoencoderCompressor, RateDistortionDisplay, _codec, _coding
+from sk_autoencoder import AutoencoderCompressor, RateDistortionDisplay
+from sk_autoencoder.compression import _codec, _coding
 from sk_autoencoder.metrics import reconstruction_r2
 
 N_FIT, N_HELD, FIT_SHARE = 5_000, 1_000, 0.8

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from benchmarks import _datasets
 from benchmarks._report import Claims, Table
 from sk_autoencoder import DenoisingAutoencoder
-from sk_autoencoder.networks import LinearStart, Network
+from sk_autoencoder.nn import LinearStart, Network
 
 KERNEL_ROWS = 1_500  # that KernelPCA is fitted to: its time grows with their cube
 HELD_OUT = 1_000

@@ -40,11 +40,7 @@ from sklearn.preprocessing import FunctionTransformer, QuantileTransformer, Stan
 
 from benchmarks import _datasets, _samples
 from benchmarks._report import Claims, Table
-from sk_autoencoder import (
-    AdversarialAutoencoder,
-    AutoencoderTransformer,
-    VAETransformer,
-)
+from sk_autoencoder import AdversarialAutoencoder, AutoencoderTransformer, VAETransformer
 
 REAL, OURS, MIXTURE, KERNELS, PCA_GAUSS = "real", "ours", "mixture", "kernels", "PCA"
 RIVALS = (MIXTURE, KERNELS, PCA_GAUSS)

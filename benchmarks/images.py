@@ -37,7 +37,7 @@ from sk_autoencoder import (
     DenoisingAutoencoder,
     VAETransformer,
 )
-from sk_autoencoder.networks import Convolutional
+from sk_autoencoder.nn import Convolutional
 
 N_FIT, N_HELD = 5_000, 1_000
 NOISE, NOISE_OF = 0.25, {"mnist_test": 0.5}

@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from sk_autoencoder import AdversarialAutoencoder
-from sk_autoencoder.critics import PRIORS
+from sk_autoencoder.nn._adversarial import PRIORS
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA, KernelPCA
 
 from sk_autoencoder import ConvolutionalAutoencoder, DenoisingAutoencoder
-from sk_autoencoder.networks import Convolutional
+from sk_autoencoder.nn import Convolutional
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

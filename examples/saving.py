@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 
 import sk_autoencoder
 from sk_autoencoder import AutoencoderTransformer
-from sk_autoencoder.networks import Network
+from sk_autoencoder.nn import Network
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

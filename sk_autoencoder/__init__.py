@@ -1,11 +1,20 @@
 """Autoencoders that behave like scikit-learn estimators."""
 
-from sk_autoencoder._adversarial import AdversarialAutoencoder
-from sk_autoencoder._compressor import AutoencoderCompressor
-from sk_autoencoder._contractive import ContractiveAutoencoder
-from sk_autoencoder._convolutional import ConvolutionalAutoencoder
-from sk_autoencoder._denoising import DenoisingAutoencoder
-from sk_autoencoder._displays import (
+from sk_autoencoder._version import __version__ as __version__
+from sk_autoencoder.compression import AutoencoderCompressor
+from sk_autoencoder.decomposition import (
+    AutoencoderTransformer,
+    ContractiveAutoencoder,
+    ConvolutionalAutoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+    StackedAutoencoder,
+    TextAutoencoder,
+)
+from sk_autoencoder.export import register_onnx_converters, to_onnx
+from sk_autoencoder.generative import AdversarialAutoencoder, VAETransformer
+from sk_autoencoder.impute import AutoencoderImputer
+from sk_autoencoder.inspection import (
     CodeDisplay,
     LossCurveDisplay,
     OutlierScoreDisplay,
@@ -13,17 +22,8 @@ from sk_autoencoder._displays import (
     ReconstructionDisplay,
     TraversalDisplay,
 )
-from sk_autoencoder._imputer import AutoencoderImputer
-from sk_autoencoder._onnx import register_onnx_converters, to_onnx
-from sk_autoencoder._outlier import AutoencoderOutlierDetector
-from sk_autoencoder._saving import load, save
-from sk_autoencoder._sparse import SparseAutoencoder
-from sk_autoencoder._stacked import StackedAutoencoder
-from sk_autoencoder._text import TextAutoencoder
-from sk_autoencoder._timeseries import TimeSeriesOutlierDetector
-from sk_autoencoder._transformer import AutoencoderTransformer
-from sk_autoencoder._vae import VAETransformer
-from sk_autoencoder._version import __version__ as __version__
+from sk_autoencoder.outliers import AutoencoderOutlierDetector, TimeSeriesOutlierDetector
+from sk_autoencoder.persistence import load, save
 
 __all__ = [
     "AdversarialAutoencoder",

@@ -15,7 +15,8 @@ from catalogue import AUTOENCODERS, CATALOGUE, DETECTORS, name
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 
-from sk_autoencoder import _compressing, _imputing
+from sk_autoencoder.compression import _autoencoder as _compressing
+from sk_autoencoder.impute import _autoencoder as _imputing
 
 
 @pytest.fixture

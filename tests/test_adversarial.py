@@ -15,14 +15,8 @@ from sk_autoencoder import (
     AutoencoderOutlierDetector,
     AutoencoderTransformer,
 )
-from sk_autoencoder.critics import (
-    PRIORS,
-    CriticPenalty,
-    energy_distance,
-    normal,
-    prior_moments,
-)
-from sk_autoencoder.networks import Dense
+from sk_autoencoder.nn import CriticPenalty, Dense, energy_distance
+from sk_autoencoder.nn._adversarial import PRIORS, normal, prior_moments
 
 QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 8, "random_state": 0}
 

@@ -22,16 +22,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.history import History
 
-from sk_autoencoder import (
-    AutoencoderCompressor,
-    RateDistortionDisplay,
-    _coding,
-    _start,
-)
-from sk_autoencoder._callbacks import MeetBudget
-from sk_autoencoder._quantising import FRUGALITY, Quantiser
-from sk_autoencoder.networks import Dense, Output
-from sk_autoencoder.rates import CodeLength, RoundedNetwork
+from sk_autoencoder import AutoencoderCompressor, RateDistortionDisplay
+from sk_autoencoder.compression import _coding
+from sk_autoencoder.compression._quantizer import FRUGALITY, Quantiser
+from sk_autoencoder.core._callbacks import MeetBudget
+from sk_autoencoder.core._model_selection import hold_out
+from sk_autoencoder.nn import Dense, Output
+from sk_autoencoder.nn._quantization import CodeLength, RoundedNetwork
 
 mpl.use("Agg")
 DTYPES = ["f4", "f8", "u1", "i2", "i8", "?"]
@@ -79,7 +76,7 @@ def test_the_budget_is_met(pixels, autoencoder, budget):
 
 
 def test_training_pays_where_rows_are_curved(moved, monkeypatch):
-    monkeypatch.setattr("sk_autoencoder._compressing.MOST_EPOCHS", 40)
+    monkeypatch.setattr("sk_autoencoder.compression._autoencoder.MOST_EPOCHS", 40)
     fit, others = moved
     ours = AutoencoderCompressor(bytes_per_row=4, random_state=0).fit(fit)
     pca = AutoencoderCompressor(PCA(60), bytes_per_row=4, random_state=0).fit(fit)
@@ -315,13 +312,14 @@ def test_training_is_shown_on_demand(pixels, capsys):
 
 
 def test_the_same_rows_are_held_out_for_training_and_for_the_step(pixels, monkeypatch):
-    calls, hold_out = [], _start.hold_out
+    calls = []
 
     def recorded(*args):
         calls.append(hold_out(*args))
         return calls[-1]
 
-    monkeypatch.setattr(_start, "hold_out", recorded)
+    for user in ("core._recipe", "compression._codec"):
+        monkeypatch.setattr(f"sk_autoencoder.{user}.hold_out", recorded)
     AutoencoderCompressor(bytes_per_row=3, random_state=0).fit(pixels[0])
     held_out = [out for _, out in calls if out is not None]
     assert len(held_out) == 2

@@ -11,14 +11,8 @@ from sk_autoencoder import (
     AutoencoderTransformer,
     ContractiveAutoencoder,
 )
-from sk_autoencoder.networks import Dense, LinearStart
-from sk_autoencoder.objectives import (
-    EXACT_COMPONENTS,
-    SMALL_AXIS,
-    TINY_VARIANCE,
-    jacobian_norm,
-    relative_jacobian_norm,
-)
+from sk_autoencoder.nn import Dense, LinearStart, jacobian_norm, relative_jacobian_norm
+from sk_autoencoder.nn._penalties import EXACT_COMPONENTS, SMALL_AXIS, TINY_VARIANCE
 
 QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 8, "random_state": 0}
 

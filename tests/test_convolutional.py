@@ -23,8 +23,8 @@ from sk_autoencoder import (
     SparseAutoencoder,
     VAETransformer,
 )
-from sk_autoencoder.networks import Convolutional, LinearStart, Modules
-from sk_autoencoder.networks._convolutional import Patches
+from sk_autoencoder.nn import Convolutional, LinearStart, Patches
+from sk_autoencoder.nn._modules import Modules
 
 QUICK = {"max_epochs": 3, "random_state": 0}
 SMALL = Convolutional((8, 8), channels=(4, 8))

@@ -15,10 +15,9 @@ from sk_autoencoder import (
     AutoencoderTransformer,
     DenoisingAutoencoder,
 )
-from sk_autoencoder import _wiener as wiener
-from sk_autoencoder import corruptions as damage
-from sk_autoencoder.networks import Dense, Network
-from sk_autoencoder.objectives import SteinPenalty
+from sk_autoencoder.core._initialization import _wiener as wiener
+from sk_autoencoder.nn import Dense, Network, SteinPenalty
+from sk_autoencoder.nn import _corruptions as damage
 
 NAMES = ("gaussian", "masking", "salt_and_pepper", "swap")
 RNG = np.random.default_rng(0)

@@ -30,7 +30,7 @@ from sk_autoencoder import (
     TraversalDisplay,
     VAETransformer,
 )
-from sk_autoencoder.networks import Convolutional
+from sk_autoencoder.nn import Convolutional
 
 mpl.use("Agg")
 DISPLAYS = [n for n in sk_autoencoder.__all__ if n.endswith("Display")]

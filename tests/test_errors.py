@@ -6,7 +6,7 @@ import torch
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 
-from sk_autoencoder.networks import Network
+from sk_autoencoder.nn import Network
 
 NAN, INFINITE = np.ones((10, 3)), np.ones((10, 3))
 NAN[3, 1], INFINITE[3, 1] = np.nan, np.inf

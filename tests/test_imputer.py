@@ -17,8 +17,8 @@ from sk_autoencoder import (
     SparseAutoencoder,
     VAETransformer,
 )
-from sk_autoencoder._nearest import equal_rows
-from sk_autoencoder.missing import (
+from sk_autoencoder.impute._neighbors import equal_rows
+from sk_autoencoder.impute._network import (
     ImputationNetwork,
     NearestRows,
     NormalScores,
@@ -351,7 +351,7 @@ def test_the_precision_of_x_changes_nothing_but_the_last_digits(clusters):
 
 
 def test_more_members_than_judging_rows(clusters, monkeypatch):
-    monkeypatch.setattr("sk_autoencoder._nearest.MOST_JUDGING", 1)
+    monkeypatch.setattr("sk_autoencoder.impute._neighbors.MOST_JUDGING", 1)
     imputer = AutoencoderImputer(n_estimators=3, random_state=0)
     assert np.isfinite(imputer.fit_transform(hide(clusters)[0])).all()
 
@@ -363,7 +363,7 @@ def test_distances_are_computed_a_piece_at_a_time(monkeypatch):
     x = guess.clone()
     x[:, 1] = torch.nan
     expected = nearest(x, guess)
-    monkeypatch.setattr("sk_autoencoder.missing.MOST_DISTANCES", 100)
+    monkeypatch.setattr("sk_autoencoder.impute._network.MOST_DISTANCES", 100)
     torch.testing.assert_close(nearest(x, guess), expected)
 
 

@@ -14,7 +14,7 @@ from catalogue import AUTOENCODERS, CLASSES
 
 import sk_autoencoder
 from sk_autoencoder import AutoencoderTransformer
-from sk_autoencoder._base import BaseAutoencoder
+from sk_autoencoder.core._base import BaseAutoencoder
 
 FOLDER = Path(sk_autoencoder.__file__).parent
 FILES = sorted(FOLDER.rglob("*.py"))

@@ -18,12 +18,13 @@ from sk_autoencoder import (
     DenoisingAutoencoder,
     VAETransformer,
 )
-from sk_autoencoder._autoencoder import Scaler
-from sk_autoencoder._bound import draw_missing
-from sk_autoencoder._filling import Filled, find_fill
-from sk_autoencoder.likelihoods import LIKELIHOODS
-from sk_autoencoder.missing import Completion, GaussianFill, KeepMissing
-from sk_autoencoder.objectives import LOSSES, observed_error
+from sk_autoencoder.core._initialization._factor_model import find_fill
+from sk_autoencoder.core._missing import Filled
+from sk_autoencoder.impute._multiple import draw_missing
+from sk_autoencoder.nn._likelihoods import LIKELIHOODS
+from sk_autoencoder.nn._losses import LOSSES, observed_error
+from sk_autoencoder.nn._missing import Completion, GaussianFill, KeepMissing
+from sk_autoencoder.nn._scalers import Scaler
 
 ALL = AUTOENCODERS + DETECTORS
 TAKES_MISSING = [each for each in ALL if get_tags(each).input_tags.allow_nan]

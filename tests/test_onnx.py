@@ -28,7 +28,7 @@ from sk_autoencoder import (
     register_onnx_converters,
     to_onnx,
 )
-from sk_autoencoder._graphs import (
+from sk_autoencoder.export._tracing import (
     cat,
     cholesky,
     cholesky_solve,
@@ -36,7 +36,7 @@ from sk_autoencoder._graphs import (
     layer_norm,
     solve_triangular,
 )
-from sk_autoencoder.networks import Network
+from sk_autoencoder.nn import Network
 
 ATOL = 1e-4  # in float32
 X = load_iris().data.astype(np.float32)

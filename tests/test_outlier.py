@@ -14,10 +14,12 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_autoencoder import AutoencoderOutlierDetector, AutoencoderTransformer, _unusual
-from sk_autoencoder._autoencoder import Autoencoder, Scaler
-from sk_autoencoder._ensemble import Ensemble
-from sk_autoencoder.networks import Dense, Network
+from sk_autoencoder import AutoencoderOutlierDetector, AutoencoderTransformer
+from sk_autoencoder.nn import Dense, Network
+from sk_autoencoder.nn._autoencoder import Autoencoder
+from sk_autoencoder.nn._ensemble import Ensemble
+from sk_autoencoder.nn._scalers import Scaler
+from sk_autoencoder.outliers import _scores as _unusual
 
 QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 8, "random_state": 0}
 

@@ -7,22 +7,23 @@ from scipy import stats
 from scipy.sparse import csr_array, csr_matrix, issparse
 from torch import nn
 
-from sk_autoencoder._autoencoder import Scaler
-from sk_autoencoder._row_scaling import RowScaler, row_lengths
-from sk_autoencoder.corruptions import GaussianNoise
-from sk_autoencoder.networks import Dense, LinearStart, Network, Output
-from sk_autoencoder.objectives import (
-    LOSSES,
+from sk_autoencoder.nn import (
+    Dense,
+    GaussianNoise,
+    LinearStart,
+    Network,
     Objective,
+    Output,
     absolute_error,
     binary_cross_entropy,
     cosine,
     huber,
-    l1_norm,
     multinomial,
-    softmax_start,
     squared_error,
 )
+from sk_autoencoder.nn._losses import LOSSES, softmax_start
+from sk_autoencoder.nn._penalties import l1_norm
+from sk_autoencoder.nn._scalers import RowScaler, Scaler, row_lengths
 
 OUTPUT = torch.tensor([[0.0, 3.0], [1.0, -0.5]])
 X = torch.tensor([[1.0, 0.0], [1.0, 0.0]])

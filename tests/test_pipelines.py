@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import EarlyStopping, EpochScoring, GradientNormClipping
 
 from sk_autoencoder import AutoencoderTransformer
-from sk_autoencoder.networks import Dense
+from sk_autoencoder.nn import Dense
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:400], y[:400]

@@ -20,7 +20,7 @@ from sklearn.utils import get_tags
 from skorch.callbacks import Callback
 
 from sk_autoencoder import load
-from sk_autoencoder._trust import name_of
+from sk_autoencoder.persistence._trust import name_of
 
 METHODS = ("transform", "reconstruct", "score_samples", "decision_function")
 DTYPES = [np.float32, np.float64]

@@ -6,17 +6,10 @@ import torch
 from torch.distributions import Bernoulli, kl_divergence
 from torch.nn import functional as F
 
-from sk_autoencoder.dictionaries import (
-    Coder,
-    Dictionary,
-    Pursuit,
-    TopK,
-    code_norm,
-    dead_error,
-    rate_divergence,
-)
-from sk_autoencoder.networks import Dense, Output
-from sk_autoencoder.pursuit import orthogonal_pursuit, surely_worth, worth
+from sk_autoencoder.nn import Coder, Dense, Output, Pursuit, TopK, orthogonal_pursuit
+from sk_autoencoder.nn._penalties import code_norm, rate_divergence
+from sk_autoencoder.nn._pursuit import surely_worth, worth
+from sk_autoencoder.nn._sparse import Dictionary, dead_error
 
 
 @pytest.fixture

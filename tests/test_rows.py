@@ -6,9 +6,10 @@ import pytest
 import torch
 from scipy.sparse import csr_array, random_array
 
-from sk_autoencoder import AutoencoderTransformer, _net
-from sk_autoencoder._autoencoder import Scaler
-from sk_autoencoder._net import Batches, Rows
+from sk_autoencoder import AutoencoderTransformer
+from sk_autoencoder.core import _data, _trainer
+from sk_autoencoder.core._data import Batches, Rows
+from sk_autoencoder.nn._scalers import Scaler
 
 X = np.arange(60.0).reshape(20, 3)
 SCALER = Scaler(torch.tensor([1.0, 2.0, 3.0]).double(), torch.full((3,), 2.0).double())
@@ -20,8 +21,8 @@ SCALER = Scaler(torch.tensor([1.0, 2.0, 3.0]).double(), torch.full((3,), 2.0).do
 def test_an_epoch_sees_each_chosen_row_once(
     monkeypatch, container, resident_bytes, piece_bytes
 ):
-    monkeypatch.setattr(_net, "RESIDENT_BYTES", resident_bytes)
-    monkeypatch.setattr(_net, "PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr(_data, "RESIDENT_BYTES", resident_bytes)
+    monkeypatch.setattr(_data, "PIECE_BYTES", piece_bytes)
     rows = Rows(container(X), SCALER, np.arange(5, 18))
     batches = list(Batches(rows, batch_size=4, shuffle=True))
     assert [len(b) for b in batches] == [4, 4, 4, 1]
@@ -46,14 +47,15 @@ def test_sparse_rows_are_never_dense_as_a_whole():
         4, hidden_layer_sizes=(16,), batch_size=64, max_epochs=1, random_state=0
     )
     shapes = []
-    original = _net.as_tensor
+    original = _data.as_tensor
 
     def spy(part, device):
         shapes.append(part.shape[0])
         return original(part, device)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_net, "as_tensor", spy)
+        for user in (_data, _trainer):
+            patch.setattr(user, "as_tensor", spy)
         autoencoder.fit(wide).score_samples(wide)
         autoencoder.partial_fit(wide[:200])
     assert max(shapes) <= 64

@@ -24,13 +24,13 @@ from sk_autoencoder import (
     AutoencoderOutlierDetector,
     AutoencoderTransformer,
     TimeSeriesOutlierDetector,
-    _plain,
-    _saving,
     load,
     metrics,
     save,
 )
-from sk_autoencoder.networks import Network
+from sk_autoencoder.nn import Network
+from sk_autoencoder.persistence import _files as _saving
+from sk_autoencoder.persistence import _plain
 
 QUICK = {"hidden_layer_sizes": (8,), "max_epochs": 2}
 
@@ -195,11 +195,11 @@ def test_what_can_only_be_pickled_is_named(iris, file, estimator, where):
         "torch.nn.modules.module.torch.load",
         "sklearn.utils.fixes.Path",
         "skorch.callbacks.training.pickle.loads",
-        "sk_autoencoder._saving.Path",
-        "sk_autoencoder._saving.load",
+        "sk_autoencoder.persistence._files.Path",
+        "sk_autoencoder.persistence._files.load",
         "skorch.callbacks.training.LoadInitState",
         "skorch.callbacks.training.Checkpoint",
-        "sk_autoencoder._codec.hashlib.sha256",
+        "sk_autoencoder.compression._codec.hashlib.sha256",
     ],
 )
 def test_a_file_runs_no_code(iris, file, name, tmp_path, monkeypatch):
@@ -228,9 +228,13 @@ def a_partial(function, *args):
 IDENTITY = "torch.nn.modules.linear.Identity"
 FORGED = {
     "a hook": an_object(IDENTITY, _settle_in=a_partial({"name": "os.system"}, "true")),
-    "a reader": an_object(IDENTITY, x={"name": "sk_autoencoder._plain.read"}),
-    "a finder": an_object(IDENTITY, x={"name": "sk_autoencoder._trust.look_up"}),
-    "a method": an_object(IDENTITY, x={"name": "sk_autoencoder._saving.Savable.save"}),
+    "a reader": an_object(IDENTITY, x={"name": "sk_autoencoder.persistence._plain.read"}),
+    "a finder": an_object(
+        IDENTITY, x={"name": "sk_autoencoder.persistence._trust.look_up"}
+    ),
+    "a method": an_object(
+        IDENTITY, x={"name": "sk_autoencoder.persistence._files.Savable.save"}
+    ),
     "a dtype": an_object(IDENTITY, x=a_partial({"dtype": "load"}, "file")),
     "a module": an_object(IDENTITY, x={"dtype": "os"}),
     "a method replaced": an_object(IDENTITY, forward={"name": IDENTITY}),

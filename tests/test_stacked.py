@@ -8,7 +8,8 @@ import torch
 from sklearn.decomposition import PCA
 
 from sk_autoencoder import AutoencoderOutlierDetector, StackedAutoencoder
-from sk_autoencoder.networks import ACTIVATIONS, Dense, Network
+from sk_autoencoder.nn import Dense, Network
+from sk_autoencoder.nn._base import ACTIVATIONS
 
 SIZES = {"hidden_layer_sizes": (24, 16, 8), "max_epochs": 8, "random_state": 0}
 LAYERS_ALONE = {"fine_tune": False, "early_stopping": False, **SIZES}

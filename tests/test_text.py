@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
 
 from sk_autoencoder import AutoencoderOutlierDetector, AutoencoderTransformer
-from sk_autoencoder.objectives import ROW_LOSSES
+from sk_autoencoder.nn._losses import ROW_LOSSES
 
 N_TOPICS, N_TERMS = 4, 300
 

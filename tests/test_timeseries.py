@@ -18,9 +18,9 @@ from sk_autoencoder import (
     TimeSeriesOutlierDetector,
     VAETransformer,
 )
-from sk_autoencoder._windowing import Usual
-from sk_autoencoder._windows import Series, find_window, over_windows, window_view
-from sk_autoencoder.networks import Temporal
+from sk_autoencoder.nn import Temporal
+from sk_autoencoder.outliers._window_autoencoder import Usual
+from sk_autoencoder.outliers._windows import Series, find_window, over_windows, window_view
 
 PERIOD, SILENT = 25, slice(600, 640)
 

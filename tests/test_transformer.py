@@ -16,9 +16,11 @@ from skorch.callbacks import Callback
 from torch.optim.lr_scheduler import ExponentialLR
 
 from sk_autoencoder import AutoencoderTransformer
-from sk_autoencoder import _start as start_module
-from sk_autoencoder._parameters import OPTIMIZERS
-from sk_autoencoder.networks import ACTIVATIONS, Dense
+from sk_autoencoder.core._initialization._pca import principal_axes
+from sk_autoencoder.core._model_selection import share_of_the_way
+from sk_autoencoder.core._optimizers import OPTIMIZERS
+from sk_autoencoder.nn import Dense
+from sk_autoencoder.nn._base import ACTIVATIONS
 
 START = {"max_epochs": 0, "early_stopping": False, "random_state": 0}
 QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 8, "random_state": 0}
@@ -69,9 +71,8 @@ def test_the_start_from_sparse_rows_is_pca(n_features):
 
 
 def test_the_start_from_rows_in_pieces_is_pca(digits, monkeypatch):
-    monkeypatch.setattr("sk_autoencoder._net.RESIDENT_BYTES", 0)
-    monkeypatch.setattr("sk_autoencoder._net.PIECE_BYTES", 64 * 4 * 70)
-    monkeypatch.setattr(start_module, "PIECE_BYTES", 64 * 8 * 70)
+    monkeypatch.setattr("sk_autoencoder.core._data.RESIDENT_BYTES", 0)
+    monkeypatch.setattr("sk_autoencoder.core._data.PIECE_BYTES", 64 * 8 * 70)
     autoencoder = AutoencoderTransformer(5, **START).fit(digits)
     assert autoencoder.score(digits) == pytest.approx(
         pca_score(digits, digits, 5), abs=1e-5
@@ -80,8 +81,8 @@ def test_the_start_from_rows_in_pieces_is_pca(digits, monkeypatch):
 
 def test_training_in_pieces_gives_what_one_tensor_gives(digits, monkeypatch):
     expected = AutoencoderTransformer(5, **QUICK).fit(digits).score(digits)
-    monkeypatch.setattr("sk_autoencoder._net.RESIDENT_BYTES", 0)
-    monkeypatch.setattr("sk_autoencoder._net.PIECE_BYTES", 64 * 4 * 70)
+    monkeypatch.setattr("sk_autoencoder.core._data.RESIDENT_BYTES", 0)
+    monkeypatch.setattr("sk_autoencoder.core._data.PIECE_BYTES", 64 * 4 * 70)
     score = AutoencoderTransformer(5, **QUICK).fit(digits).score(digits)
     assert score == pytest.approx(expected, abs=1e-3)
 
@@ -129,13 +130,13 @@ def test_a_curve_is_found_where_no_line_fits(curved):
 
 def test_the_held_out_rows_do_not_reach_the_start(digits, monkeypatch):
     seen = []
-    original = start_module.principal_axes
+    original = principal_axes
 
     def spy(rows, *args):
         seen.append(len(rows))
         return original(rows, *args)
 
-    monkeypatch.setattr(start_module, "principal_axes", spy)
+    monkeypatch.setattr("sk_autoencoder.core._recipe.principal_axes", spy)
     AutoencoderTransformer(5, validation_fraction=0.2, **QUICK).fit(digits)
     assert seen[0] == 240
 
@@ -354,7 +355,7 @@ def test_a_few_held_out_rows_are_no_evidence(curved):
     ],
 )
 def test_how_far_training_leaves_the_start(errors, expected):
-    assert start_module.share_of_the_way(errors) == expected
+    assert share_of_the_way(errors) == expected
 
 
 @pytest.mark.parametrize("n_rows", [600, 1100])

@@ -12,10 +12,9 @@ from sklearn.mixture import GaussianMixture
 from torch.distributions import Normal
 
 from sk_autoencoder import AutoencoderOutlierDetector, VAETransformer
-from sk_autoencoder.likelihoods import Gaussian, NegativeBinomial, Poisson, count_mean
-from sk_autoencoder.networks import Dense, Output
-from sk_autoencoder.variational import (
-    Divergence,
+from sk_autoencoder.nn import Dense, Divergence, Gaussian, NegativeBinomial, Output, Poisson
+from sk_autoencoder.nn._likelihoods import count_mean
+from sk_autoencoder.nn._variational import (
     divergences,
     importance_bound,
     mixture_log_prob,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sk_autoencoder.networks import ACTIVATIONS
-from sk_autoencoder.objectives import LOSSES
+from sk_autoencoder.nn._base import ACTIVATIONS
+from sk_autoencoder.nn._losses import LOSSES
 
 SHORT = {"max_epochs": 3, "scaling": None}
 

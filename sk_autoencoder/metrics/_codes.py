@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn import manifold
 
-from sk_autoencoder._validation import as_dense
+from sk_autoencoder.utils._checks import as_dense
 
 
 def active_components(codes, *, min_variance: float = 0.01) -> np.ndarray:

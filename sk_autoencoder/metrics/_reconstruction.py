@@ -5,8 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from sk_autoencoder import _validation as checks
-from sk_autoencoder._validation import as_dense
+from sk_autoencoder.utils._checks import as_dense, check_image_shape
 
 
 def _check_pair(y_true, y_pred) -> tuple[np.ndarray, np.ndarray]:
@@ -201,7 +200,7 @@ def structural_similarity(
 
 
 def _check_image_shape(image_shape: Sequence[int], n_features: int) -> tuple[int, ...]:
-    shape = checks.check_image_shape(image_shape, n_features)
+    shape = check_image_shape(image_shape, n_features)
     if min(shape[:2]) < 3:
         raise ValueError(
             f"image_shape={image_shape!r} has a side below 3 pixels, the smallest window "

@@ -6,14 +6,11 @@ from inspect import signature
 
 import numpy as np
 
-from sk_autoencoder import _reaching
-from sk_autoencoder import _validation as checks
 from sk_autoencoder.metrics._codes import trustworthiness
-from sk_autoencoder.metrics._reconstruction import (
-    reconstruction_error,
-    reconstruction_r2,
-)
+from sk_autoencoder.metrics._reconstruction import reconstruction_error, reconstruction_r2
 from sk_autoencoder.metrics._samples import two_sample_accuracy
+from sk_autoencoder.utils import _pipelines as _reaching
+from sk_autoencoder.utils._checks import has_columns
 
 
 def make_reconstruction_scorer(
@@ -143,7 +140,7 @@ def _sign(greater_is_better: bool) -> int:
 
 def _score_reconstruction(measure, sign: int, kwargs: dict, estimator, X, y=None) -> float:
     found = _reaching.reconstruct(estimator, X)
-    target = y if y is not None and checks.has_columns(y) else X
+    target = y if y is not None and has_columns(y) else X
     return sign * float(np.mean(measure(target, found, **kwargs)))
 
 

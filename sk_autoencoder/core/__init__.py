@@ -1,0 +1,1 @@
+"""The engine: rows, scaling, initialisation, training and inference of any autoencoder."""

@@ -1,0 +1,410 @@
+"""Where scikit-learn meets torch: what all autoencoders share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from skorch.callbacks import Callback
+
+from sk_autoencoder.core._callbacks import Replay, ReportEpochs
+from sk_autoencoder.core._data import Rows, inputs, pieces, targets
+from sk_autoencoder.core._missing import has_missing
+from sk_autoencoder.core._model_selection import (
+    REFIT_ROWS,
+    State,
+    between,
+    share_of_the_way,
+)
+from sk_autoencoder.core._recipe import Building
+from sk_autoencoder.core._scaling import moments
+from sk_autoencoder.core._trainer import AutoencoderNet
+from sk_autoencoder.nn._autoencoder import Autoencoder
+from sk_autoencoder.nn._base import Network
+from sk_autoencoder.nn._losses import LOSSES, observed_error
+from sk_autoencoder.nn._missing import observed_share
+from sk_autoencoder.persistence._files import Savable
+from sk_autoencoder.utils._checks import (
+    check_columns,
+    check_observed,
+    check_range,
+    check_same_width,
+)
+from sk_autoencoder.utils._devices import find_device
+from sk_autoencoder.utils._random import seeded
+from sk_autoencoder.utils._sklearn_compat import finite, fit_context
+
+
+def encode(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
+    """Return the codes of `rows`, in the units of X."""
+    return module.encode(rows)
+
+
+def decode(module: torch.nn.Module, codes: torch.Tensor) -> torch.Tensor:
+    """Return the rows that `codes` stand for, in the units of X."""
+    return module.decode(codes)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class BaseAutoencoder(
+    Savable,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    Building,
+):
+    """Base class of autoencoders: a variant overrides one of the ``_make`` methods."""
+
+    # Fitting
+
+    @fit_context
+    def fit(self, X, y=None):
+        """Fit the autoencoder to X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows. Sparse rows are made dense a batch at a time.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If a parameter or X does not fit, or if the loss is not finite.
+        """
+        return self._fit_on(X, y)
+
+    @fit_context  # once more for those who call it, and end scikit-learn's callbacks
+    def _fit_on(self, X, y=None, rows: np.ndarray | None = None):
+        """Fit to the rows of X that `rows` names, or (n_members, n_rows) of an ensemble."""
+        goes_on = self.warm_start and hasattr(self, "net_")
+        X = self._check_rows_to_fit(X, y, reset=not goes_on, ensure_min_samples=2)
+        rows = np.arange(X.shape[0]) if rows is None else rows
+        if goes_on:
+            check_same_width(self.n_components, self.n_components_)
+        device = find_device(self.device)
+        context = self._init_callback_context(max_subtasks=self.max_epochs)
+        given = {"X": inputs(X), "y": targets(X)}
+        context.call_on_fit_task_begin(estimator=self, **given)
+        with seeded(self.random_state, device) as seed:
+            self._fit(X, rows, device, seed, ReportEpochs(self, context, given))
+        context.call_on_fit_task_end(
+            estimator=self, **given, reconstruction_attributes=dict
+        )
+        return self
+
+    def _fit(self, X, rows: np.ndarray, device, seed: int, report: Callback) -> None:
+        kept, out = self._hold_out(rows.shape[-1])
+        if self.warm_start and hasattr(self, "net_"):
+            module, started, build = self.net_.module_, False, None
+        else:
+            build = self._make_builder(X, rows, seed)
+            module, started = build(rows[..., kept])
+        net = self._make_net(module.to(device), self._epoch_callbacks(report))
+        net.set_params(batch_size=self._batch_size(len(kept)), verbose=self.verbose)
+        train = Rows(X, module.scaler, rows[..., kept])
+        valid = None if out is None else Rows(X, module.scaler, rows[..., out])
+        with self._threads(module, net.batch_size):
+            net.initialize()
+            start = net.copy_state()
+            net.partial_fit((train, valid))
+            self.best_epoch_ = net.best_epoch
+            if started and valid is not None:
+                self._settle(net, start, X, rows, valid, build)
+            self._finish(net, train, valid)
+        net.initialize_optimizer()  # its state would be in each pickle
+        self.net_, self._streams = net, False
+
+    def _settle(self, net, start: State, X, rows: np.ndarray, valid: Rows, build) -> None:
+        """Keep what lies between PCA and the trained weights as the held-out rows say."""
+        schedule, end = net.schedule, net.copy_state()
+        share = share_of_the_way(net.losses_between(start, end, valid))
+        self.best_epoch_ *= share > 0
+        net.load_state(between(start, end, share))
+        self._judge(net, X, rows, valid)
+        if share == 0 or (schedule.is_done_ and rows.shape[-1] <= REFIT_ROWS):
+            rates = schedule.rates_ if share else []
+            with torch.random.fork_rng(devices=[]):  # else training repeats its draws too
+                module, _ = build(rows)
+            refitted = self._refit(module.to(net.device), X, rows, valid, rates)
+            if refitted:
+                net.load_state(between(*refitted, share))
+
+    def _refit(self, module, X, rows: np.ndarray, valid: Rows, rates: list[float]):
+        """Train on all rows; return first and last weights, or None if interrupted."""
+        callbacks = [("schedule", Replay(rates)), *self._user_callbacks()]
+        net = self._make_net(module, callbacks).initialize()
+        n_rows = rows.shape[-1]
+        net.set_params(batch_size=self._batch_size(n_rows), max_epochs=len(rates))
+        start = net.copy_state()
+        net.partial_fit((Rows(X, module.scaler, rows), valid))
+        is_done = len(net.curve("train_loss")) == len(rates)
+        return (start, net.copy_state()) if is_done else None
+
+    @fit_context
+    def partial_fit(self, X, y=None):
+        """Train for one epoch on a batch of rows.
+
+        The first batch also sets the scale of the features and, with ``init="pca"``,
+        the start. Nothing is held out, and the learning rate stays at `lr`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            A batch of rows, two or more in the first.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+        """
+        is_first = not hasattr(self, "net_")
+        X = self._check_rows_to_fit(X, y, reset=is_first, ensure_min_samples=1 + is_first)
+        device = find_device(self.device)
+        n_seen = 0 if is_first else self.n_iter_
+        with seeded(self.random_state, device, n_seen) as seed:
+            self._stream(X, device, seed)
+        return self
+
+    def _stream(self, X, device: torch.device, seed: int) -> None:
+        indices = np.arange(X.shape[0])
+        if not hasattr(self, "net_"):
+            module, _ = self._make_builder(X, indices, seed)(indices)
+        else:
+            module = self.net_.module_
+        if not getattr(self, "_streams", False):
+            net = self._make_net(module.to(device), self._user_callbacks())
+            self.net_ = net.set_params(max_epochs=1).initialize()
+            self._streams = True
+        self.net_.set_params(batch_size=self._batch_size(len(indices)))
+        with self._threads(module, self.net_.batch_size):
+            rows = Rows(X, module.scaler, indices)
+            self.net_.partial_fit((rows, None))
+            self._finish(self.net_, rows, None)
+        self.best_epoch_ = self.n_iter_
+
+    def _check_X(self, X, *, reset: bool, ensure_min_samples: int = 1):
+        X = validate_data(
+            self,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=finite(self),
+            ensure_min_samples=ensure_min_samples,
+        )
+        if has_missing(X):
+            check_observed(X)
+        return X
+
+    def _check_rows_to_fit(self, X, y, **kwargs):
+        goes_on = not kwargs["reset"]
+        X = self._pair(self._check_X(X, **kwargs), y)
+        is_incomplete = has_missing(inputs(X))
+        if is_incomplete and goes_on and not self._is_incomplete:
+            raise ValueError(
+                "X has missing values, and the rows that training began with had none: "
+                "the network has nothing that sees them. Begin with rows that have some."
+            )
+        if is_incomplete and not goes_on:
+            check_columns(inputs(X))
+        self._is_incomplete = is_incomplete or (goes_on and self._is_incomplete)
+        if not callable(self.loss):
+            loss = LOSSES[self.loss]
+            check_range(targets(X), loss.low, loss.high, f"loss={self.loss!r}")
+        return X
+
+    def _pair(self, X, y):
+        """Return X, or :class:`Pairs` of X and `y` where a variant learns from both."""
+        return X
+
+    # Using
+
+    def transform(self, X):
+        """Return the codes of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_components)
+            In scaled units, in the precision of X.
+        """
+        return self._map(encode, X)
+
+    def inverse_transform(self, X):
+        """Return the rows that codes stand for.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_samples, n_features)
+            In the units of the training rows, in the precision of the codes.
+        """
+        check_is_fitted(self)
+        X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+        if X.shape[1] != self.n_components_:
+            raise ValueError(
+                f"X has {X.shape[1]} columns, but the codes of this "
+                f"{type(self).__name__} have n_components={self.n_components_}."
+            )
+        with self._threads(self.net_.module_, X.shape[0]):
+            return self.net_.map(decode, X)
+
+    def reconstruct(self, X):
+        """Return X as the autoencoder sees it: encoded and decoded.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        rows : ndarray of shape (n_samples, n_features)
+            In the units and the precision of X.
+        """
+        return self._map(self._reconstructing(), X)
+
+    def _reconstructing(self) -> Callable:
+        """Return ``(module, rows) -> (batch, n_features)``, what ``reconstruct`` does."""
+        return lambda module, rows: module.reconstruct(rows)
+
+    def score_samples(self, X):
+        """Return minus the error of each row's reconstruction, as training measures it.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Higher is better. A sum over features of errors in scaled units: squared
+            ones for ``loss="squared_error"``, nats for ``"binary_cross_entropy"`` and
+            ``"multinomial"``. Observed cells stand in for missing ones.
+        """
+        check_is_fitted(self)
+        return self._map(self._scoring(), X)
+
+    def _scoring(self) -> Callable:
+        """Return ``(module, rows) -> (batch,)``, what ``score_samples`` does."""
+        loss = self._loss()
+
+        def error(autoencoder: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
+            x = autoencoder.scaler(rows)
+            output = autoencoder.network.reconstruct(x)
+            return observed_error(loss.error, loss.blank, output, x) / observed_share(x)
+
+        def score(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
+            return -module.each(error, rows).reshape(-1, rows.shape[0]).mean(0)
+
+        return score
+
+    def score(self, X, y=None):
+        """Return the coefficient of determination R² of the reconstruction.
+
+        One minus the squared error of the reconstruction divided by the variance of X,
+        each summed over all cells in the units of X: 1 is perfect, and the mean row
+        scores 0. The same number measures PCA.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+        """
+        check_is_fitted(self)
+        X = self._pair(self._check_X(X, reset=False), y)
+        n_samples, n_features = X.shape
+
+        def squared_distance(module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
+            x, target = rows[:, :n_features], rows[:, -n_features:]
+            return (module.reconstruct(x) - target).square().nansum(-1)
+
+        with self._threads(self.net_.module_, n_samples):
+            residual = self._map_rows(squared_distance, X).sum(dtype=np.float64)
+        fitted = moments(targets(X), np.arange(n_samples))
+        total = np.nansum(fitted.var_ * fitted.n_samples_seen_)
+        return float(1 - residual / total) if total else float(residual == 0)
+
+    @staticmethod
+    def _map_pieces(net: AutoencoderNet, function: Callable, X, rows: np.ndarray):
+        """Yield what `function` gives for the `rows` of X, in pieces of bounded size."""
+        for piece in pieces(X, rows):
+            yield net.map(function, piece)
+
+    def _map(self, function: Callable, X) -> np.ndarray:
+        check_is_fitted(self)
+        X = self._check_X(X, reset=False)
+        with self._threads(self.net_.module_, X.shape[0]):
+            return self._map_rows(function, X)
+
+    def _map_rows(self, function: Callable, X) -> np.ndarray:
+        """Map rows; a network that was fitted to complete ones gets their gaps filled."""
+        module = self.net_.module_
+        if not self._is_incomplete and has_missing(inputs(X)):
+            if self._fill is None:
+                raise ValueError(
+                    "X has missing values, and nothing was learned to fill them with from "
+                    "sparse rows. Fit to dense ones."
+                )
+            module = module.completed(self._fill).to(self.net_.device)
+        return self.net_.map(function, X, module)
+
+    # What was learned
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    @property
+    def network_(self) -> Network:
+        """The fitted torch module."""
+        return self.net_.module_.network
+
+    @property
+    def history_(self):
+        """What skorch recorded of every epoch."""
+        return self.net_.history
+
+    @property
+    def n_iter_(self) -> int:
+        """Number of epochs run to their end."""
+        return len(self.loss_curve_)
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """Training loss after each epoch."""
+        return self.net_.curve("train_loss")
+
+    @property
+    def validation_curve_(self) -> list[float] | None:
+        """Held-out loss after each epoch; None where nothing was held out."""
+        return self.net_.curve("valid_loss") or None
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self._allows_missing()
+        tags.input_tags.positive_only = self.loss == "multinomial"
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,1 @@
+"""Initial weights of networks, from classical linear models."""

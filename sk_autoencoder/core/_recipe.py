@@ -1,0 +1,224 @@
+"""How the parameters of an autoencoder become its parts."""
+
+import copy
+from collections.abc import Callable
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+import torch
+from scipy.sparse import issparse
+from sklearn.base import clone
+from skorch.callbacks import Callback
+
+from sk_autoencoder.core._callbacks import Cosine, KeepBest
+from sk_autoencoder.core._data import Rows, inputs, targets
+from sk_autoencoder.core._initialization._factor_model import find_fill
+from sk_autoencoder.core._initialization._pca import (
+    count_components,
+    linear_start,
+    principal_axes,
+    projection,
+)
+from sk_autoencoder.core._missing import fill_in
+from sk_autoencoder.core._model_selection import hold_out
+from sk_autoencoder.core._optimizers import OPTIMIZERS, known_options
+from sk_autoencoder.core._parameters import Parameters
+from sk_autoencoder.core._scaling import make_row_scaler, make_scaler
+from sk_autoencoder.core._trainer import THREAD_WORK, AutoencoderNet
+from sk_autoencoder.nn._autoencoder import Autoencoder
+from sk_autoencoder.nn._base import Network
+from sk_autoencoder.nn._checks import as_specification, check_network
+from sk_autoencoder.nn._corruptions import GaussianNoise
+from sk_autoencoder.nn._dense import Dense
+from sk_autoencoder.nn._ensemble import Ensemble
+from sk_autoencoder.nn._losses import LOSSES, ROW_LOSSES, Error, Loss, observed_error
+from sk_autoencoder.nn._missing import Completion, GaussianFill, KeepMissing
+from sk_autoencoder.nn._objective import Objective
+from sk_autoencoder.nn._penalties import l1_norm, linear_error
+from sk_autoencoder.nn._scalers import Scaler
+from sk_autoencoder.utils._threads import threads
+
+
+class Building(Parameters):
+    """Makes networks, objectives and trainers, as the parameters say."""
+
+    # What a variant may change
+
+    def _make_network(self) -> Callable[[int, int], Network]:
+        if self.network is not None:
+            return as_specification(self.network)
+        return Dense(
+            self.hidden_layer_sizes, self.activation, self.dropout, self.tied_weights
+        )
+
+    accepts_missing: ClassVar[bool] = False  # whether cells of X may be NaN
+    n_drops: ClassVar[int] = 2  # how often the rate is lowered before training stops
+    decays: ClassVar[bool] = False  # whether the rate falls to zero, with held-out rows too
+    judge_corrupted: ClassVar[bool] = False  # whether held-out rows are corrupted too
+    objective_kind: ClassVar[type[Objective]] = Objective
+    _is_incomplete: ClassVar[bool] = False  # whether cells are missing in what is fitted to
+    _fill: ClassVar[GaussianFill | None] = None  # of missing cells
+
+    def _hold_out(self, n_rows: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return which of the rows to fit to and which to hold out, if any."""
+        share = self.validation_fraction if self.early_stopping else None
+        return hold_out(n_rows, share)
+
+    def _judge(self, net: AutoencoderNet, X, rows: np.ndarray, valid: Rows) -> None:
+        """Learn from held-out rows, before what is kept is trained on all `rows` of X."""
+
+    def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
+        """Learn what can be learned only after training."""
+
+    def _scaler_kind(self) -> type[Scaler]:
+        return Scaler
+
+    def _make_corruption(self, rows: Rows) -> torch.nn.Module:
+        return GaussianNoise(self.noise_level)
+
+    def _make_penalties(self, module: Autoencoder | Ensemble) -> dict:
+        """Return weight and function of each term of the loss beside the error."""
+        linear_penalty = self.linear_penalty if self.init in ("auto", "pca") else 0
+        linear = partial(linear_error, self._error(), self.trim_fraction)
+        return {"linear": (linear_penalty, linear), "l1": (self.l1_penalty, l1_norm)}
+
+    # What they share
+
+    def _make_objective(self, module: Autoencoder | Ensemble) -> Objective:
+        penalties = self._make_penalties(module)
+        return self.objective_kind(self._error(), self.trim_fraction, **penalties)
+
+    def _loss(self) -> Loss:
+        return Loss(self.loss) if callable(self.loss) else LOSSES[self.loss]
+
+    def _error(self) -> Error:
+        """Return the error of the loss, which skips missing cells where there are any."""
+        loss = self._loss()
+        if not self._is_incomplete:
+            return loss.error
+        return partial(observed_error, loss.error, loss.blank)
+
+    def _make_scaler(self, X, indices: np.ndarray):
+        loss = self._loss()
+        if loss.order is not None:
+            return make_row_scaler(targets(X), indices, loss.order)
+        scaling = self.scaling if loss.scaled else None
+        return make_scaler(targets(X), indices, scaling, self._scaler_kind())
+
+    def _make_builder(self, X, rows: np.ndarray, seed: int) -> Callable:
+        """Return what makes an autoencoder of rows, always from the same draws."""
+        return partial(
+            self._make_module,
+            X,
+            n_components=self._count_components(X, rows, seed),
+            seed=seed,
+            draws=torch.get_rng_state(),
+        )
+
+    def _make_module(self, X, rows: np.ndarray, n_components: int, seed: int, draws):
+        """Return an autoencoder, or an ensemble, and whether it starts at PCA.
+
+        `draws` is the state of torch's generator that the weights are drawn from.
+        """
+        torch.set_rng_state(draws)
+        whole = rows if rows.ndim == 1 else np.unique(rows)
+        scaler = self._make_scaler(X, whole)
+        complete = self._complete(X, scaler, whole, seed)
+        subsets, members, started = np.atleast_2d(rows), [], False
+        networks = self._build_networks(X.shape[1], n_components, len(subsets))
+        for network, own in zip(networks, subsets, strict=True):
+            own_rows, link = Rows(complete, scaler, own), self._loss().link()
+            corruption = self._make_corruption(own_rows)
+            started = self._start(network, corruption, own_rows, n_components, seed)
+            if self._is_incomplete:
+                network = network.completed(Completion(self._fill))
+                corruption = KeepMissing(corruption)
+            members.append(
+                Autoencoder(network, scaler, corruption, link, self.judge_corrupted)
+            )
+        self.n_components_ = n_components * len(members)
+        return members[0] if rows.ndim == 1 else Ensemble(members), started
+
+    def _allows_missing(self) -> bool:
+        # Of a row with missing cells neither length nor shares are known.
+        return self.accepts_missing and self.loss not in ROW_LOSSES
+
+    def _complete(self, X, scaler: Scaler, rows: np.ndarray, seed: int):
+        """Learn to guess missing cells from `rows` of X, and return X with guesses."""
+        self._fill = None
+        if self._allows_missing() and not issparse(inputs(X)):
+            self._fill = find_fill(inputs(X), scaler, rows, seed, self._is_incomplete)
+        return fill_in(X, scaler, self._fill) if self._is_incomplete else X
+
+    def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
+        if self.n_components is not None and self.n_components >= 1:
+            return int(self.n_components)
+        rows = np.unique(rows)
+        if self.n_components is None:
+            return min(len(rows), X.shape[1])
+        scaler = self._make_scaler(X, rows)
+        complete = self._complete(targets(X), scaler, rows, seed)
+        axes = principal_axes(Rows(complete, scaler, rows), None, seed)
+        return count_components(axes, self.n_components)
+
+    def _build_networks(
+        self, n_features: int, n_components: int, n_networks: int
+    ) -> list[Network]:
+        build = self._make_network()
+        networks = [build(n_features, n_components) for _ in range(n_networks)]
+        if len(set(networks)) < max(n_networks, 2):  # may be the user's own module
+            networks = [copy.deepcopy(network) for network in networks]
+        check_network(networks[0], n_features, n_components)
+        return networks
+
+    def _start(
+        self, network: Network, corruption, rows: Rows, n_components: int, seed: int
+    ) -> bool:
+        """Start at PCA of `rows`; return whether that worked."""
+        can_start = type(network).start_from is not Network.start_from
+        if not (can_start and self._starts_from_pca(rows)):
+            return False
+        found = self._find_filter(corruption, rows, n_components, seed)
+        return network.start_from(linear_start(found, n_components, self._loss()))
+
+    def _starts_from_pca(self, rows: Rows) -> bool:
+        return self.init == "pca"
+
+    def _find_filter(self, corruption, rows: Rows, n_components: int, seed: int):
+        """Return the linear autoencoder to start from: PCA of `rows`."""
+        return projection(principal_axes(rows, n_components, seed))
+
+    def _make_net(self, module: Autoencoder | Ensemble, callbacks: list) -> AutoencoderNet:
+        optimizer = OPTIMIZERS.get(self.optimizer, self.optimizer)
+        options = known_options(optimizer, weight_decay=self.weight_decay, fused=True)
+        return AutoencoderNet(
+            module,
+            self._make_objective(module),
+            optimizer=optimizer,
+            lr=self.lr,
+            max_epochs=self.max_epochs,
+            callbacks=callbacks,
+            device=str(next(module.parameters()).device),
+            verbose=0,
+            **options,
+        )
+
+    def _user_callbacks(self) -> list:
+        return [clone(callback, safe=False) for callback in self.callbacks or ()]
+
+    def _epoch_callbacks(self, report: Callback) -> list:
+        keep_best = KeepBest(self.n_iter_no_change, self.tol, self.n_drops)
+        schedule = keep_best if self.early_stopping else Cosine()
+        decay = [("decay", Cosine())] if self.decays and self.early_stopping else []
+        others = [*self._user_callbacks(), ("report", report)]
+        return [("schedule", schedule), *decay, *others]
+
+    def _threads(self, module: torch.nn.Module, n_rows: int):
+        n_weights = sum(p.numel() for p in module.parameters())
+        return threads(n_rows * n_weights, THREAD_WORK)
+
+    def _batch_size(self, n_rows: int) -> int:
+        if self.batch_size == "auto":
+            return int(np.clip(n_rows // 20, 8, 256))
+        return self.batch_size

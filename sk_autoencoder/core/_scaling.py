@@ -1,0 +1,80 @@
+"""The scale of X."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from scipy.sparse import issparse
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import gen_batches
+
+from sk_autoencoder.core._data import Rows, pieces
+from sk_autoencoder.nn._scalers import RowScaler, Scaler, row_lengths
+
+NO_VARIANCE = 1e-12  # of a column, in squared scaled units
+
+
+def moments(X, indices: np.ndarray, flatten: Callable = Scaler.flatten) -> StandardScaler:
+    """Return the fitted mean and variance of the rows `indices` of X, flattened."""
+    scaler = StandardScaler(with_mean=not issparse(X))
+    if issparse(X):
+        return scaler.fit(flatten(X[indices]))
+    for piece in pieces(X, indices):
+        scaler.partial_fit(flatten(piece))
+    return scaler
+
+
+def scaled_moments(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and the variance of each column of scaled `rows`."""
+    fitted = moments(rows.X, rows.indices, rows.scaler.flatten)
+    center, scale = (part.cpu().numpy() for part in (rows.scaler.center, rows.scaler.scale))
+    return (fitted.mean_ - center) / scale, fitted.var_ / scale**2
+
+
+def vary(rows: Rows) -> bool:
+    """Whether any column of scaled `rows` varies by more than rounding."""
+    return bool(scaled_moments(rows)[1].max() > NO_VARIANCE)
+
+
+def make_scaler(
+    X, indices: np.ndarray, scaling: str | None, kind: type[Scaler] = Scaler
+) -> Scaler:
+    """Return the scaler that `scaling` names, fitted to the rows `indices` of X.
+
+    ``"standard"`` divides each column by its standard deviation, ``"global"`` all columns
+    by the root of their mean variance, None does nothing. A constant column is only
+    centred.
+    """
+    n_features = X.shape[1]
+    center, scale = np.zeros(n_features), np.ones(n_features)
+    if scaling is not None:
+        fitted = moments(X, indices, kind.flatten)
+        # A column of these rows that has no value at all is taken for a constant.
+        center, scale = np.nan_to_num(fitted.mean_), np.nan_to_num(fitted.scale_, nan=1.0)
+    if scaling == "global":
+        varies = np.isclose(fitted.scale_**2, fitted.var_)  # neither constant nor NaN
+        variance = np.where(varies, fitted.var_, 0).mean()
+        scale = np.full(n_features, np.sqrt(variance) or 1.0)
+    return kind(torch.from_numpy(center), torch.from_numpy(scale))
+
+
+def make_row_scaler(X, indices: np.ndarray, order: int) -> RowScaler:
+    """Return what brings rows to one length and a mean variance of one.
+
+    What it means in turn are rows as long (in the norm of `order`) as the mean one.
+    """
+    variance = moments(X, indices, RowScaler.flatten).var_
+    scale = np.full(X.shape[1], np.sqrt(variance.mean()) or 1.0)
+    lengths = [row_lengths(piece, order) for piece in pieces(X, indices)]
+    size = float(np.concatenate(lengths).mean())
+    return RowScaler(torch.zeros(X.shape[1]), torch.from_numpy(scale), size, order)
+
+
+def ranges(rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the lowest and the highest value of each column of scaled `rows`."""
+    low, high = torch.tensor(np.inf), torch.tensor(-np.inf)
+    for where in gen_batches(len(rows), max(rows.piece, 256)):
+        part = rows[np.r_[where]]
+        low = torch.minimum(low, part.amin(0))
+        high = torch.maximum(high, part.amax(0))
+    return low, high

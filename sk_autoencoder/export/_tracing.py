@@ -1,0 +1,201 @@
+"""What a fitted torch module computes, as an ONNX graph."""
+
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+OPSET = 20  # what torch's exporter writes without a conversion
+EXAMPLE_ROWS = 3  # of the rows that are traced; the graph takes any number
+LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")  # which tell what they left unoptimised
+
+
+def cholesky(matrix: Tensor) -> Tensor:
+    """Return the lower factor of `matrix` (..., n, n), column by column."""
+    columns, left = [], matrix
+    for i in range(matrix.shape[-1]):
+        column = left[..., 0] / left[..., :1, 0].sqrt()  # (..., n - i)
+        columns.append(F.pad(column, (i, 0)))
+        below = column[..., 1:]
+        left = left[..., 1:, 1:] - below[..., None] * below[..., None, :]
+    return torch.stack(columns, -1)
+
+
+def solve_triangular(matrix: Tensor, right: Tensor, *, upper: bool) -> Tensor:
+    """Return x with ``matrix @ x = right``, (..., n, k), row by row."""
+    n = matrix.shape[-1]
+    rows = [right[..., 0, :]] * n
+    for i in reversed(range(n)) if upper else range(n):
+        rows[i] = right[..., i, :] / matrix[..., i, i, None]
+        right = right - matrix[..., i, None] * rows[i][..., None, :]
+    return torch.stack(rows, -2)
+
+
+def cholesky_solve(right: Tensor, root: Tensor) -> Tensor:
+    """Return x with ``root @ root.T @ x = right``, (..., n, k)."""
+    half = solve_triangular(root, right, upper=False)
+    return solve_triangular(root.mT, half, upper=True)
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Return `tensors` side by side."""
+    tensors = [tensor.movedim(dim, -1) for tensor in tensors]
+    width, start, whole = sum(tensor.shape[-1] for tensor in tensors), 0, 0
+    for tensor in tensors:
+        end = start + tensor.shape[-1]
+        whole = whole + F.pad(tensor, (start, width - end))
+        start = end
+    return whole.movedim(-1, dim)
+
+
+def layer_norm(
+    x: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Return `x` with mean 0 and variance 1 along its last axes."""
+    axes = tuple(range(-len(normalized_shape), 0))
+    centred = x - x.mean(axes, keepdim=True)
+    normal = centred / (centred.square().mean(axes, keepdim=True) + eps).sqrt()
+    scaled = normal if weight is None else normal * weight
+    return scaled if bias is None else scaled + bias
+
+
+def gelu(x: Tensor, approximate: str = "none") -> Tensor:
+    """Return ``x * P(Z < x)``; onnxruntime has the error function in float32 only."""
+    if approximate != "none" or x.dtype != torch.float64:
+        return F.gelu(x, approximate=approximate)
+    return x * (0.5 + 0.5 * (x * 0.5**0.5).float().erf().double())
+
+
+SUBSTITUTES = {
+    F.gelu: gelu,
+    torch.linalg.cholesky: cholesky,
+    torch.linalg.solve_triangular: solve_triangular,
+    torch.cholesky_solve: cholesky_solve,
+}
+
+
+# Under vmap, torch 2.13 traces these for the one number of rows that it sees.
+UNDER_VMAP = {torch.cat: cat, F.layer_norm: layer_norm}
+
+
+class InPlainSteps(TorchFunctionMode):
+    """Replaces functions that cannot be exported by others that can."""
+
+    def __init__(self, under_vmap: bool) -> None:
+        super().__init__()
+        self.substitutes = SUBSTITUTES | (UNDER_VMAP if under_vmap else {})
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        return self.substitutes.get(func, func)(*args, **(kwargs or {}))
+
+
+class Program(nn.Module):
+    """A function of a module and rows, as a module.
+
+    Parameters
+    ----------
+    module : nn.Module
+        An autoencoder or an ensemble.
+    function : callable
+        ``(module, rows)`` of which ONNX shall compute what it returns.
+    """
+
+    def __init__(self, module: nn.Module, function: Callable) -> None:
+        super().__init__()
+        self.module = module
+        self.function = function
+
+    def forward(self, X: Tensor):
+        """Return what the function gives for `X` of shape (batch, n_columns)."""
+        with InPlainSteps(under_vmap=self.module.n_members > 1):
+            return self.function(self.module, X)
+
+
+@contextmanager
+def _quiet():
+    """Keep torch's exporter from telling of its own affairs."""
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            # Of torch.export's own use of torch.utils._pytree, in torch 2.13.
+            warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def trace(
+    module: nn.Module,
+    function: Callable,
+    n_columns: int,
+    names: Sequence[str],
+    dtype: torch.dtype = torch.float32,
+    opset: int = OPSET,
+):
+    """Return an ONNX model of what `function` computes of `module` and rows.
+
+    Parameters
+    ----------
+    module : nn.Module
+        A copy on the CPU, in `dtype`; it is switched to evaluation.
+    function : callable
+        ``(module, rows)`` of which the model computes what it returns.
+    n_columns : int
+        Of the rows, which are the input "X"; their number is free.
+    names : sequence of str
+        Of the outputs.
+    dtype : torch.dtype, default=torch.float32
+    opset : int, default=20
+        Version of the operators.
+
+    Returns
+    -------
+    model : onnx.ModelProto
+
+    Raises
+    ------
+    ValueError
+        If the network takes one number of rows only.
+    """
+    rows = torch.zeros(EXAMPLE_ROWS, n_columns, dtype=dtype)
+    with _quiet(), torch.no_grad():
+        exported = torch.onnx.export(
+            Program(module, function).eval(),
+            (rows,),
+            input_names=["X"],
+            output_names=list(names),
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            opset_version=opset,
+            dynamo=True,
+            verbose=False,
+        )
+    model = exported.model_proto
+    if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
+        raise ValueError(
+            f"The network fixes the number of rows to the {EXAMPLE_ROWS} that were traced. "
+            "Write x.shape[0] in place of len(x) in it."
+        )
+    _forget_origin(model)
+    return model
+
+
+def _forget_origin(model) -> None:
+    """Drop what torch says of the code: it names files of the machine that exports."""
+    graph = model.graph
+    lists = (graph.node, graph.input, graph.output, graph.value_info, graph.initializer)
+    for each in (model, graph, *chain.from_iterable(lists)):
+        each.ClearField("metadata_props")

@@ -1,0 +1,312 @@
+"""Filling in missing cells with any autoencoder."""
+
+from dataclasses import dataclass, field
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state, get_tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sk_autoencoder.generative._vae import VAETransformer
+from sk_autoencoder.impute._autoencoder import default_imputing
+from sk_autoencoder.impute._multiple import draw_missing
+from sk_autoencoder.persistence._files import Savable
+from sk_autoencoder.utils._random import clone_with_seed, seeded
+from sk_autoencoder.utils._sklearn_compat import (
+    BaseImputer,
+    HasMethods,
+    Interval,
+    StrOptions,
+    feature_names,
+    finite,
+    fit_context,
+    missing_mask,
+)
+
+N_MEMBERS = 4  # of the default design
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class AutoencoderImputer(Savable, BaseImputer):
+    r"""Imputation of missing values by autoencoders, in IterativeImputer's contract.
+
+    By default a factor model of the rows, fitted by EM, gives the first guess at missing
+    cells. Residual networks then learn what to add to it: in each step some more of the
+    observed cells are hidden, and the network, which sees the guess, which cells are
+    missing and the normal scores of all, minimises the squared error of the hidden ones
+    alone: a denoising autoencoder [1]_ that starts at the best linear imputation. From 30
+    columns on, errors above one standard deviation count linearly (Huber's loss), so that
+    rare extreme cells are not learned by heart. Where training does not pay on held-out
+    rows, the guess is what is kept. At last what the networks say is drawn towards what
+    near training rows have there, as far as held-out rows say.
+
+    Parameters
+    ----------
+    autoencoder : estimator or None, default=None
+        What is fitted to the incomplete rows and reconstructs them; its parameters can be
+        searched as ``autoencoder__n_components``. An autoencoder of this library that takes
+        missing values. None takes the design above, or a :class:`VAETransformer` for
+        ``sample_posterior=True``.
+    n_estimators : int or "auto", default="auto"
+        Number of autoencoders, all trained at once, whose mean is filled in; ``"auto"``
+        takes one `autoencoder`, but 4 of the default design.
+    sample_posterior : bool, default=False
+        Whether to fill in draws given the observed cells, not their mean, for multiple
+        imputation [2]_: ``imputer.set_params(random_state=i).transform(X)`` for several
+        ``i``, without another fit. Needs a variational autoencoder, whose model is drawn
+        from by Metropolis within Gibbs [3]_.
+    clip : bool, default=True
+        Whether to keep what is filled in within the observed range of its column.
+    round_discrete : bool, default=False
+        Whether to fill whole numbers into columns whose observed values are all whole
+        numbers, like zeros and ones into a column of these.
+    missing_values : int, float, str, np.nan, None or pandas.NA, default=np.nan
+        What stands for a missing value.
+    add_indicator : bool, default=False
+        Whether to append a column of zeros and ones for each column that had missing
+        values in ``fit``, which says where they were.
+    keep_empty_features : bool, default=False
+        Whether columns without any observed value are filled with zeros; otherwise they
+        are left out.
+    verbose : int, default=0
+        With 1, a line is printed after each epoch of training.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the training and, unless None, the autoencoder in place of its own
+        `random_state`, and the draws of ``sample_posterior=True``. Global generators are
+        left as they were.
+
+    Attributes
+    ----------
+    autoencoder_ : estimator
+        The fitted autoencoder.
+    statistics_ : ndarray of shape (n_features,)
+        Mean of the observed values of each column, which rows without any observed value
+        are filled with; NaN for columns without.
+    indicator_ : sklearn.impute.MissingIndicator or None
+        Says where values were missing; None for ``add_indicator=False``.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, where X has string names.
+
+    See Also
+    --------
+    sklearn.impute.IterativeImputer : Regression of each column on the others, in turns.
+    sklearn.impute.KNNImputer : Means of the nearest rows.
+
+    Notes
+    -----
+    Columns are brought to one scale first, so that their units do not matter. Observed
+    cells come back exactly as they were.
+
+    The default design draws what networks say towards near rows, the weighted mean of
+    :class:`~sk_autoencoder.nn.NearestRows`. It keeps up to 5,000 completed training
+    rows for that, which are in its pickles, files and graphs too.
+
+    References
+    ----------
+    .. [1] L. Gondara and K. Wang, "MIDA: multiple imputation using denoising autoencoders",
+       PAKDD 2018.
+    .. [2] D. B. Rubin, "Multiple imputation for nonresponse in surveys",
+       Wiley, 1987.
+    .. [3] P.-A. Mattei and J. Frellsen, "Leveraging the exact likelihood of deep latent
+       variable models", NeurIPS 2018, algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_autoencoder import AutoencoderImputer
+    >>> angle = np.random.default_rng(0).uniform(0, np.pi, 100)
+    >>> X = np.c_[np.cos(angle), np.sin(angle)]
+    >>> X[::5, 1] = np.nan
+    >>> imputer = AutoencoderImputer(random_state=0).fit(X)
+    >>> imputer.transform([[0.0, np.nan], [0.7, 0.7]]).round(1)
+    array([[0. , 1. ],
+           [0.7, 0.7]])
+    """
+
+    autoencoder: Any = field(default=None, kw_only=False)
+    n_estimators: int | str = "auto"
+    sample_posterior: bool = False
+    clip: bool = True
+    round_discrete: bool = False
+    missing_values: Any = np.nan
+    add_indicator: bool = False
+    keep_empty_features: bool = False
+    verbose: int = 0
+    random_state: Any = None
+
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseImputer._parameter_constraints,
+        "autoencoder": [HasMethods(["fit", "reconstruct"]), None],
+        "n_estimators": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "sample_posterior": ["boolean"],
+        "clip": ["boolean"],
+        "round_discrete": ["boolean"],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    @fit_context
+    def fit(self, X, y=None):
+        """Fit the autoencoder to incomplete rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If a parameter or X does not fit, or no row has an observed value.
+        """
+        X, is_missing = self._read(X, reset=True)
+        self._fit_indicator(is_missing)
+        self._is_kept = ~is_missing.all(axis=0)
+        rows = X[~is_missing.all(axis=1)][:, self._is_kept]
+        if len(rows) < 2:
+            raise ValueError(
+                f"X has {len(rows)} row(s) with an observed value, and 2 are needed."
+            )
+        self._learn_columns(rows)
+        self.autoencoder_ = self._make_autoencoder(*rows.shape)
+        if self.verbose:
+            self.autoencoder_.set_params(verbose=self.verbose)
+        n_members = self._count_members()
+        indices = np.arange(len(rows))
+        if n_members > 1:  # each holds out other rows
+            rng = check_random_state(self.random_state)
+            indices = np.stack([rng.permutation(indices) for _ in range(n_members)])
+        self.autoencoder_._fit_on(rows, rows=indices)
+        return self
+
+    def _learn_columns(self, rows: np.ndarray) -> None:
+        self.statistics_ = np.full(self.n_features_in_, np.nan)
+        self.statistics_[self._is_kept] = np.nanmean(rows, axis=0, dtype=np.float64)
+        self._low, self._high = np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)
+        self._is_discrete = (np.isnan(rows) | (rows == np.round(rows))).all(axis=0)
+
+    def _read(self, X, *, reset: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return a copy of X with NaN for missing values, and where they are."""
+        X = validate_data(
+            self,
+            X,
+            reset=reset,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=finite(self),
+            ensure_min_samples=1 + reset,  # two to fit to
+            copy=True,
+        )
+        is_missing = missing_mask(X, self.missing_values)
+        X[is_missing] = np.nan
+        return X, is_missing
+
+    def _make_autoencoder(self, n_rows: int, n_features: int):
+        rng = check_random_state(self.random_state)
+        seed = rng.randint(np.iinfo(np.int32).max)
+        if self.autoencoder is None:
+            default = self._default_autoencoder(n_rows, n_features)
+            return default.set_params(random_state=seed)
+        autoencoder = clone_with_seed(self.autoencoder, self.random_state, seed)
+        name = type(autoencoder).__name__
+        is_ours = hasattr(autoencoder, "_fit_on")
+        if not (is_ours and get_tags(autoencoder).input_tags.allow_nan):
+            raise ValueError(
+                f"autoencoder={name}(...) takes no missing values. Use None, or an "
+                "AutoencoderTransformer, DenoisingAutoencoder or VAETransformer."
+            )
+        if self.sample_posterior and not hasattr(autoencoder, "transform_distribution"):
+            raise ValueError(
+                f"sample_posterior=True draws from a variational autoencoder, and "
+                f"autoencoder is a {name}. Use VAETransformer()."
+            )
+        return autoencoder
+
+    def _default_autoencoder(self, n_rows: int, n_features: int):
+        if self.sample_posterior:
+            return VAETransformer(scaling="standard", variance="per_feature")
+        return default_imputing(n_rows, n_features)
+
+    def _count_members(self) -> int:
+        if self.sample_posterior and self.n_estimators not in ("auto", 1):
+            raise ValueError(
+                f"n_estimators={self.n_estimators} averages, and sample_posterior=True "
+                "draws. Use n_estimators=1."
+            )
+        if self.n_estimators != "auto":
+            return self.n_estimators
+        single = self.sample_posterior or self.autoencoder is not None
+        return 1 if single else N_MEMBERS
+
+    def transform(self, X):
+        """Return X with its missing values filled in.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        rows : ndarray of shape (n_samples, n_features_out)
+            In the precision of X; observed values as they were.
+        """
+        check_is_fitted(self)
+        X, is_missing = self._read(X, reset=False)
+        indicated = self._transform_indicator(is_missing)
+        rows = X[:, self._is_kept]
+        holed = np.isnan(rows).any(axis=1)
+        if holed.any():
+            rows[holed] = self._fill(rows[holed])
+        if self.keep_empty_features:
+            X[:, self._is_kept] = rows
+            X[np.isnan(X)] = 0  # of columns that had no value in fit
+            rows = X
+        return self._concatenate_indicator(rows, indicated)
+
+    def _fill(self, rows: np.ndarray) -> np.ndarray:
+        is_missing = np.isnan(rows)
+        has_some = ~is_missing.all(axis=1)
+        filled = np.tile(self.statistics_[self._is_kept].astype(rows.dtype), (len(rows), 1))
+        if has_some.any():
+            filled[has_some] = self._reconstruct(rows[has_some])
+        if self.round_discrete:
+            filled = np.where(self._is_discrete, filled.round(), filled)
+        if self.clip:
+            filled = filled.clip(self._low, self._high)
+        return np.where(is_missing, filled, rows)
+
+    def _reconstruct(self, rows: np.ndarray) -> np.ndarray:
+        if not self.sample_posterior:
+            return self.autoencoder_.reconstruct(rows)
+        device = torch.device(self.autoencoder_.net_.device)
+        with seeded(self.random_state, device):
+            return self.autoencoder_._map(draw_missing, rows)
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the columns of what ``transform`` returns.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the features, where X had none.
+
+        Returns
+        -------
+        names : ndarray of str
+        """
+        check_is_fitted(self)
+        names = feature_names(self, input_features)
+        kept = names if self.keep_empty_features else names[self._is_kept]
+        return self._concatenate_indicator_feature_names_out(kept, names)

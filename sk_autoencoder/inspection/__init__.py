@@ -1,0 +1,17 @@
+"""Pictures, in the convention of scikit-learn's displays."""
+
+from sk_autoencoder.inspection._codes import CodeDisplay
+from sk_autoencoder.inspection._loss import LossCurveDisplay
+from sk_autoencoder.inspection._outliers import OutlierScoreDisplay
+from sk_autoencoder.inspection._rate import RateDistortionDisplay
+from sk_autoencoder.inspection._reconstruction import ReconstructionDisplay
+from sk_autoencoder.inspection._traversal import TraversalDisplay
+
+__all__ = [
+    "CodeDisplay",
+    "LossCurveDisplay",
+    "OutlierScoreDisplay",
+    "RateDistortionDisplay",
+    "ReconstructionDisplay",
+    "TraversalDisplay",
+]

@@ -1,0 +1,284 @@
+"""The picture of a detector: its scores with the threshold, and why rows are unusual."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sk_autoencoder.inspection import _drawing as drawing
+from sk_autoencoder.utils import _pipelines as _reaching
+
+METHOD, NAMES = "score_samples", "get_feature_names_out"
+FAR = 4.0  # distances from the median to the lowest twentieth of scores: what is drawn
+
+
+class OutlierScoreDisplay:
+    """A histogram of scores with the threshold, and the reasons of the most unusual rows.
+
+    Made by :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_samples,)
+        The lower, the more unusual.
+    threshold : float or None, default=None
+        Rows with lower scores are outliers.
+    y : array-like of shape (n_samples,) or None, default=None
+        Classes of the rows, known outliers for example, which histograms are coloured by.
+    shares : ndarray of shape (n_samples, n_features) or None, default=None
+        How much each feature adds to how unusual a row is.
+    feature_names : sequence of str or None, default=None
+        What features are called.
+    row_names : sequence or None, default=None
+        What rows are called; None counts them from 0.
+    estimator_name : str or None, default=None
+        Title of the picture.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The histogram.
+    axes_ : ndarray of matplotlib Axes
+        The histogram, and one for each row that is explained.
+    figure_ : matplotlib Figure
+    threshold_line_ : matplotlib Line2D or None
+    explained_ : ndarray of int
+        Indices of the rows that are explained, the most unusual first.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sk_autoencoder import AutoencoderOutlierDetector, OutlierScoreDisplay
+    >>> X = load_wine(as_frame=True).data
+    >>> detector = AutoencoderOutlierDetector(random_state=0).fit(X)
+    >>> display = OutlierScoreDisplay.from_estimator(detector, X)
+    >>> bool(display.threshold_line_.get_xdata()[0] == detector.offset_)
+    True
+    """
+
+    def __init__(
+        self,
+        scores,
+        *,
+        threshold=None,
+        y=None,
+        shares=None,
+        feature_names=None,
+        row_names=None,
+        estimator_name=None,
+    ) -> None:
+        self.scores = scores
+        self.threshold = threshold
+        self.y = y
+        self.shares = shares
+        self.feature_names = feature_names
+        self.row_names = row_names
+        self.estimator_name = estimator_name
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, y=None, *, ax=None, name=None, n_rows=3, n_features=5, **hist_kw
+    ):
+        """Score rows, and explain the most unusual ones.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted detector: anything with ``score_samples``, whose threshold is
+            ``offset_`` if it has one, such as
+            :class:`~sklearn.ensemble.IsolationForest`, or a pipeline that ends in one.
+            Reasons are drawn if it has ``explain``.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or None, default=None
+            Classes of the rows, known outliers for example.
+        ax : matplotlib Axes or None, default=None
+            Where to draw, divided if rows are explained; None makes a figure.
+        name : str or None, default=None
+            Title; None takes the name of the class.
+        n_rows : int, default=3
+            Number of rows to explain, the most unusual ones; 0 draws the histogram alone.
+        n_features : int, default=5
+            Number of features of an explanation, those that add most.
+        **hist_kw
+            Passed on to ``matplotlib``'s ``hist``.
+
+        Returns
+        -------
+        display : OutlierScoreDisplay
+
+        Raises
+        ------
+        TypeError
+            If `estimator` has no ``score_samples``.
+        """
+        check_is_fitted(estimator)
+        if not hasattr(estimator, METHOD):
+            raise TypeError(
+                f"{type(estimator).__name__} has no score_samples. Give a detector such as "
+                "AutoencoderOutlierDetector or IsolationForest."
+            )
+        holder = _reaching.find_fitted(estimator, lambda part: hasattr(part, "offset_"))
+        shares, names = _explain(estimator, X) if n_rows else (None, None)
+        display = cls(
+            np.asarray(estimator.score_samples(X)),
+            threshold=None if holder is None else float(holder.offset_),
+            y=y,
+            shares=None if shares is None else np.asarray(shares),
+            feature_names=names,
+            row_names=getattr(X, "index", None),
+            estimator_name=drawing.name_of(estimator, METHOD) if name is None else name,
+        )
+        return display.plot(ax=ax, n_rows=n_rows, n_features=n_features, **hist_kw)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        scores,
+        y=None,
+        *,
+        threshold=None,
+        shares=None,
+        ax=None,
+        name=None,
+        n_rows=3,
+        n_features=5,
+        **hist_kw,
+    ):
+        """Draw scores that are at hand.
+
+        Parameters
+        ----------
+        scores : array-like of shape (n_samples,)
+            The lower, the more unusual.
+        y : array-like of shape (n_samples,) or None, default=None
+            Classes of the rows, known outliers for example.
+        threshold : float or None, default=None
+            Rows with lower scores are outliers.
+        shares : array-like of shape (n_samples, n_features) or None, default=None
+            How much each feature adds to how unusual a row is.
+        ax : matplotlib Axes or None, default=None
+            Where to draw, divided if rows are explained; None makes a figure.
+        name : str or None, default=None
+            Title.
+        n_rows : int, default=3
+            Number of rows to explain, the most unusual ones.
+        n_features : int, default=5
+            Number of features of an explanation, those that add most.
+        **hist_kw
+            Passed on to ``matplotlib``'s ``hist``.
+
+        Returns
+        -------
+        display : OutlierScoreDisplay
+        """
+        width = 0 if shares is None else np.shape(shares)[1]
+        display = cls(
+            np.asarray(scores),
+            threshold=threshold,
+            y=y,
+            shares=None if shares is None else np.asarray(shares),
+            feature_names=drawing.name_features(shares, None, width),
+            row_names=getattr(shares, "index", getattr(scores, "index", None)),
+            estimator_name=name,
+        )
+        return display.plot(ax=ax, n_rows=n_rows, n_features=n_features, **hist_kw)
+
+    def plot(self, ax=None, *, name=None, n_rows=3, n_features=5, **hist_kw):
+        """Draw the histogram, and bars for the most unusual rows.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw, divided if rows are explained; None makes a figure.
+        name : str or None, default=None
+            Title; None takes `estimator_name`.
+        n_rows : int, default=3
+            Number of rows to explain, the most unusual ones.
+        n_features : int, default=5
+            Number of features of an explanation, those that add most.
+        **hist_kw
+            Passed on to ``matplotlib``'s ``hist``.
+
+        Returns
+        -------
+        display : OutlierScoreDisplay
+        """
+        if self.shares is None or self.shares.shape[1] == 1:  # the only reason there is
+            n_rows = 0
+        n_rows = min(n_rows, len(self.scores))
+        self.explained_ = np.argsort(self.scores, kind="stable")[:n_rows]
+        if n_rows:
+            n_bars = min(n_features, self.shares.shape[1])
+            size = (9.5, max(3.8, n_rows * (0.7 + 0.2 * n_bars)))
+            options = {"width_ratios": (3, 2)}
+            self.figure_, grid = drawing.make_grid(ax, n_rows, 2, size, **options)
+            self.ax_ = self.figure_.add_subplot(grid[:, 0])
+            panels = [self.figure_.add_subplot(grid[i, 1]) for i in range(n_rows)]
+            for panel, row in zip(panels, self.explained_, strict=True):
+                self._plot_reasons(panel, row, n_bars, self.shares[self.explained_].max())
+            panels[-1].set_xlabel("what the feature adds")
+        else:
+            self.ax_ = drawing.make_axes(ax, (6.4, 4.2))
+            self.figure_, panels = self.ax_.figure, []
+        self.axes_ = np.array([self.ax_, *panels])
+        self._plot_histogram(hist_kw)
+        self.ax_.set_title(self.estimator_name if name is None else name)
+        return self
+
+    def _plot_histogram(self, hist_kw: dict) -> None:
+        ax, low = self.ax_, self._lowest_drawn()
+        n_below = int((self.scores < low).sum())
+        drawn = self.scores.clip(low)
+        labels = drawing.read_labels(self.y, len(drawn))
+        if labels is not None and labels.classes is None:
+            raise ValueError("y holds numbers, and a histogram needs classes.")
+        groups = [(None, np.ones(len(drawn), bool))] if labels is None else labels.groups()
+        shades = drawing.colours(len(groups))
+        options = {"bins": np.histogram_bin_edges(drawn, self._n_bins(len(drawn)))}
+        options |= {"stacked": True, "color": shades, "label": [name for name, _ in groups]}
+        if labels is None:
+            del options["label"]
+        ax.hist([drawn[members] for _, members in groups], **options | hist_kw)
+        self.threshold_line_ = None
+        if self.threshold is not None:
+            n_flagged = int((self.scores < self.threshold).sum())
+            label = f"threshold: {n_flagged} of {len(drawn)} rows below"
+            self.threshold_line_ = ax.axvline(
+                self.threshold, color="black", linestyle="--", label=label
+            )
+        note = f"\n({n_below} below {low:.3g}, in the first bar)" if n_below else ""
+        ax.set(xlabel="score: the lower, the more unusual" + note, ylabel="rows")
+        if self.threshold is not None or labels is not None:
+            ax.legend(title=None if labels is None else labels.name)
+
+    @staticmethod
+    def _n_bins(n_rows: int) -> int:
+        return int(np.clip(2 * n_rows**0.5, 10, 50))
+
+    def _lowest_drawn(self) -> float:
+        """Return what lower scores are drawn at, so that a wild row leaves others room."""
+        low, middle = np.quantile(self.scores, [0.05, 0.5])
+        fence = middle - FAR * (middle - low)
+        if self.threshold is not None:
+            fence = min(fence, middle - 2 * (middle - self.threshold))
+        return max(float(self.scores.min()), fence)
+
+    def _plot_reasons(self, panel, row: int, n_bars: int, most: float) -> None:
+        shown = drawing.largest(self.shares[row], n_bars)[::-1]
+        panel.barh(np.arange(len(shown)), self.shares[row, shown], color=drawing.GREY)
+        names = drawing.given_names(self.feature_names, self.shares.shape[1])
+        panel.set_yticks(np.arange(len(shown)), [names[j] for j in shown])
+        called = row if self.row_names is None else self.row_names[row]
+        panel.set_title(f"row {called}: score {self.scores[row]:.3g}", fontsize="medium")
+        panel.set_xlim(0, 1.05 * most if most > 0 else 1)
+
+
+def _explain(estimator, X):
+    """Return what each feature adds to how unusual rows are, and names, or two None."""
+    front, found = _reaching.split(estimator, METHOD)
+    if not hasattr(found, "explain"):
+        return None, None
+    shares = found.explain(X if front is None else front.transform(X))
+    if front is not None and all(hasattr(step, NAMES) for _, step in front.steps):
+        return shares, front.get_feature_names_out()
+    named = estimator if front is None else None  # steps in front may make other features
+    return shares, drawing.name_features(shares, named, shares.shape[1])

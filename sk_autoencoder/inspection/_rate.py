@@ -1,0 +1,100 @@
+"""The picture of a compressor: error against bytes."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sk_autoencoder.inspection import _drawing as drawing
+
+
+class RateDistortionDisplay:
+    """How well rows come back against what they cost, beside PCA with the same coder.
+
+    Made by :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    report : dict of ndarray
+        What :meth:`AutoencoderCompressor.report` returns.
+    estimator_name : str or None, default=None
+        What the curve is called.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    lines_ : list of matplotlib Line2D
+        The curves of the compressor and of PCA.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sk_autoencoder import AutoencoderCompressor, AutoencoderTransformer
+    >>> from sk_autoencoder import RateDistortionDisplay
+    >>> X = load_digits().data[:300]
+    >>> autoencoder = AutoencoderTransformer(8, max_epochs=5, random_state=0)
+    >>> compressor = AutoencoderCompressor(autoencoder, bytes_per_row=4).fit(X)
+    >>> display = RateDistortionDisplay.from_estimator(compressor, X)
+    >>> display.ax_.get_xlabel()
+    'bytes a row'
+    """
+
+    def __init__(self, report: dict[str, np.ndarray], *, estimator_name: str | None = None):
+        self.report = report
+        self.estimator_name = estimator_name
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, ax=None, name=None, metric="r2"):
+        """Compress X with several steps and draw what comes of it.
+
+        Parameters
+        ----------
+        estimator : AutoencoderCompressor
+            Fitted.
+        X : array-like of shape (n_samples, n_features)
+            Rows that the compressor was not fitted to.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a figure.
+        name : str or None, default=None
+            What the curve is called; None takes the name of the class.
+        metric : {"r2", "psnr"}, default="r2"
+            What is drawn against bytes.
+
+        Returns
+        -------
+        display : RateDistortionDisplay
+        """
+        check_is_fitted(estimator)
+        name = type(estimator).__name__ if name is None else name
+        return cls(estimator.report(X), estimator_name=name).plot(ax=ax, metric=metric)
+
+    def plot(self, ax=None, *, name=None, metric="r2"):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a figure.
+        name : str or None, default=None
+            What the curve is called; None takes `estimator_name`.
+        metric : {"r2", "psnr"}, default="r2"
+            What is drawn against bytes.
+
+        Returns
+        -------
+        display : RateDistortionDisplay
+        """
+        labels = {"r2": "R²", "psnr": "signal-to-noise ratio (dB)"}
+        if metric not in labels:
+            raise ValueError(f"metric={metric!r} has to be one of {sorted(labels)}.")
+        ax = drawing.make_axes(ax)
+        self.lines_ = []
+        curves = {"PCA, coded the same way": "pca_", name or self.estimator_name: ""}
+        for label, prefix in curves.items():
+            x, y = (self.report[prefix + column] for column in ("bytes_per_row", metric))
+            style = {"color": "C7"} if prefix else {"color": "C0"}
+            self.lines_ += ax.plot(x, y, "o-", label=label, **style)
+        ax.set(xlabel="bytes a row", ylabel=labels[metric], xscale="log")
+        drawing.write_plainly(ax.xaxis)
+        ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

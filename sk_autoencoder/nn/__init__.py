@@ -1,0 +1,75 @@
+"""Networks, corruptions, losses and penalties: torch modules and functions."""
+
+from sk_autoencoder.nn._adversarial import CriticPenalty, energy_distance
+from sk_autoencoder.nn._base import LinearStart, Network, Output
+from sk_autoencoder.nn._convolutional import Convolutional, Patches
+from sk_autoencoder.nn._corruptions import (
+    GaussianNoise,
+    MaskingNoise,
+    SaltAndPepperNoise,
+    SwapNoise,
+    WhileTraining,
+)
+from sk_autoencoder.nn._dense import Dense
+from sk_autoencoder.nn._likelihoods import (
+    Bernoulli,
+    Gaussian,
+    Likelihood,
+    NegativeBinomial,
+    Poisson,
+)
+from sk_autoencoder.nn._losses import (
+    Loss,
+    absolute_error,
+    binary_cross_entropy,
+    cosine,
+    huber,
+    multinomial,
+    squared_error,
+)
+from sk_autoencoder.nn._modules import ModulePair
+from sk_autoencoder.nn._objective import Objective
+from sk_autoencoder.nn._penalties import SteinPenalty, jacobian_norm, relative_jacobian_norm
+from sk_autoencoder.nn._pursuit import orthogonal_pursuit
+from sk_autoencoder.nn._sparse import Coder, Pursuit, TopK
+from sk_autoencoder.nn._temporal import Temporal
+from sk_autoencoder.nn._variational import Divergence
+
+__all__ = [
+    "Bernoulli",
+    "Coder",
+    "Convolutional",
+    "CriticPenalty",
+    "Dense",
+    "Divergence",
+    "Gaussian",
+    "GaussianNoise",
+    "Likelihood",
+    "LinearStart",
+    "Loss",
+    "MaskingNoise",
+    "ModulePair",
+    "NegativeBinomial",
+    "Network",
+    "Objective",
+    "Output",
+    "Patches",
+    "Poisson",
+    "Pursuit",
+    "SaltAndPepperNoise",
+    "SteinPenalty",
+    "SwapNoise",
+    "Temporal",
+    "TopK",
+    "WhileTraining",
+    "absolute_error",
+    "binary_cross_entropy",
+    "cosine",
+    "energy_distance",
+    "huber",
+    "jacobian_norm",
+    "multinomial",
+    "orthogonal_pursuit",
+    "relative_jacobian_norm",
+    "squared_error",
+]

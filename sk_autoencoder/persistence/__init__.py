@@ -1,0 +1,5 @@
+"""Files without pickle."""
+
+from sk_autoencoder.persistence._files import load, save
+
+__all__ = ["load", "save"]

@@ -1,0 +1,1 @@
+"""Scikit-learn's private names, checks, random state, threads, pipelines."""

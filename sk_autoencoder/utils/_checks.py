@@ -1,0 +1,92 @@
+"""Checks of arrays and parameters."""
+
+from math import prod
+from numbers import Integral
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils.validation import check_array
+
+
+def check_observed(X, name: str = "X") -> None:
+    """Raise a ValueError if a row of X has no observed value."""
+    empty = np.flatnonzero(np.isnan(X).all(axis=1))
+    if len(empty):
+        raise ValueError(
+            f"Row {empty[0]} of {name} has no observed value"
+            f"{f' (and {len(empty) - 1} more rows)' if len(empty) > 1 else ''}. Leave such "
+            "rows out."
+        )
+
+
+def check_columns(X) -> None:
+    """Raise a ValueError if a column of X has no observed value."""
+    empty = np.flatnonzero(np.isnan(X).all(axis=0))
+    if len(empty):
+        raise ValueError(
+            f"Column {empty[0]} of X has no observed value, and nothing can be learned of "
+            "it. Leave such columns out."
+        )
+
+
+def check_range(X, low: float, high: float, asked: str) -> None:
+    """Raise a ValueError if a value of X lies beyond `low` or `high`, which is `asked`."""
+    values = X.data if issparse(X) else X
+    if np.isinf([low, high]).all() or not values.size:
+        return
+    least, most = np.nanmin(values), np.nanmax(values)
+    if least < low or most > high:
+        what = "Negative values in data: " if np.isinf(high) else ""
+        raise ValueError(
+            f"{what}{asked} needs values in [{low}, {high}], and X reaches from "
+            f"{least:.6g} to {most:.6g}. Use another loss or likelihood, or "
+            "sklearn.preprocessing.MinMaxScaler(clip=True)."
+        )
+
+
+def check_counts(X, likelihood: str) -> None:
+    """Raise a ValueError if a value of X is no count."""
+    values = X.data if issparse(X) else X
+    wrong = values[(values < 0) | (values != np.floor(values))]
+    wrong = wrong[~np.isnan(wrong)]
+    if wrong.size:
+        raise ValueError(
+            f"likelihood={likelihood!r} needs counts (0, 1, 2, …), and X has the value "
+            f"{wrong[0]:.6g}. Use likelihood='gaussian' for other numbers."
+        )
+
+
+def check_image_shape(image_shape, n_features: int) -> tuple[int, ...]:
+    """Return `image_shape` as (height, width) or (height, width, n_channels)."""
+    shape = tuple(int(side) for side in image_shape)
+    if len(shape) not in (2, 3) or min(shape) < 1:
+        raise ValueError(
+            f"image_shape={image_shape!r} has to be (height, width), or (height, width, "
+            "n_channels)."
+        )
+    if prod(shape) != n_features:
+        raise ValueError(
+            f"image_shape={image_shape!r} has {prod(shape)} entries, and rows have "
+            f"{n_features} columns."
+        )
+    return shape
+
+
+def as_dense(X, name: str, finite: bool | str = True) -> np.ndarray:
+    """Return X as a checked dense array of float64."""
+    X = X.toarray() if issparse(X) else X
+    return check_array(X, dtype=np.float64, ensure_all_finite=finite, input_name=name)
+
+
+def has_columns(y) -> bool:
+    """Whether `y` is a table, and not labels or None."""
+    return (y.ndim if hasattr(y, "ndim") else np.asarray(y).ndim) > 1
+
+
+def check_same_width(n_components, fitted: int) -> None:
+    """Raise a ValueError if a fit with another number of components is to go on."""
+    if isinstance(n_components, Integral) and n_components != fitted:
+        raise ValueError(
+            f"n_components={n_components}, but warm_start=True goes on from a fit with "
+            f"{fitted} components. Set warm_start=False to start anew."
+        )
