@@ -3,10 +3,10 @@
 import numpy as np
 from skorch.callbacks import Callback
 
-STEERED = 0.7  # share of the epochs in which a penalty is brought to its budget
+CONTROLLED_FRACTION = 0.7  # share of the epochs in which a penalty is brought to its budget
 
 
-class KeepBest(Callback):
+class EarlyStoppingWithRestarts(Callback):
     """Keep the weights of the lowest held-out loss in memory, the start among them.
 
     When the loss has not fallen for `patience` epochs, training goes back to the best
@@ -63,18 +63,18 @@ class KeepBest(Callback):
 
     def on_train_end(self, net, X=None, y=None, **kwargs):
         if self.best_state_ is not None:
-            net.load_state(self.best_state_)
+            net.load_weights(self.best_state_)
         self.best_state_ = None
 
     def _keep(self, net, loss: float, epoch: int) -> None:
         self.best_loss_, self.best_epoch_, self.n_stale_ = loss, epoch, 0
-        self.best_state_, self.rates_ = net.copy_state(), self.path_.copy()
+        self.best_state_, self.rates_ = net.get_weights(), self.path_.copy()
 
     def _end_stage(self, net) -> None:
         if self.n_dropped_ == self.n_drops:
             self.is_done_ = True
             raise KeyboardInterrupt  # skorch's way to stop
-        net.load_state(self.best_state_)
+        net.load_weights(self.best_state_)
         self.path_ = self.rates_.copy()
         # The momentum leads on along the way that was given up.
         net.optimizer_.state.clear()
@@ -84,7 +84,7 @@ class KeepBest(Callback):
         self.n_stale_ = 0
 
 
-class Replay(Callback):
+class ReplayLearningRate(Callback):
     """Set the learning rate of each epoch to one of `rates`."""
 
     def __init__(self, rates: list[float]):
@@ -95,7 +95,7 @@ class Replay(Callback):
             group["lr"] = self.rates[len(net.history) - 1]
 
 
-class Cosine(Callback):
+class CosineAnnealing(Callback):
     """Let the learning rate fall to zero along half a cosine.
 
     skorch's ``LRScheduler`` listens to every batch, which small networks would feel.
@@ -114,7 +114,7 @@ class WarmUp(Callback):
     Parameters
     ----------
     name : str
-        Name of the penalty, which has an attribute ``warmth``.
+        Name of the penalty, which has an attribute ``annealing_factor``.
     n_epochs : int
         Epochs after which it has its full weight.
     """
@@ -125,10 +125,10 @@ class WarmUp(Callback):
 
     def on_epoch_begin(self, net, **kwargs):
         penalty = getattr(net.criterion_, self.name)
-        penalty.warmth = min((len(net.history) - 1) / self.n_epochs, 1.0)
+        penalty.annealing_factor = min((len(net.history) - 1) / self.n_epochs, 1.0)
 
 
-class MeetBudget(Callback):
+class RateController(Callback):
     """Set the pressure of a penalty such that it comes to a budget.
 
     The pressure stays as it is in the last part of training.
@@ -136,7 +136,7 @@ class MeetBudget(Callback):
     Parameters
     ----------
     name : str
-        Name of the penalty, which has an attribute ``pressure``, a factor while training.
+        Name of the penalty; its attribute ``rate_multiplier`` is a factor in training.
     budget : float
         Mean of the penalty, without its weight, on held-out rows.
     """
@@ -148,10 +148,12 @@ class MeetBudget(Callback):
     def on_epoch_end(self, net, **kwargs):
         penalty = getattr(net.criterion_, self.name)
         spent = net.history[-1, f"valid_{self.name}"] / net.criterion_.weights[self.name]
-        net.history.record("event_pressure", penalty.pressure)
-        if len(net.history) < STEERED * net.max_epochs:
+        net.history.record("event_rate_multiplier", penalty.rate_multiplier)
+        if len(net.history) < CONTROLLED_FRACTION * net.max_epochs:
             turn = np.clip((spent / self.budget) ** 0.7, 0.7, 1.4)
-            penalty.pressure = float(np.clip(penalty.pressure * turn, 0.05, 20))
+            penalty.rate_multiplier = float(
+                np.clip(penalty.rate_multiplier * turn, 0.05, 20)
+            )
 
 
 class ReportEpochs(Callback):

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 
-from sk_autoencoder.core._data import Pairs, as_tensor, inputs, targets
-from sk_autoencoder.nn._missing import GaussianFill
+from sk_autoencoder.core._data import InputTargetRows, as_tensor, input_rows, target_rows
+from sk_autoencoder.nn._missing import FactorModelImputer
 from sk_autoencoder.nn._scalers import Scaler
 
 
-class Filled:
+class ImputedRows:
     """Rows with their missing cells filled, computed as they are read.
 
     Parameters
@@ -21,7 +21,7 @@ class Filled:
     fill : GaussianFill
     """
 
-    def __init__(self, holed: np.ndarray, scaler: Scaler, fill: GaussianFill) -> None:
+    def __init__(self, holed: np.ndarray, scaler: Scaler, fill: FactorModelImputer) -> None:
         self.holed = holed
         self.scaler = copy.deepcopy(scaler).cpu()  # where the fill is, and stays
         self.fill = fill
@@ -34,10 +34,10 @@ class Filled:
         return torch.where(rows.isnan(), self.scaler.inverse(filled), rows).numpy()
 
 
-def fill_in(X, scaler: Scaler, fill: GaussianFill):
+def impute_lazily(X, scaler: Scaler, fill: FactorModelImputer):
     """Return X, rows or Pairs of complete targets, with missing cells filled."""
-    filled = Filled(inputs(X), scaler, fill)
-    return filled if targets(X) is X else Pairs(filled, targets(X))
+    filled = ImputedRows(input_rows(X), scaler, fill)
+    return filled if target_rows(X) is X else InputTargetRows(filled, target_rows(X))
 
 
 def has_missing(X) -> bool:
@@ -45,6 +45,6 @@ def has_missing(X) -> bool:
     return not issparse(X) and bool(np.isnan(np.min(X)))  # makes no array as large as X
 
 
-def missing_share(X, indices: np.ndarray) -> float:
+def missing_fraction(X, indices: np.ndarray) -> float:
     """Return the share of the cells in the rows `indices` of X that is missing."""
     return float(np.isnan(X[np.unique(indices)]).mean())

@@ -4,11 +4,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the way from the start to the trained weights
-State = list[dict[str, Tensor]]  # the weights of the module and of the criterion
+INTERPOLATION_STEPS = (
+    0.0,
+    0.25,
+    0.5,
+    0.75,
+    1.0,
+)  # of the way from the start to the trained weights
+StateDict = list[dict[str, Tensor]]  # the weights of the module and of the criterion
 
 
-def between(start: State, end: State, share: float) -> State:
+def interpolate_weights(start: StateDict, end: StateDict, share: float) -> StateDict:
     """Return the weights at a `share` of the straight way from `start` to `end`."""
 
     def mix(a: Tensor, b: Tensor) -> Tensor:
@@ -17,10 +23,10 @@ def between(start: State, end: State, share: float) -> State:
     return [{k: mix(a[k], b[k]) for k in a} for a, b in zip(start, end, strict=True)]
 
 
-HELD_OUT_SHARE, HELD_OUT_ROWS = 0.1, 32  # what validation_fraction="auto" aims at
-START_NOISE = 1.5  # standard errors by which training has to beat PCA
-JUDGE_ROWS = 15  # fewer held-out rows cannot tell whether training paid
-REFIT_ROWS = 1_000  # up to which the rows held out are worth a second training
+VALIDATION_FRACTION, N_VALIDATION_ROWS = 0.1, 32  # what validation_fraction="auto" aims at
+N_STANDARD_ERRORS = 1.5  # standard errors by which training has to beat PCA
+MIN_VALIDATION_ROWS = 15  # fewer held-out rows cannot tell whether training paid
+MAX_REFIT_ROWS = 1_000  # up to which the rows held out are worth a second training
 
 
 def hold_out(
@@ -31,7 +37,7 @@ def hold_out(
     if share is None:
         return np.sort(order), None
     if share == "auto":
-        n_held_out = max(HELD_OUT_SHARE * n_rows, min(HELD_OUT_ROWS, n_rows // 3))
+        n_held_out = max(VALIDATION_FRACTION * n_rows, min(N_VALIDATION_ROWS, n_rows // 3))
     else:
         n_held_out = share * n_rows
     n_held_out = int(np.ceil(n_held_out))
@@ -43,7 +49,7 @@ def hold_out(
     return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
 
 
-def share_of_the_way(losses: dict[float, np.ndarray]) -> float:
+def select_interpolation(losses: dict[float, np.ndarray]) -> float:
     """Return how far to go from the start, given the losses of the same rows on the way.
 
     Where the mean loss falls most after one and a half standard errors are taken off;
@@ -52,8 +58,8 @@ def share_of_the_way(losses: dict[float, np.ndarray]) -> float:
 
     def cautious_gain(share: float) -> float:
         gain = losses[0.0] - losses[share]
-        return gain.mean() - START_NOISE * gain.std(ddof=1) / len(gain) ** 0.5
+        return gain.mean() - N_STANDARD_ERRORS * gain.std(ddof=1) / len(gain) ** 0.5
 
-    if len(losses[0.0]) < JUDGE_ROWS:
+    if len(losses[0.0]) < MIN_VALIDATION_ROWS:
         return 0.0
     return max(losses, key=cautious_gain)  # the smallest of equals

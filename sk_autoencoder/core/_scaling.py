@@ -8,10 +8,10 @@ from scipy.sparse import issparse
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
 
-from sk_autoencoder.core._data import Rows, pieces
+from sk_autoencoder.core._data import RowDataset, iter_chunks
 from sk_autoencoder.nn._scalers import RowScaler, Scaler, row_lengths
 
-NO_VARIANCE = 1e-12  # of a column, in squared scaled units
+MIN_VARIANCE = 1e-12  # of a column, in squared scaled units
 
 
 def moments(X, indices: np.ndarray, flatten: Callable = Scaler.flatten) -> StandardScaler:
@@ -19,21 +19,21 @@ def moments(X, indices: np.ndarray, flatten: Callable = Scaler.flatten) -> Stand
     scaler = StandardScaler(with_mean=not issparse(X))
     if issparse(X):
         return scaler.fit(flatten(X[indices]))
-    for piece in pieces(X, indices):
+    for piece in iter_chunks(X, indices):
         scaler.partial_fit(flatten(piece))
     return scaler
 
 
-def scaled_moments(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+def scaled_moments(rows: RowDataset) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean and the variance of each column of scaled `rows`."""
     fitted = moments(rows.X, rows.indices, rows.scaler.flatten)
     center, scale = (part.cpu().numpy() for part in (rows.scaler.center, rows.scaler.scale))
     return (fitted.mean_ - center) / scale, fitted.var_ / scale**2
 
 
-def vary(rows: Rows) -> bool:
+def has_variance(rows: RowDataset) -> bool:
     """Whether any column of scaled `rows` varies by more than rounding."""
-    return bool(scaled_moments(rows)[1].max() > NO_VARIANCE)
+    return bool(scaled_moments(rows)[1].max() > MIN_VARIANCE)
 
 
 def make_scaler(
@@ -65,15 +65,15 @@ def make_row_scaler(X, indices: np.ndarray, order: int) -> RowScaler:
     """
     variance = moments(X, indices, RowScaler.flatten).var_
     scale = np.full(X.shape[1], np.sqrt(variance.mean()) or 1.0)
-    lengths = [row_lengths(piece, order) for piece in pieces(X, indices)]
+    lengths = [row_lengths(piece, order) for piece in iter_chunks(X, indices)]
     size = float(np.concatenate(lengths).mean())
     return RowScaler(torch.zeros(X.shape[1]), torch.from_numpy(scale), size, order)
 
 
-def ranges(rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
+def column_ranges(rows: RowDataset) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the lowest and the highest value of each column of scaled `rows`."""
     low, high = torch.tensor(np.inf), torch.tensor(-np.inf)
-    for where in gen_batches(len(rows), max(rows.piece, 256)):
+    for where in gen_batches(len(rows), max(rows.chunk_size, 256)):
         part = rows[np.r_[where]]
         low = torch.minimum(low, part.amin(0))
         high = torch.maximum(high, part.amax(0))

@@ -18,16 +18,22 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PrintLog
 from torch import Tensor
 
-from sk_autoencoder.core._data import Batches, Rows, as_tensor
-from sk_autoencoder.core._model_selection import SHARES, State, between
+from sk_autoencoder.core._data import BatchIterator, RowDataset, as_tensor
+from sk_autoencoder.core._model_selection import (
+    INTERPOLATION_STEPS,
+    StateDict,
+    interpolate_weights,
+)
 from sk_autoencoder.core._optimizers import OPTIMIZERS
 from sk_autoencoder.nn._autoencoder import Autoencoder
-from sk_autoencoder.utils._random import draws_of
+from sk_autoencoder.utils._random import fork_rng_with_seed
 
 INFERENCE_BYTES = 2**20  # rows that go through a network at once, so that they stay cached
-LEAST_ROWS = 16  # that do, however wide they are
-THREAD_WORK = 3 * 2**19  # multiplications of a batch that keep one thread busy
-HELD_OUT_SEED = 2**31  # added to the seed of training
+MIN_INFERENCE_ROWS = 16  # that do, however wide they are
+MULTIPLICATIONS_PER_THREAD = (
+    3 * 2**19
+)  # multiplications of a batch that keep one thread busy
+VALIDATION_SEED_OFFSET = 2**31  # added to the seed of training
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
@@ -36,7 +42,7 @@ class AutoencoderNet(NeuralNet):
 
     `module` is an :class:`~sk_autoencoder.nn._autoencoder.Autoencoder`, `criterion` an
     :class:`~sk_autoencoder.nn.Objective`; ``fit`` takes the pair of training
-    and held-out :class:`Rows`, the latter None where nothing is held out.
+    and held-out :class:`RowDataset`, the latter None where nothing is held out.
 
     Batches are slices of one tensor, and losses are read once an epoch: a loader that
     fetches single rows costs three to five times as much.
@@ -52,7 +58,7 @@ class AutoencoderNet(NeuralNet):
 
     def get_iterator(self, dataset, training=False):
         """Return the batches of `dataset`, shuffled for training."""
-        return Batches(dataset, self.batch_size, shuffle=training)
+        return BatchIterator(dataset, self.batch_size, shuffle=training)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Go once through `iterator` and record the mean of each term of the loss."""
@@ -69,10 +75,10 @@ class AutoencoderNet(NeuralNet):
 
     def _mean_terms(self, batches, training, prefix, step_fn) -> dict[str, float]:
         self._set_training(training)
-        if self._hears_batches():
+        if self._has_batch_callbacks():
             step_fn = self._reported(step_fn, training, prefix)
         elif training:
-            step_fn = self._make_quiet_step()
+            step_fn = self._make_fast_step()
         n_rows, totals = 0, defaultdict(lambda: torch.zeros((), dtype=torch.float64))
         with nullcontext() if training else self._same_draws():
             for batch in batches:
@@ -85,7 +91,7 @@ class AutoencoderNet(NeuralNet):
                 n_rows += n_batch
         return {name: float(total) / n_rows for name, total in totals.items()}
 
-    def _hears_batches(self) -> bool:
+    def _has_batch_callbacks(self) -> bool:
         """Whether a callback listens to single batches."""
         return any(
             getattr(type(callback), hook) is not getattr(Callback, hook)
@@ -116,7 +122,7 @@ class AutoencoderNet(NeuralNet):
             )
         return loss
 
-    def _make_quiet_step(self) -> Callable[[Tensor], dict]:
+    def _make_fast_step(self) -> Callable[[Tensor], dict]:
         """Return what ``train_step`` does where no callback listens to batches.
 
         The gradients are dropped by hand: ``zero_grad`` reports to torch's profiler, which
@@ -125,7 +131,7 @@ class AutoencoderNet(NeuralNet):
         parameters = [p for _, p in self.get_all_learnable_params()]
         update = self._find_update()
 
-        def quiet_step(batch: Tensor) -> dict:
+        def fast_step(batch: Tensor) -> dict:
             steps = []
 
             def closure() -> Tensor:
@@ -137,7 +143,7 @@ class AutoencoderNet(NeuralNet):
             update(closure)
             return steps[0]
 
-        return quiet_step
+        return fast_step
 
     def _find_update(self) -> Callable[[Callable[[], Tensor]], object]:
         """Return the optimizer's ``step``, a built-in one's without its wrappers.
@@ -162,7 +168,7 @@ class AutoencoderNet(NeuralNet):
             return self._step(batch)
 
     def _step(self, batch: Tensor) -> dict:
-        terms, reconstruction = self.module_.each(self._terms, batch)
+        terms, reconstruction = self.module_.map_members(self._terms, batch)
         loss = reduce(torch.add, terms.values())
         if loss.ndim:  # one number a member, each of which trains as if alone
             loss = loss.sum()
@@ -178,13 +184,13 @@ class AutoencoderNet(NeuralNet):
         out = autoencoder(x)
         return self.criterion_(autoencoder.network, target, out), out.reconstruction
 
-    def mean_loss(self, rows: Rows) -> float:
+    def mean_loss(self, rows: RowDataset) -> float:
         """Return the loss of `rows`, as a held-out epoch records it."""
         batches = self.get_iterator(rows)
         terms = self._mean_terms(batches, False, "start", self.validation_step)
         return self._checked_loss(terms)
 
-    def row_losses(self, rows: Rows) -> np.ndarray:
+    def row_losses(self, rows: RowDataset) -> np.ndarray:
         """Return the loss of each of `rows`."""
         self._set_training(False)
 
@@ -194,24 +200,26 @@ class AutoencoderNet(NeuralNet):
 
         with torch.no_grad(), self._same_draws():
             found = [
-                self.module_.each(losses, batch).ravel()
+                self.module_.map_members(losses, batch).ravel()
                 for batch in self.get_iterator(rows)
             ]
         return torch.cat(found).cpu().double().numpy()
 
     def losses_between(
-        self, start: State, end: State, rows: Rows
+        self, start: StateDict, end: StateDict, rows: RowDataset
     ) -> dict[float, np.ndarray]:
         """Return the loss of each of `rows` at each of `SHARES` of the way to `end`."""
         losses = {}
-        for share in SHARES:
-            self.load_state(between(start, end, share))
+        for share in INTERPOLATION_STEPS:
+            self.load_weights(interpolate_weights(start, end, share))
             losses[share] = self.row_losses(rows)
         return losses
 
     def _same_draws(self):
         """Let held-out rows meet the same noise each time, whatever was drawn before."""
-        return draws_of(torch.initial_seed() + HELD_OUT_SEED, torch.device(self.device))
+        return fork_rng_with_seed(
+            torch.initial_seed() + VALIDATION_SEED_OFFSET, torch.device(self.device)
+        )
 
     @property
     def schedule(self) -> Callback:
@@ -229,13 +237,13 @@ class AutoencoderNet(NeuralNet):
         # An interrupted epoch has a record, but no losses.
         return [epoch[name] for epoch in self.history if name in epoch]
 
-    def copy_state(self) -> State:
+    def get_weights(self) -> StateDict:
         """Return a copy of all weights."""
         parts = (self.module_, self.criterion_)
         return [{k: v.clone() for k, v in p.state_dict().items()} for p in parts]
 
-    def load_state(self, state: State) -> None:
-        """Put the weights of :meth:`copy_state` back."""
+    def load_weights(self, state: StateDict) -> None:
+        """Put the weights of :meth:`get_weights` back."""
         for part, weights in zip((self.module_, self.criterion_), state, strict=True):
             part.load_state_dict(weights)
 
@@ -252,7 +260,7 @@ class AutoencoderNet(NeuralNet):
             module = copy.deepcopy(module).double()
         n_rows = X.shape[0]
         row_bytes = X.dtype.itemsize * X.shape[1] * module.n_members**0.5
-        size = max(int(INFERENCE_BYTES / row_bytes), LEAST_ROWS)
+        size = max(int(INFERENCE_BYTES / row_bytes), MIN_INFERENCE_ROWS)
         result = None
         with torch.inference_mode():
             for start in range(0, n_rows, size):
@@ -263,7 +271,7 @@ class AutoencoderNet(NeuralNet):
                 result[start : start + size] = part
         return result
 
-    def _settle_in(self) -> None:
+    def _restore_device(self) -> None:
         """Say where a net that was read from plain data is."""
         self.device = str(next(self.module_.parameters()).device)
 

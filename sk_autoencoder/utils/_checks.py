@@ -78,7 +78,7 @@ def as_dense(X, name: str, finite: bool | str = True) -> np.ndarray:
     return check_array(X, dtype=np.float64, ensure_all_finite=finite, input_name=name)
 
 
-def has_columns(y) -> bool:
+def is_2d(y) -> bool:
     """Whether `y` is a table, and not labels or None."""
     return (y.ndim if hasattr(y, "ndim") else np.asarray(y).ndim) > 1
 

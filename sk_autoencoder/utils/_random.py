@@ -19,7 +19,7 @@ def clone_with_seed(estimator, random_state, seed: int):
 
 
 @contextmanager
-def seeded(random_state, device: torch.device, offset: int = 0):
+def seeded_fit(random_state, device: torch.device, offset: int = 0):
     """Seed torch from `random_state`, and leave its generators as they were found.
 
     Yields the seed: an integer `random_state` itself, so that the PCA of a start is the
@@ -29,12 +29,12 @@ def seeded(random_state, device: torch.device, offset: int = 0):
         seed = int(random_state)
     else:
         seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-    with draws_of(seed + offset, device):
+    with fork_rng_with_seed(seed + offset, device):
         yield seed
 
 
 @contextmanager
-def draws_of(seed: int, device: torch.device):
+def fork_rng_with_seed(seed: int, device: torch.device):
     """Let torch draw what `seed` gives, and leave its generators as they were found."""
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):

@@ -15,8 +15,8 @@ __all__ = [
     "Interval",
     "RealNotInt",
     "StrOptions",
+    "ensure_all_finite",
     "feature_names",
-    "finite",
     "fit_context",
     "missing_mask",
     "wrap_like",
@@ -25,7 +25,7 @@ __all__ = [
 fit_context = _fit_context(prefer_skip_nested_validation=True)
 
 
-def finite(estimator) -> bool | str:
+def ensure_all_finite(estimator) -> bool | str:
     """Return what scikit-learn's checks of input call ``ensure_all_finite``."""
     return "allow-nan" if get_tags(estimator).input_tags.allow_nan else True
 

@@ -7,10 +7,10 @@ from scipy.sparse import issparse
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import svd_flip
 
-from sk_autoencoder.core._data import Rows, targets
+from sk_autoencoder.core._data import RowDataset, target_rows
 from sk_autoencoder.core._initialization._pca import (
-    Axes,
-    Filter,
+    LinearAutoencoder,
+    PrincipalAxes,
     principal_axes,
     projection,
 )
@@ -20,17 +20,17 @@ MOMENT_ROWS = 20_000  # corrupted rows, at least, that the moments are taken ove
 MOMENT_BATCH = 1_000
 SPECTRUM_ROWS, SPECTRUM_COLUMNS = 5_000, 500  # that the noise is estimated from
 MIN_SPECTRUM_ROWS = 3
-NO_NOISE = 1e-8  # of the variance of a cell: rounding
-LEAST_STD = 1e-3  # of the mean: what noise is taken to have in columns without any
+MIN_NOISE_SHARE = 1e-8  # of the variance of a cell: rounding
+MIN_RELATIVE_STD = 1e-3  # of the mean: what noise is taken to have in columns without any
 MAX_AXES = 1_000  # of the clean rows; the filter is silent outside their span
-CODE_FLOOR = 0.3  # of the widest code, below which a code's spread is not told apart
-NO_CODE = 1e-6  # of the widest code: rounding
+MIN_CODE_SCALE = 0.3  # of the widest code, below which a code's spread is not told apart
+MIN_RELATIVE_SCALE = 1e-6  # of the widest code: rounding
 RIDGE = 1e-6  # of the mean variance, added to each variance of the corrupted rows
 
 
-def filter_of_damaged(
-    rows: Rows, corruption: torch.nn.Module, rank: int, seed: int
-) -> Filter:
+def wiener_filter(
+    rows: RowDataset, corruption: torch.nn.Module, rank: int, seed: int
+) -> LinearAutoencoder:
     r"""Return the linear map of some rank that best gives clean rows from corrupted ones.
 
     With means :math:`\mu`, the covariance :math:`C` of corrupted rows and the cross
@@ -39,11 +39,11 @@ def filter_of_damaged(
     left singular vectors of :math:`B C^{-1/2}` (reduced rank regression; Brillinger,
     "Time Series", 1981, theorem 10.2.1).
     """
-    clean = Rows(targets(rows.X), rows.scaler, rows.indices)
+    clean = RowDataset(target_rows(rows.X), rows.scaler, rows.indices)
     axes = principal_axes(clean, MAX_AXES, seed)
     exact = getattr(corruption, "moments", None)
     if exact is None:
-        return _filter(axes, *_drawn_moments(rows, corruption, axes), rank)
+        return _filter(axes, *monte_carlo_moments(rows, corruption, axes), rank)
     mean, variance = map(torch.from_numpy, scaled_moments(clean))
     kept, mean_in, variance_in = exact(mean, variance)
     own = axes.components * (variance_in - kept**2 * variance).numpy()
@@ -51,7 +51,9 @@ def filter_of_damaged(
     return _filter(axes, mean_in.numpy(), kept * np.diag(axes.variance), noisy, rank)
 
 
-def filter_of_noisy(rows: Rows, std: np.ndarray, rank: int, seed: int) -> Filter:
+def wiener_filter_from_noisy(
+    rows: RowDataset, std: np.ndarray, rank: int, seed: int
+) -> LinearAutoencoder:
     """Return the same for rows that are noisy, with noise of known `std` (n_features,).
 
     The covariance of the clean rows is that of the noisy ones with shrunk eigenvalues, in
@@ -60,7 +62,7 @@ def filter_of_noisy(rows: Rows, std: np.ndarray, rank: int, seed: int) -> Filter
     axes = principal_axes(rows, MAX_AXES, seed)
     if not std.any():
         return projection(axes)
-    std = std.clip(LEAST_STD * std.mean())
+    std = std.clip(MIN_RELATIVE_STD * std.mean())
     spread = np.sqrt(axes.variance)[:, None] * axes.components / std
     _, values, vectors = svd(spread, full_matrices=False)
     found = (vectors * std) @ axes.components.T
@@ -86,7 +88,7 @@ def estimate_noise_std(X, rows: np.ndarray) -> float:
     noise = torch.randn(part.shape, dtype=torch.double).numpy()
     sums = [np.cumsum(_spectrum(values)) for values in (part, noise)]
     variance = np.min(sums[0] / sums[1])
-    return float(np.sqrt(variance)) if variance > NO_NOISE * part.var() else 0.0
+    return float(np.sqrt(variance)) if variance > MIN_NOISE_SHARE * part.var() else 0.0
 
 
 def _spread(n: int, n_kept: int) -> np.ndarray:
@@ -119,7 +121,7 @@ def shrink(values: np.ndarray, aspect: float) -> np.ndarray:
     return np.where(shows, true * cosine, 0)
 
 
-def _filter(axes: Axes, mean_in, cross, noisy, rank: int) -> Filter:
+def _filter(axes: PrincipalAxes, mean_in, cross, noisy, rank: int) -> LinearAutoencoder:
     if not len(noisy):  # no axis has variance
         return projection(axes)
     values, vectors = eigh(noisy)
@@ -129,12 +131,16 @@ def _filter(axes: Axes, mean_in, cross, noisy, rank: int) -> Filter:
     U, right = svd_flip(U, right)
     encoder = (scale[:, None] * right) @ whitener
     decoder = U.T @ axes.components
-    rank = min(rank, np.sum(scale > NO_CODE * scale[0]))  # others have arbitrary directions
-    spread = np.maximum(scale, CODE_FLOOR * scale[0])
-    return Filter(mean_in, encoder[:rank], decoder[:rank], axes.mean, spread[:rank] ** 2)
+    rank = min(
+        rank, np.sum(scale > MIN_RELATIVE_SCALE * scale[0])
+    )  # others have arbitrary directions
+    spread = np.maximum(scale, MIN_CODE_SCALE * scale[0])
+    return LinearAutoencoder(
+        mean_in, encoder[:rank], decoder[:rank], axes.mean, spread[:rank] ** 2
+    )
 
 
-def _drawn_moments(rows: Rows, corruption: torch.nn.Module, axes: Axes):
+def monte_carlo_moments(rows: RowDataset, corruption: torch.nn.Module, axes: PrincipalAxes):
     """Return the mean of corrupted rows, their cross covariance and their covariance.
 
     The covariances are in the basis of `axes`, of shape (n_axes, n_axes).
