@@ -128,7 +128,7 @@ class BaseAutoencoder(
     ) -> None:
         """Keep what lies between PCA and the trained weights as the held-out rows say."""
         schedule, end = net.schedule, net.get_weights()
-        share = select_interpolation(net.losses_between(start, end, valid))
+        share = select_interpolation(net.interpolated_losses(start, end, valid))
         self.best_epoch_ *= share > 0
         net.load_weights(interpolate_weights(start, end, share))
         self._calibrate_held_out(net, X, rows, valid)

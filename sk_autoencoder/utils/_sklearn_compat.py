@@ -26,12 +26,12 @@ fit_context = _fit_context(prefer_skip_nested_validation=True)
 
 
 def ensure_all_finite(estimator) -> bool | str:
-    """Return what scikit-learn's checks of input call ``ensure_all_finite``."""
+    """Choose ``ensure_all_finite`` of scikit-learn's input checks by the tags."""
     return "allow-nan" if get_tags(estimator).input_tags.allow_nan else True
 
 
 def wrap_like(X, values: np.ndarray):
-    """Return `values` as a frame with the columns and the index of X, if X is a frame."""
+    """Wrap `values` in a frame with the columns and the index of X, if X is a frame."""
     library = type(X).__module__.split(".")[0]
     if library not in ADAPTERS_MANAGER.adapters:
         return values
