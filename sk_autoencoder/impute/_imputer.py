@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sk_autoencoder.generative._vae import VAETransformer
-from sk_autoencoder.impute._autoencoder import default_imputing
+from sk_autoencoder.impute._autoencoder import make_default_autoencoder
 from sk_autoencoder.impute._multiple import sample_missing
 from sk_autoencoder.persistence._files import Savable
 from sk_autoencoder.utils._random import clone_with_seed, seeded_fit
@@ -237,7 +237,7 @@ class AutoencoderImputer(Savable, BaseImputer):
     def _default_autoencoder(self, n_rows: int, n_features: int):
         if self.sample_posterior:
             return VAETransformer(scaling="standard", variance="per_feature")
-        return default_imputing(n_rows, n_features)
+        return make_default_autoencoder(n_rows, n_features)
 
     def _count_members(self) -> int:
         if self.sample_posterior and self.n_estimators not in ("auto", 1):
