@@ -15,6 +15,7 @@ __all__ = [
     "Interval",
     "RealNotInt",
     "StrOptions",
+    "allows_nan",
     "feature_names",
     "finite",
     "fit_context",
@@ -23,6 +24,11 @@ __all__ = [
 ]
 
 fit_context = _fit_context(prefer_skip_nested_validation=True)
+
+
+def allows_nan(estimator) -> bool:
+    """Whether `estimator` takes missing values; None stands for a default that does."""
+    return estimator is None or get_tags(estimator).input_tags.allow_nan
 
 
 def finite(estimator) -> bool | str:
