@@ -187,7 +187,7 @@ class Shrunk(BaseAutoencoder):
     """A variant with a penalty on the squares of its codes, as a user writes one."""
 
     shrinkage: float = 0.1
-    accepts_missing: ClassVar[bool] = True
+    _allow_nan: ClassVar[bool] = True
 
     def _make_penalties(self, module):
         def square(network, x, out):

@@ -59,7 +59,7 @@ class CompressingAutoencoder(BaseAutoencoder):
     linear_penalty: float = 0.0
     lr: float = 1e-3
 
-    decays: ClassVar[bool] = True
+    _cosine_decay: ClassVar[bool] = True
 
     def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
         return min(MOST_CODES, *X.shape)

@@ -229,7 +229,7 @@ class WindowAutoencoder(BaseAutoencoder):
     n_channels: int = 1
     linear_penalty: float = 0.0
 
-    accepts_missing: ClassVar[bool] = True
+    _allow_nan: ClassVar[bool] = True
 
     def _hold_out(self, n_rows: int) -> tuple[np.ndarray, np.ndarray | None]:
         if not self.early_stopping:
