@@ -231,8 +231,8 @@ def test_a_variant_exports_in_a_detector(method):
     detector.fit(X)
     model = to_onnx(detector, method="score_samples")
     check(model, detector.score_samples, X, "score_samples")
-    found = load(to_onnx(detector))(X)["label"]
-    np.testing.assert_array_equal(found[:, 0], detector.predict(X))
+    labels = load(to_onnx(detector))(X)["label"]
+    np.testing.assert_array_equal(labels[:, 0], detector.predict(X))
 
 
 def test_a_variant_exports_in_an_imputer():

@@ -21,6 +21,7 @@ from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.nn._scalers import Scaler
 from sk_autoencoder.outliers import _scores as _unusual
+from sk_autoencoder.outliers import _threshold
 
 QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 8, "random_state": 0}
 
@@ -126,9 +127,9 @@ def test_the_threshold_comes_from_rows_not_trained_on():
 
 def test_the_fence_and_the_quantile_of_known_scores():
     scores = np.arange(1.0, 100.0)  # fifths 20.6 and 79.4
-    assert _unusual.threshold(scores, None) == pytest.approx(20.6 - 0.25 * 58.8)
-    assert _unusual.threshold(scores, 0.05) == 5.0
-    assert _unusual.threshold(scores, 0.001) == 1.0
+    assert _threshold.threshold(scores, None) == pytest.approx(20.6 - 0.25 * 58.8)
+    assert _threshold.threshold(scores, 0.05) == 5.0
+    assert _threshold.threshold(scores, 0.001) == 1.0
 
 
 def test_usual_errors_are_quantiles_and_the_median_row_is_a_one():

@@ -327,13 +327,13 @@ class AutoencoderImputer(Savable, ExportMixin, BaseImputer):
 
     def _make_transform(self, reconstruct: Callable) -> Callable:
         """Make ``transform`` in torch, a function of a module and of rows."""
-        kept, marker = np.flatnonzero(self._is_kept), self.missing_values
-        order = np.arange(self.n_features_in_)  # of columns, the imputed ones behind
-        order[kept] = len(order) + np.arange(len(kept))
+        columns, marker = np.flatnonzero(self._is_kept), self.missing_values
+        order = np.arange(self.n_features_in_)  # imputed columns stand behind the others
+        order[columns] = len(order) + np.arange(len(columns))
 
         def transform(module: torch.nn.Module, X: torch.Tensor) -> torch.Tensor:
             is_missing = X.isnan() if np.isnan(marker) else marker == X
-            rows = torch.where(is_missing, torch.nan, X)[:, kept]
+            rows = torch.where(is_missing, torch.nan, X)[:, columns]
             imputed = self._impute(torch, rows, reconstruct(module, rows))
             if not self.keep_empty_features:
                 return imputed
