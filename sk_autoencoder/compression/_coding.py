@@ -110,7 +110,7 @@ def _n_bytes(numbers: np.ndarray) -> np.ndarray:
     return 1 + np.searchsorted(steps, numbers.astype(np.uint64), side="right")
 
 
-def _streams():
+def _is_partial_fit():
     """Return constriction's coders, or say how to get them."""
     try:
         import constriction
@@ -124,7 +124,7 @@ def _streams():
 
 def encode(columns: list[np.ndarray], tables: list[Table]) -> bytes:
     """Return the numbers of each column as bytes, coded by its table."""
-    stream = _streams()
+    stream = _is_partial_fit()
     encoder = stream.queue.RangeEncoder()
     escaped = []
     for numbers, table in zip(columns, tables, strict=True):
@@ -145,7 +145,7 @@ def decode(payload: bytes, tables: list[Table], n_rows: int) -> list[np.ndarray]
     ValueError
         If the bytes hold no such columns.
     """
-    stream = _streams()
+    stream = _is_partial_fit()
     if len(payload) % 4:
         raise ValueError("The compressed rows end in the middle of a word.")
     least_bits = n_rows * sum(float(table.costs().min()) + table.shift for table in tables)

@@ -14,17 +14,17 @@ from sk_autoencoder.core._base import BaseAutoencoder, fit_members, map_rows
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
 from sk_autoencoder.generative._vae import VAETransformer
 from sk_autoencoder.impute._autoencoder import default_imputing
-from sk_autoencoder.impute._multiple import draw_missing
+from sk_autoencoder.impute._multiple import sample_missing
 from sk_autoencoder.persistence._files import Savable
-from sk_autoencoder.utils._random import clone_with_seed, draw_seed, seeded
+from sk_autoencoder.utils._random import clone_with_seed, draw_seed, seeded_fit
 from sk_autoencoder.utils._sklearn_compat import (
     BaseImputer,
     HasMethods,
     Interval,
     StrOptions,
     allows_nan,
+    ensure_all_finite,
     feature_names,
-    finite,
     fit_context,
     missing_mask,
 )
@@ -105,9 +105,9 @@ class AutoencoderImputer(Savable, ExportMixin, BaseImputer):
     Columns are brought to one scale first, so that their units do not matter. Observed
     cells come back exactly as they were.
 
-    The default design draws what networks say towards near rows, the weighted mean of
-    :class:`~sk_autoencoder.nn.NearestRows`. It keeps up to 5,000 completed training
-    rows for that, which are in its pickles, files and graphs too.
+    The default design shrinks imputed values towards a kernel-weighted mean of near
+    training rows. It keeps up to 5,000 imputed training rows, also in pickles, files and
+    ONNX graphs.
 
     References
     ----------
@@ -209,7 +209,7 @@ class AutoencoderImputer(Savable, ExportMixin, BaseImputer):
             X,
             reset=reset,
             dtype=[np.float64, np.float32],
-            ensure_all_finite=finite(self),
+            ensure_all_finite=ensure_all_finite(self),
             ensure_min_samples=1 + reset,  # two to fit to
             copy=True,
         )
@@ -309,8 +309,8 @@ class AutoencoderImputer(Savable, ExportMixin, BaseImputer):
         if not self.sample_posterior:
             return self.autoencoder_.reconstruct(rows)
         device = torch.device(self.autoencoder_.net_.device)
-        with seeded(self.random_state, device):
-            return map_rows(self.autoencoder_, draw_missing, rows)
+        with seeded_fit(self.random_state, device):
+            return map_rows(self.autoencoder_, sample_missing, rows)
 
     def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:
         check_export_method(self, method, ("auto", "transform"))

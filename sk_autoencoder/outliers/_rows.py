@@ -26,7 +26,7 @@ from sk_autoencoder.utils._sklearn_compat import (
     RealNotInt,
     StrOptions,
     allows_nan,
-    finite,
+    ensure_all_finite,
     fit_context,
     wrap_like,
 )
@@ -257,7 +257,7 @@ class AutoencoderOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimat
 
     def _check_X(self, X, **kwargs):
         kwargs |= {"dtype": [np.float64, np.float32]}
-        kwargs |= {"ensure_all_finite": finite(self)}
+        kwargs |= {"ensure_all_finite": ensure_all_finite(self)}
         return validate_data(self, X, accept_sparse="csr", **kwargs)
 
     def _make_autoencoder(self, n_features: int, rng: np.random.RandomState):

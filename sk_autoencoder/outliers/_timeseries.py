@@ -26,7 +26,7 @@ from sk_autoencoder.utils._sklearn_compat import (
     Interval,
     StrOptions,
     allows_nan,
-    finite,
+    ensure_all_finite,
     fit_context,
     wrap_like,
 )
@@ -199,7 +199,7 @@ class TimeSeriesOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimato
 
     def _check_X(self, X, **kwargs):
         kwargs |= {"dtype": [np.float64, np.float32], "order": "C"}
-        kwargs |= {"ensure_all_finite": finite(self)}
+        kwargs |= {"ensure_all_finite": ensure_all_finite(self)}
         return validate_data(self, X, **kwargs)
 
     def _make_series(self, X, groups) -> Series:

@@ -16,8 +16,8 @@ __all__ = [
     "RealNotInt",
     "StrOptions",
     "allows_nan",
+    "ensure_all_finite",
     "feature_names",
-    "finite",
     "fit_context",
     "missing_mask",
     "wrap_like",
@@ -31,13 +31,13 @@ def allows_nan(estimator) -> bool:
     return estimator is None or get_tags(estimator).input_tags.allow_nan
 
 
-def finite(estimator) -> bool | str:
-    """Return what scikit-learn's checks of input call ``ensure_all_finite``."""
+def ensure_all_finite(estimator) -> bool | str:
+    """Choose ``ensure_all_finite`` of scikit-learn's input checks by the tags."""
     return "allow-nan" if get_tags(estimator).input_tags.allow_nan else True
 
 
 def wrap_like(X, values: np.ndarray):
-    """Return `values` as a frame with the columns and the index of X, if X is a frame."""
+    """Wrap `values` in a frame with the columns and the index of X, if X is a frame."""
     library = type(X).__module__.split(".")[0]
     if library not in ADAPTERS_MANAGER.adapters:
         return values
