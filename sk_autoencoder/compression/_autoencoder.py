@@ -59,7 +59,7 @@ class CompressionAutoencoder(BaseAutoencoder):
     linear_penalty: float = 0.0
     lr: float = 1e-3
 
-    decays: ClassVar[bool] = True
+    _cosine_decay: ClassVar[bool] = True
 
     def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
         return min(MAX_CODES, *X.shape)

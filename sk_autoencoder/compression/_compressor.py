@@ -15,9 +15,10 @@ from sk_autoencoder.compression._autoencoder import make_default_autoencoder
 from sk_autoencoder.compression._codec import Codec, quality
 from sk_autoencoder.compression._container import DTYPES, Header, pack, unpack
 from sk_autoencoder.compression._residuals import Residuals, as_type
+from sk_autoencoder.core._export import ExportMixin, ExportSpec
 from sk_autoencoder.core._model_selection import MIN_VALIDATION_ROWS
 from sk_autoencoder.persistence._files import Savable
-from sk_autoencoder.utils._random import clone_with_seed
+from sk_autoencoder.utils._random import clone_with_seed, draw_seed
 from sk_autoencoder.utils._sklearn_compat import (
     HasMethods,
     Interval,
@@ -28,7 +29,7 @@ from sk_autoencoder.utils._sklearn_compat import (
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class AutoencoderCompressor(
-    Savable, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    Savable, ExportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
     r"""Lossy compression of rows to bytes, for a budget of bytes a row.
 
@@ -162,7 +163,7 @@ class AutoencoderCompressor(
         """
         X = self._read(X, reset=True, ensure_min_samples=2)
         rows = X.astype(np.float64)
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        seed = draw_seed(check_random_state(self.random_state))
         self._linear, codec = self._find_codecs(rows, seed)
         self._codec = self._linear if codec is None else codec
         self.autoencoder_, self.step_ = self._codec.autoencoder, self._codec.step
@@ -407,3 +408,9 @@ class AutoencoderCompressor(
         size = len(self._write(X, codec, depth, None)) / len(X)
         found = as_type(codec.rows(codec.numbers(rows, depth), depth), X.dtype)
         return size, *quality(rows, found, self._peak)
+
+    def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:
+        raise ValueError(
+            "AutoencoderCompressor cannot be exported: ONNX has no range coder. Export an "
+            "autoencoder, and store its codes."
+        )

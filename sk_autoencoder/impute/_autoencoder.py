@@ -89,10 +89,10 @@ class ImputationAutoencoder(BaseAutoencoder):
     linear_penalty: float = 0.0
     weight_decay: float = 1e-2
 
-    accepts_missing: ClassVar[bool] = True
-    decays: ClassVar[bool] = True
-    n_drops: ClassVar[int] = 0
-    judge_corrupted: ClassVar[bool] = True  # hides the same cells of held-out rows
+    _allow_nan: ClassVar[bool] = True
+    _cosine_decay: ClassVar[bool] = True
+    _n_lr_reductions: ClassVar[int] = 0
+    _corrupt_validation: ClassVar[bool] = True  # hides the same cells of held-out rows
     _nearest: ClassVar[KernelRegressionImputer | None] = None
 
     def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
