@@ -67,7 +67,7 @@ class SparseAutoencoder(BaseAutoencoder):
         ``"leaky_relu"``, ``"relu"``, ``"sigmoid"``, ``"silu"``, ``"tanh"``, or a callable
         without arguments that returns a torch module.
     dropout : float, default=0.0
-        Share of the hidden units that is dropped in each training step.
+        Probability with which a training step drops a hidden unit.
     tied_weights : bool, default=False
         Whether the atoms are the weights of the encoder, normalised, where it has no hidden
         layer; a pursuit always finds its codes by the atoms.
@@ -81,16 +81,13 @@ class SparseAutoencoder(BaseAutoencoder):
         the mean and with 5 % of noise; an encoder without hidden layers begins as the
         atoms. ``"random"`` draws all at random.
     loss : str or callable, default="squared_error"
-        Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``
-        (squared up to one scaled unit), ``"binary_cross_entropy"`` (a sigmoid output;
-        values of X in [0, 1], which are not scaled), or for counts and tf-idf, of rows
-        brought to one length, ``"multinomial"`` (shares of a row; a softmax output) and
-        ``"cosine"``; or a callable ``(output, x)`` of two tensors of shape (batch,
-        n_features) that returns one error a row.
+        Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``,
+        ``"binary_cross_entropy"``, ``"multinomial"``, ``"cosine"`` (Notes of
+        :class:`AutoencoderTransformer`) or ``(output, x) -> error of each row``, in torch.
     scaling : {"global", "standard"} or None, default="global"
-        ``"global"`` subtracts the mean row and divides by one number, the root of the
-        mean variance of a feature, which keeps PCA's objective; ``"standard"`` divides each
-        feature by its own standard deviation; None leaves X alone.
+        ``"global"`` subtracts the mean row and divides by the root mean variance of the
+        features, which keeps PCA's objective. ``"standard"`` divides each feature by its
+        standard deviation. None does not scale.
     noise_level : float, default=0.0
         Standard deviation, in scaled units, of the Gaussian noise that is added to each
         cell while training.
@@ -101,45 +98,41 @@ class SparseAutoencoder(BaseAutoencoder):
     l1_penalty : float, default=0.0
         Weight of the sum of the absolute values of all weights in the loss.
     trim_fraction : float, default=0.0
-        Share of the rows of a batch, those with the largest error, that is left out of
-        the loss, so that outliers are not learned [3]_.
+        Fraction of the rows of a batch, those with the largest error, that the loss omits,
+        so that outliers are not learned [4]_.
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
         Name of an optimizer, or a class like those of ``torch.optim``.
     lr : float, default=1e-2
-        Learning rate at the beginning.
+        Initial learning rate.
     weight_decay : float, default=1e-4
         Decay of the weights (L2), as the optimizer defines it.
     batch_size : int or "auto", default="auto"
-        Rows a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
+        Rows of a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
     max_epochs : int, default=30
-        Largest number of passes through the training rows; 0 keeps the start.
+        Largest number of passes through the training rows; 0 keeps the initial weights.
     early_stopping : bool, default=True
-        Whether to hold out rows and keep the weights with the lowest loss on them. When
-        the loss stalls, training goes back to the best weights with 0.3 of the learning
-        rate, twice, and then stops. With 1,000 rows or fewer and a start from PCA, the
-        epochs that led to the best weights are then run once more, from PCA of all rows
-        and on all rows. Otherwise all epochs are run on all rows, with a learning rate
-        that falls to zero along a cosine.
+        Whether to set validation rows aside, keep the weights with the lowest loss on them
+        and stop when that loss stalls (Notes of :class:`AutoencoderTransformer`). Otherwise
+        all epochs run on all rows, with a learning rate that falls to zero along a cosine.
     validation_fraction : float or "auto", default="auto"
-        Share of the rows to hold out; ``"auto"`` takes a tenth, but 32 rows if that is
-        more and at most a third.
+        Fraction of the rows for validation; ``"auto"`` takes a tenth, but 32 rows if that
+        is more and at most a third.
     n_iter_no_change : int, default=20
-        Epochs without an improvement of the held-out loss after which it has stalled.
+        Epochs without an improvement after which the validation loss has stalled.
     tol : float, default=1e-3
-        Share by which the held-out loss has to fall to count as improved.
+        Relative decrease of the validation loss that counts as an improvement.
     warm_start : bool, default=False
-        Whether ``fit`` continues from the weights and the scale of the last fit.
+        Whether ``fit`` continues from the weights and the scaling of the previous fit.
     device : str, default="auto"
-        Where to compute: ``"cpu"``, ``"cuda"``, …; ``"auto"`` takes a GPU if there is one.
+        Where to compute, such as ``"cpu"``; ``"auto"`` takes a GPU if there is one.
     callbacks : list of skorch callbacks or None, default=None
-        Called while training, also when it is repeated on all rows; they are cloned
-        first. scikit-learn's own callbacks are set by ``set_callbacks``, and hear of the
-        first training only.
+        Called while training, also when it is repeated on all rows; ``fit`` clones them.
+        ``set_callbacks`` sets scikit-learn's callbacks, which follow the first training
+        only.
     verbose : int, default=0
-        With 1, a line is printed after each epoch.
+        With 1, a line is printed after each epoch of training.
     random_state : int, RandomState instance or None, default=None
-        Seeds the weights, the noise and the order of the rows. Global generators are left
-        as they were.
+        Seeds the weights, the noise and the order of rows. Global generators do not change.
     sparsity : {"pursuit", "topk", "l1", "kl"}, default="pursuit"
         How codes become sparse: see above.
     n_active : int, default=5
@@ -166,13 +159,13 @@ class SparseAutoencoder(BaseAutoencoder):
     n_iter_ : int
         Number of epochs run, without those that were repeated on all rows.
     best_epoch_ : int
-        Epoch with the lowest held-out loss; 0 is the start.
+        Epoch with the lowest validation loss; 0 stands for the initial weights.
     loss_curve_ : list of float
         Training loss after each epoch, noise included.
     validation_curve_ : list of float or None
-        Held-out loss after each epoch, without noise; None if no rows were held out.
+        Validation loss after each epoch, without noise; None without validation rows.
     history_ : skorch.history.History
-        Everything that was recorded, each term of the loss by name.
+        All that skorch recorded, each term of the loss by name.
     net_ : skorch.NeuralNet
         The fitted trainer.
     network_ : sk_autoencoder.nn.Network
@@ -209,10 +202,10 @@ class SparseAutoencoder(BaseAutoencoder):
     ----------
     .. [1] L. Rebollo-Neira and D. Lowe, "Optimized orthogonal matching pursuit approach",
        IEEE Signal Processing Letters 9, 2002.
-    .. [2] L. Gao et al., "Scaling and evaluating sparse autoencoders",
-       2024.
-    .. [3] A. Ng, "Sparse autoencoder", CS294A lecture notes,
-       2011.
+    .. [2] L. Gao et al., "Scaling and evaluating sparse autoencoders", 2024.
+    .. [3] A. Ng, "Sparse autoencoder", CS294A lecture notes, 2011.
+    .. [4] P. J. Rousseeuw, "Least median of squares regression", Journal of the American
+       Statistical Association 79, 1984.
 
     Examples
     --------
