@@ -6,7 +6,7 @@ attribute and reference once. Its section "Own texts" lists which entries a clas
 itself.
 
 In every class the parameters are put in the constructor's order with its defaults. A
-citation may be a number or a label, such as ``[Bishop 1995]_``, of the class's own
+citation may be a number or a label, such as ``[Bishop1995]_``, of the class's own
 references or of the shared ones. All become numbers in the order in which they are cited.
 """
 
@@ -25,7 +25,7 @@ import sk_autoencoder
 
 WIDTH = 88  # of a docstring's line without the indentation of its class
 INDENT = " " * 4
-CITATION = re.compile(r"\[([\w ]+)\]_")
+CITATION = re.compile(r"\[(\w+)\]_")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def format_entries(entries: dict[str, Entry]) -> str:
 
 def parse_references(body: str) -> dict[str, str]:
     """Parse the references of a section by label, each on one line."""
-    pattern = r"^\.\. \[([\w ]+)\] (.*\n(?: .*\n)*)"
+    pattern = r"^\.\. \[(\w+)\] (.*\n(?: .*\n)*)"
     matches = re.findall(pattern, body.strip() + "\n", re.MULTILINE)
     return {label: " ".join(text.split()) for label, text in matches}
 

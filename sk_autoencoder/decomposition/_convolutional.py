@@ -17,13 +17,13 @@ FEW_ROWS = 1_000  # up to which the start from PCA is better than what training 
 class ConvolutionalAutoencoder(BaseAutoencoder):
     r"""Dimensionality reduction of images by a convolutional autoencoder.
 
-    Encoder :math:`f` and decoder :math:`g` are convolutional networks [1]_; they minimise
+    A convolutional encoder :math:`f` and a convolutional decoder :math:`g` [1]_
+    minimise
 
     .. math:: \frac1n \sum_i \ell\big(g(f(x_i + \varepsilon_i)), x_i\big)
 
     where :math:`\ell` is the `loss`, summed over pixels, and :math:`\varepsilon` is
-    Gaussian noise of `noise_level`. Rows of X are flattened images, as scikit-learn keeps
-    them.
+    Gaussian noise of `noise_level`. Rows of X are flattened images, as in scikit-learn.
 
     Parameters
     ----------
@@ -38,14 +38,9 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     dropout : float, default=0.0
         Probability with which a training step drops a hidden unit.
     init : {"auto", "pca", "random"}, default="auto"
-        With ``"pca"`` encoder and decoder get a linear path beside the nonlinear one. It
-        starts at PCA of the rows that are fitted to and the nonlinear one at zero, so that
-        training begins at PCA. Held-out rows then choose how far to go from PCA to the
-        trained weights (0, 1/4, 1/2, 3/4 or all of the way): as far as their error falls
-        most, less one and a half standard errors. Where it does not, or fewer than 15 rows
-        were held out, PCA of all rows is what is kept. ``"random"`` gives the plain
-        network, which learns more from many images. ``"auto"`` takes the former up to
-        1,000 rows.
+        ``"pca"`` and ``"random"`` as in :class:`AutoencoderTransformer`. ``"auto"`` takes
+        ``"pca"`` for up to 1,000 rows and ``"random"``, which learns more from many images,
+        for more.
     loss : str or callable, default="squared_error"
         Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``,
         ``"binary_cross_entropy"``, ``"multinomial"``, ``"cosine"`` (Notes of
@@ -77,11 +72,9 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     max_epochs : int, default=20
         Largest number of passes through the training rows; 0 keeps the initial weights.
     early_stopping : bool, default=True
-        Whether to hold out rows and keep the weights with the lowest loss on them, and to
-        stop when that loss has stalled three times. The learning rate falls to zero along a
-        cosine over `max_epochs`, with and without. With 1,000 rows or fewer and a start
-        from PCA, the epochs that led to the best weights are run once more, from PCA of
-        all rows and on all rows.
+        Whether to keep the weights with the lowest loss on validation rows and to stop at
+        the third stall of that loss (Notes of :class:`AutoencoderTransformer`). In either
+        case the learning rate falls to zero along a cosine.
     validation_fraction : float or "auto", default="auto"
         Fraction of the rows for validation; ``"auto"`` takes a tenth, but 32 rows if that
         is more and at most a third.
@@ -102,21 +95,20 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the noise and the order of rows. Global generators do not change.
     image_shape : tuple of int or None, default=None
-        ``(height, width)``, or with several channels ``(height, width, n_channels)`` or,
-        for ``data_format="channels_first"``, ``(n_channels, height, width)``, in pixels:
-        the shape that a row was flattened from, line by line. None takes a square with one
-        channel, and a single line of pixels where the number of features is no square.
+        ``(height, width)`` or ``(height, width, n_channels)`` in pixels; with
+        ``data_format="channels_first"`` ``n_channels`` comes first. None takes one channel
+        and a square, or one line of pixels if the features form no square.
     channels : int or sequence of int, default=(32, 64)
-        Number of maps of each convolution of the encoder; from one to the next, height and
-        width are halved. The decoder mirrors them.
+        Number of feature maps of each convolution of the encoder. From one convolution to
+        the next, height and width are halved. The decoder mirrors the encoder.
     kernel_size : int, default=3
-        Height and width of the convolutions, odd.
+        Height and width of the convolution kernels, an odd number.
     patch_size : int, default=2
-        Squares of that many pixels a side enter as one place [4]_: with 2, a quarter of the
-        places, in about a third of the time.
+        Side of the squares of pixels that enter the network as one position [4]_. A
+        side of 2 leaves a quarter of the positions, which shortens training.
     data_format : {"channels_last", "channels_first"}, default="channels_last"
-        Whether the channels of a pixel stand side by side in a row, as scikit-learn,
-        matplotlib and Pillow have them, or channel after channel, as torch has them.
+        Order of the entries of a row: the channels of a pixel side by side, as in
+        scikit-learn, matplotlib and Pillow, or channel after channel, as in torch.
 
     Attributes
     ----------
@@ -148,7 +140,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
 
     Notes
     -----
-    Sides may be odd. With several channels all of them are scaled by one number, unless
+    Height and width may be odd. Several channels are scaled by one number, unless
     ``scaling="standard"``.
 
     References

@@ -8,19 +8,18 @@ from sk_autoencoder.core._base import BaseAutoencoder
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class TextAutoencoder(BaseAutoencoder):
-    r"""Codes of documents, from the counts or the tf-idf of their terms.
+    r"""Dimensionality reduction of documents, from the counts or the tf-idf of their terms.
 
-    In place of ``TruncatedSVD`` behind ``TfidfVectorizer`` (latent semantic analysis [1]_):
-    sparse rows of many terms in, a few numbers a document out. Training starts at the
-    principal axes of the documents, brought to one length, and minimises
+    The class replaces ``TruncatedSVD`` after ``TfidfVectorizer`` (latent semantic analysis
+    [1]_). Training starts at the principal axes of the documents, scaled to
+    one length, and minimises
 
     .. math:: -\frac1n \sum_i \sum_j s_{ij} \log p_{ij}, \quad
        s_{ij} = \frac{x_{ij}}{\sum_k x_{ik}}, \quad
        p_i = \mathrm{softmax}\big(g(f(x_i))\big)
 
-    with encoder :math:`f` and decoder :math:`g`: the terms of a document are drawings from
-    the shares :math:`p_i` [2]_. Squared errors of tf-idf, most of whose cells are zero,
-    have little to gain over ``TruncatedSVD``.
+    with encoder :math:`f` and decoder :math:`g`. The terms of a document are samples of a
+    multinomial distribution with probabilities :math:`p_i` [2]_.
 
     Parameters
     ----------
@@ -127,13 +126,17 @@ class TextAutoencoder(BaseAutoencoder):
     See Also
     --------
     sklearn.decomposition.TruncatedSVD : Latent semantic analysis.
-    sklearn.feature_extraction.text.TfidfVectorizer : Makes the rows of texts.
+    sklearn.feature_extraction.text.TfidfVectorizer : Rows from texts.
 
     Notes
     -----
-    With ``loss="multinomial"`` or ``"cosine"`` the length of a document changes nothing:
-    ``inverse_transform`` gives documents of the mean total (or norm), ``reconstruct`` those
-    of the row's own. Sparse rows are made dense a batch at a time.
+    The loss is not the squared error, since most entries of tf-idf are zero: there the
+    squared error gains little over ``TruncatedSVD``.
+
+    With ``loss="multinomial"`` or ``"cosine"`` codes do not depend on the length of a
+    document. ``inverse_transform`` gives documents of the mean total (or norm), and
+    ``reconstruct`` documents of the row's own. Sparse rows are made dense a batch at a
+    time.
 
     References
     ----------

@@ -10,8 +10,9 @@ from sk_autoencoder.core._base import BaseAutoencoder
 class AutoencoderTransformer(BaseAutoencoder):
     r"""Dimensionality reduction by an autoencoder that starts as PCA.
 
-    An encoder :math:`f` and a decoder :math:`g` are trained together to give each row
-    back through a code of `n_components` numbers, by minimising
+    An encoder :math:`f` maps each row to a code of `n_components` numbers, and a decoder
+    :math:`g` reconstructs the row from its code [1]_. Both are trained together to
+    minimise
 
     .. math:: \frac1n \sum_i \ell\big(g(f(x_i + \varepsilon_i)), x_i\big)
 
@@ -54,7 +55,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         standard deviation. None does not scale.
     noise_level : float, default=0.3
         Standard deviation, in scaled units, of the Gaussian noise that training adds to
-        each entry. The noise keeps the codes of neighbouring rows together [1]_.
+        each entry. The noise keeps the codes of neighbouring rows together [2]_.
     linear_penalty : float, default=0.75
         Weight of the error that the decoder's linear path makes alone, if training starts
         at PCA. The penalty keeps codes readable for linear models and for distances. The
@@ -63,7 +64,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         Weight of the sum of the absolute values of all weights in the loss.
     trim_fraction : float, default=0.0
         Fraction of the rows of a batch, those with the largest error, that the loss omits,
-        so that outliers are not learned [2]_.
+        so that outliers are not learned [3]_.
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
         Name of an optimizer, or a class like those of ``torch.optim``.
     lr : float, default=2e-3
@@ -127,20 +128,45 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     Notes
     -----
-    Cells of X may be missing (NaN). A factor model fitted by EM guesses them, a layer that
-    sees which are missing corrects the guess before the network, and errors skip them.
+    **Initialisation.** With ``init="pca"`` encoder and decoder get a linear path beside the
+    nonlinear one. The linear path starts as PCA of the training rows and the nonlinear one
+    at zero. After training the weights are interpolated between PCA (0) and the trained
+    weights (1). Validation rows select the interpolation weight among 0, 1/4, 1/2, 3/4 and
+    1: the one with the largest lower bound (mean minus 1.5 standard errors) of the decrease
+    of their loss. If no bound is positive, or with fewer than 15 validation rows, the
+    result is PCA of all rows.
 
-    Training runs in float32. Rows of float64 are scaled in float64 and go through a copy of
-    the weights that is cast up, so that codes do not depend on the rows beside them.
+    **Early stopping.** When the validation loss stalls, training returns to the best
+    weights and multiplies the learning rate by 0.3; the third stall stops it. After a start
+    from PCA with 1,000 rows or fewer, the epochs that led to the best weights are repeated
+    from PCA of all rows, on all rows.
 
-    Codes are in scaled units: with ``scaling="global"`` they do not change when X is
-    multiplied by a number or moved.
+    **Losses.** ``"huber"`` is squared up to one scaled unit and linear beyond.
+    ``"binary_cross_entropy"`` needs X in [0, 1], which is not scaled, and has a sigmoid
+    output. ``"multinomial"``, with a softmax output, and ``"cosine"`` are for counts and
+    tf-idf; both scale each row to one length. A callable takes two tensors of shape (batch,
+    n_features) and returns the errors of shape (batch,).
+
+    **Networks.** A specification of ``sk_autoencoder.nn``, such as ``Convolutional``, is a
+    valid `network`, and its parameters can be searched as ``network__channels``.
+
+    **Missing values.** Entries of X may be missing (NaN). A factor model fitted by EM
+    imputes them, a layer that sees which entries are missing corrects the imputed values
+    before the network, and errors omit missing entries.
+
+    **Precision.** Training runs in float32. Rows of float64 are scaled in float64 and use a
+    float64 copy of the weights, so that codes do not depend on the other rows of a batch.
+
+    **Units.** Codes are in scaled units: with ``scaling="global"`` neither a shift of X nor
+    a factor changes them.
 
     References
     ----------
-    .. [1] C. M. Bishop, "Training with noise is equivalent to Tikhonov regularization",
+    .. [1] G. E. Hinton and R. R. Salakhutdinov, "Reducing the dimensionality of data with
+       neural networks", Science 313, 2006.
+    .. [2] C. M. Bishop, "Training with noise is equivalent to Tikhonov regularization",
        Neural Computation 7, 1995.
-    .. [2] P. J. Rousseeuw, "Least median of squares regression", Journal of the American
+    .. [3] P. J. Rousseeuw, "Least median of squares regression", Journal of the American
        Statistical Association 79, 1984.
 
     Examples

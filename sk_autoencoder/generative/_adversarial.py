@@ -27,12 +27,13 @@ LEAST_STD = 1e-3  # of an axis, relative to the largest: the start would blow up
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class AdversarialAutoencoder(GenerativeAutoencoder):
-    r"""Autoencoder whose codes are distributed as a prior, so that new rows can be drawn.
+    r"""Generative autoencoder whose codes follow a given prior distribution.
 
-    The autoencoder's loss gets a penalty on the distribution of the codes, which a critic
-    judges: a second network :math:`D`, trained at the same time to tell codes
-    :math:`z_i = f(x_i)` from draws of the prior, while the encoder is trained to have its
-    codes taken for draws [1]_. The encoder :math:`f` and the decoder :math:`g` minimise
+    The loss of the autoencoder gets a penalty on the distribution of the codes. A critic
+    :math:`D`, a second network, is trained at the same time to distinguish codes :math:`z_i
+    = f(x_i)` from samples of the prior, while the encoder is trained to make them
+    indistinguishable [1]_. The encoder :math:`f` and the decoder :math:`g`
+    minimise
 
     .. math:: \frac1n \sum_i \ell\big(g(f(x_i + \varepsilon_i)), x_i\big)
        + \lambda \; \operatorname{tr} \Sigma_x \;
@@ -40,14 +41,13 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
 
     where :math:`\lambda` is the `critic_weight`, :math:`\Sigma_x` the covariance of the
     rows of a batch, so that the unit of X does not matter, and :math:`\Delta` the energy
-    distance [2]_ between the codes and draws of the prior.
+    distance [2]_ between the codes and samples of the prior.
 
     Parameters
     ----------
     n_components : int, float in (0, 1) or None, default=None
-        Width of the code. None takes 8, but at most the number of features and of rows. A
-        float takes the smallest number of components with which PCA explains more than
-        that share of the variance.
+        Number of components of the code. None takes 8, but at most the number of features
+        and of rows. A float selects it as in :class:`AutoencoderTransformer`.
     hidden_layer_sizes : int or sequence of int, default=(256, 256)
         Widths of the encoder's hidden layers; the decoder mirrors them. An empty sequence
         gives a linear autoencoder.
@@ -79,8 +79,9 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
         Standard deviation, in scaled units, of the Gaussian noise that training adds to
         each entry. The noise keeps the codes of neighbouring rows together [3]_.
     linear_penalty : float, default=0.0
-        With ``init="pca"``, weight in the loss of the error that the decoder's linear path
-        makes alone. It keeps codes readable for linear models, and farther from the prior.
+        Weight of the error that the decoder's linear path makes alone, if training starts
+        at PCA. The penalty keeps codes readable for linear models, but farther from the
+        prior, hence 0.
     l1_penalty : float, default=0.0
         Weight of the sum of the absolute values of all weights in the loss.
     trim_fraction : float, default=0.0
@@ -120,25 +121,21 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the noise and the order of rows. Global generators do not change.
     code_density : {"gaussian_mixture", "prior"}, default="gaussian_mixture"
-        Where ``sample`` draws codes: from a mixture of normal distributions, fitted after
-        training to the codes of the training rows (of 20,000 at most), with a part for 60
-        rows, 25 parts at most, or 40 with 12 rows a component in each; or from the prior.
+        Density of codes in ``sample``: a Gaussian mixture, fitted after training to the
+        codes of 20,000 training rows at most, or the prior.
     output_noise : {"auto"} or bool, default="auto"
-        Whether ``sample`` adds to decoded rows Gaussian noise of the standard deviations
-        `residual_std_`. ``"auto"`` does what a nearest-neighbour classifier finds harder to
-        tell from training rows: as a rule the former for tables, the latter for images.
+        Whether ``sample`` adds Gaussian noise with standard deviations `residual_std_`.
+        ``"auto"`` adds it if a nearest-neighbour classifier then finds rows clearly harder
+        to tell from training rows, as for most tables but not images.
     prior : {"normal", "uniform", "mixture"} or callable, default="normal"
-        Distribution that the critic pulls the codes to: standard normal; uniform between
-        -√3 and √3; ten normal distributions of standard deviation 0.25 whose means lie on a
-        circle in the first two components, any others being standard normal; or a callable
-        ``(n_codes, n_components)`` that returns an array or a tensor of so many draws, with
-        torch's default generator if they are to follow `random_state`. The named ones
-        have mean 0 and variance 1 in each component.
+        Distribution that codes should follow: ``"normal"``, ``"uniform"`` or ``"mixture"``,
+        each with mean 0 and variance 1 a component (see Notes), or a callable ``(n_codes,
+        n_components)`` that returns samples, as an array or a tensor.
     critic_weight : float, default=0.1
-        Weight of the penalty, in units of the total variance of the rows. 0 leaves the
-        critic out, which gives ``AutoencoderTransformer``, with the defaults of here.
+        Weight of the penalty, in units of the total variance of the rows. 0 omits the
+        critic, which gives ``AutoencoderTransformer`` with the defaults of this class.
     critic_layer_sizes : sequence of int, default=(128, 128)
-        Widths of the hidden layers of the critic.
+        Widths of the critic's hidden layers.
 
     Attributes
     ----------
@@ -163,48 +160,47 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
     network_ : sk_autoencoder.nn.Network
         The fitted torch module, which sees scaled rows.
     code_density_ : sklearn.mixture.GaussianMixture or None
-        The density of codes; None stands for the prior. After ``partial_fit``, that of the
-        last batch.
+        Density of codes, after ``partial_fit`` that of the last batch; None stands for the
+        prior.
     output_noise_ : bool
-        Whether ``sample`` adds noise.
+        Whether ``sample`` adds noise to decoded rows.
     residual_std_ : ndarray of shape (`n_features_in_`,)
         Root mean squared error of the reconstruction of each feature, in the units of X: of
-        the held-out rows, if there are any.
+        the validation rows, if there are any.
 
     See Also
     --------
     AutoencoderTransformer : Without the critic.
-    VAETransformer : Has a likelihood, and codes with a density each.
+    VAETransformer : Has a likelihood, and a posterior distribution for each row.
 
     Notes
     -----
-    ``score_samples`` is minus the error of the reconstruction: it does not see how
-    probable a code is.
+    ``score_samples`` is minus the error of the reconstruction. It does not depend on the
+    density of the code.
 
-    A critic and an encoder that work against each other do not converge by themselves.
-    What makes training stable here:
+    The prior ``"normal"`` is standard normal and ``"uniform"`` is uniform between -√3 and
+    √3. ``"mixture"`` has ten normal distributions of standard deviation 0.25 whose means
+    lie on a circle in the first two components; any further components are standard normal.
+    A callable `prior` follows `random_state` if it samples with torch's default generator.
 
-    * Critic and encoder are trained by the same step, as two terms of one loss: the first
-      has no gradient for the encoder, the second none for the critic.
-      NOTE[DIFF]: [1]_ alternate between steps for the error, the critic and the encoder.
+    Competing updates of a critic and an encoder need not converge. Five measures make
+    training stable:
+
+    * Critic and encoder are trained by the same step, as two terms of one loss. The first
+      term has no gradient for the encoder, the second none for the critic. NOTE[DIFF]:
+      [1]_ alternate between steps for the error, the critic and the encoder.
     * Codes start as whitened PCA, with the mean and the variances of the prior, so that the
       critic has only shapes to correct. With tied weights they start as PCA.
-    * The critic sees the codes of rows without noise, and four draws of the prior a code.
-    * Held-out rows decide which epoch is kept, by a loss that needs no critic: the error
-      plus ten times the weight times the energy distance of their codes from the prior.
-    * The encoder also lowers that distance itself, which keeps it from running away where
-      the critic is lost, as it is when a few rows lie far out.
+    * The critic sees the codes of rows without noise, and four samples of the prior a code.
+    * The validation loss, which selects the epoch, needs no critic. It is the error plus
+      ten times the weight times the energy distance of the codes from the prior.
+    * The encoder minimises the energy distance too, which stops codes from diverging where
+      the critic has no useful gradient, as with a few rows far out.
 
-    Compared in eight components, with one seed, by the mean Kolmogorov-Smirnov distance of
-    a component of held-out codes from the prior, on digits, optdigits, segment and letter:
-    0.045, 0.028, 0.067 and 0.032 as it is; 0.050, 0.030, 0.142 and 0.040 without the energy
-    distance, at an R² within 0.013; 0.054, 0.047, 0.066 and 0.042 with it and no critic,
-    where gradient boosting told codes from draws of the prior in 67 to 89 % of the cases,
-    in place of 53 to 84 %. A reversed gradient [5]_ in place of two terms did much the same
-    (without the energy distance 0.051 and 0.130 on digits and segment). A penalty on the
-    critic's gradient (tried on digits) changed little, and a fit took half as long again.
+    A reversed gradient [5]_ in place of two terms performs alike. A penalty on the
+    critic's gradient changes little and lengthens a fit.
 
-    Members of an ensemble share a critic. It is trained anew by each ``fit``, also with
+    Members of an ensemble share a critic. Each ``fit`` trains the critic anew, also with
     ``warm_start=True``.
 
     References
