@@ -24,7 +24,7 @@ def sample_missing(module: Autoencoder, rows: Tensor) -> Tensor:
     network, is_missing = module.network, rows.isnan()
 
     def fill(output: Tensor) -> Tensor:
-        drawn = network.likelihood.draw(module.unscaled(output))
+        drawn = network.likelihood.sample(module.unscaled(output))
         return torch.where(is_missing, drawn, rows)
 
     def log_weight(code: Tensor, output: Tensor, proposal: Normal, x: Tensor) -> Tensor:
