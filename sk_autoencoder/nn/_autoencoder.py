@@ -46,7 +46,7 @@ class Autoencoder(nn.Module):
         self.corrupt_validation = corrupt_validation
 
     def train(self, mode: bool = True) -> "Autoencoder":
-        """Switch between training and evaluation; `corrupt_validation` keeps corruption on."""
+        """Set the mode; `corrupt_validation` keeps the corruption in training mode."""
         super().train(mode)
         self.corruption.train(mode or self.corrupt_validation)
         return self

@@ -114,9 +114,8 @@ class Ensemble(nn.Module):
             return functional_call(self, state, (function, rows), tie_weights=False)
 
         in_dims = (0, 0 if x.ndim > 2 else None)
-        return vmap(apply_member, in_dims, randomness="different")(
-            {**weights, **buffers}, x
-        )
+        map_over_members = vmap(apply_member, in_dims, randomness="different")
+        return map_over_members({**weights, **buffers}, x)
 
     def encode(self, x: Tensor) -> Tensor:
         """Concatenate the members' codes to (batch, n_members * n_components)."""

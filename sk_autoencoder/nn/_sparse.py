@@ -121,7 +121,7 @@ class PursuitNetwork(AtomNetwork):
 
     def _threshold(self, gains: Tensor) -> Tensor:
         """Select the gain threshold: that of the batch in training, else `min_gain`."""
-        # A fitted network has its threshold, and a graph has no data-dependent branches.
+        # A fitted network has its threshold. A graph has no branches on the batch's size.
         if torch.compiler.is_exporting():
             return self.min_gain
         threshold = gain_threshold(gains, self.n_active)
