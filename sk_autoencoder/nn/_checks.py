@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -9,7 +10,7 @@ from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._modules import Modules
 
 
-def as_specification(network) -> Callable:
+def as_specification(network: Any) -> Callable:
     """Convert `network` to a callable ``(n_features, n_components) -> Network``.
 
     A network and a pair of modules are copied by each call.
@@ -31,7 +32,7 @@ def as_specification(network) -> Callable:
     return Modules(*network)
 
 
-def check_network(network, n_features: int, n_components: int) -> None:
+def check_network(network: Any, n_features: int, n_components: int) -> None:
     """Check that a `network` codes `n_features` features in `n_components` numbers.
 
     Raises a TypeError for other objects, and a ValueError for a wrong shape.
