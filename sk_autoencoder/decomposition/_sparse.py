@@ -310,7 +310,7 @@ class SparseAutoencoder(BaseAutoencoder):
         least = [
             conservative_gain_threshold(member, self.n_active) for member in found.unbind(1)
         ]
-        buffer = net.module_.network.least_gain
+        buffer = net.module_.network.min_gain
         buffer.copy_(torch.stack(least).reshape(buffer.shape))
 
     def transform(self, X):

@@ -348,7 +348,7 @@ class VAETransformer(GenerativeAutoencoder):
         return torch.randn(n_codes, self.n_components_)
 
     def _add_noise(self, module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
-        return module.network.likelihood.draw(rows)
+        return module.network.likelihood.sample(rows)
 
     def _code_draws(self, module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
         return module.network.posterior(module.scaler(rows)).sample()
