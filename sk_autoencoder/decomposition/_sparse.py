@@ -291,14 +291,14 @@ class SparseAutoencoder(BaseAutoencoder):
         self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
     ) -> None:
         if self.sparsity == "pursuit" and self.network is None:
-            self._learn_least_gain(net, train if valid is None else valid)
+            self._learn_min_gain(net, train if valid is None else valid)
         rows = np.unique(train.indices)
         codes = self._iter_mapped(net, encode, train.X, rows)
         n_uses = sum((code != 0).sum(axis=0) for code in codes)  # of each atom
         self.mean_active_ = float(n_uses.sum() / len(rows) / net.module_.n_members)
         self.dead_share_ = float((n_uses == 0).mean())
 
-    def _learn_least_gain(self, net: AutoencoderNet, rows: RowDataset) -> None:
+    def _learn_min_gain(self, net: AutoencoderNet, rows: RowDataset) -> None:
         def gains(module, x):
             found = module.map_members(
                 lambda one, x: one.network.path(one.scaler(x)).gains, x

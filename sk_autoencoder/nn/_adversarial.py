@@ -147,7 +147,7 @@ class AdversarialPenalty(nn.Module):
 
     where a bar means "no gradient": the first two terms train the critic, and the others
     the encoder. :math:`\Delta` is the energy distance. :math:`V` is the total variance of
-    the batch, which makes the penalty proportional to the squared error.
+    the batch: penalty and squared error change by the same factor with the scale of `x`.
 
     The value in training is :math:`V (\log 2 - L + 10 \Delta)`, where :math:`L` is the sum
     of the first two terms. :math:`\log 2 - L` is a lower bound on the Jensen-Shannon
@@ -213,9 +213,8 @@ class AdversarialPenalty(nn.Module):
         divergence = total_variance * (math.log(2) - critic_loss)
         distance = DISTANCE_WEIGHT * total_variance * energy_distance(code, samples).mean()
         # Both losses enter by their gradients alone: these differences are zero.
-        gradients = (critic_loss - critic_loss.detach()) + (
-            encoder_loss - encoder_loss.detach()
-        )
+        gradients = critic_loss - critic_loss.detach()
+        gradients = gradients + (encoder_loss - encoder_loss.detach())
         return divergence.detach() + gradients + distance
 
     def critic_loss(self, code: Tensor, samples: Tensor) -> Tensor:

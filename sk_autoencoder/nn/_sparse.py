@@ -133,7 +133,7 @@ class PursuitNetwork(AtomNetwork):
 class Pursuit(BaseEstimator):
     """Specification of a dictionary network whose codes are computed by pursuit.
 
-    The gradient of the loss changes the atoms alone, for fixed codes.
+    Training changes atoms and bias by gradients for fixed codes.
 
     Parameters
     ----------
