@@ -8,6 +8,7 @@ from torch.distributions import Normal
 
 from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._missing import GaussianFill
+from sk_autoencoder.utils._torch_compat import is_exporting
 
 N_QUANTILES = 25  # between which normal scores are interpolated
 OUTERMOST = 3.0  # normal score of the highest value
@@ -192,7 +193,7 @@ class NearestRows(nn.Module):
 
     def forward(self, x: Tensor, guess: Tensor) -> Tensor:
         """Return the `guess` at rows `x` (batch, n_features), drawn at missing cells."""
-        if torch.compiler.is_exporting():
+        if is_exporting():
             return self._draw(x, guess)
         size = max(MOST_DISTANCES // len(self.rows), 1)
         parts = zip(x.split(size), guess.split(size), strict=True)

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from sk_autoencoder.nn._base import Network, Output
 from sk_autoencoder.nn._dense import Dense
 from sk_autoencoder.nn._pursuit import Path, orthogonal_pursuit, worth
+from sk_autoencoder.utils._torch_compat import is_exporting
 
 REACH, TRAINING_REACH = 4, 2  # steps of a row at most, as multiples of n_active
 
@@ -117,7 +118,7 @@ class PursuitNetwork(AtomNetwork):
         return path.code(kept, len(self.decode.atoms))
 
     def _least(self, gains: Tensor) -> Tensor:
-        if torch.compiler.is_exporting():  # a fitted one knows it, and a graph cannot ask
+        if is_exporting():  # a fitted one knows it, and a graph cannot ask
             return self.least_gain
         least = worth(gains, self.n_active)
         if self.training:

@@ -1,4 +1,4 @@
-"""The only imports of scikit-learn's private names."""
+"""The only imports of scikit-learn's private names, and what its versions differ in."""
 
 import numpy as np
 from sklearn.base import _fit_context
@@ -9,10 +9,37 @@ from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, St
 from sklearn.utils._set_output import ADAPTERS_MANAGER
 from sklearn.utils.validation import _check_feature_names_in as feature_names
 
+try:
+    from sklearn.callback import CallbackSupportMixin, ProgressBar
+except ModuleNotFoundError:  # scikit-learn < 1.9
+
+    class _NoCallbackContext:
+        """Context of a fit that has no callbacks."""
+
+        def subcontext(self, **kwargs):
+            return self
+
+        def call_on_fit_task_begin(self, **kwargs) -> None: ...
+
+        def call_on_fit_task_end(self, **kwargs) -> bool:
+            return False  # whether to stop
+
+    class CallbackSupportMixin:
+        """Take the place of scikit-learn's mixin, without callbacks."""
+
+        def _init_callback_context(self, **kwargs) -> _NoCallbackContext:
+            return _NoCallbackContext()
+
+    class ProgressBar:
+        """Take the place of scikit-learn's progress bar."""
+
+
 __all__ = [
     "BaseImputer",
+    "CallbackSupportMixin",
     "HasMethods",
     "Interval",
+    "ProgressBar",
     "RealNotInt",
     "StrOptions",
     "feature_names",
