@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sk_autoencoder.utils._optional import require
+
 INNER_LEVELS = 256  # of a table, at least, where the middle 98 % of the numbers are wider
 MOST_LEVELS = 2048  # of a table; what lies beyond escapes
 MARGIN = 6  # standard deviations beyond what was seen that a table reaches
@@ -110,21 +112,14 @@ def _n_bytes(numbers: np.ndarray) -> np.ndarray:
     return 1 + np.searchsorted(steps, numbers.astype(np.uint64), side="right")
 
 
-def _streams():
-    """Return constriction's coders, or say how to get them."""
-    try:
-        import constriction
-    except ImportError as error:
-        raise ImportError(
-            "Compressing needs the entropy coder of the package constriction. Install it "
-            "by the extra: pip install sk-autoencoder[compression]"
-        ) from error
-    return constriction.stream
+def coders():
+    """Return constriction's coders, or raise an ImportError that names the extra."""
+    return require("constriction", extra="compression", purpose="Compression").stream
 
 
 def encode(columns: list[np.ndarray], tables: list[Table]) -> bytes:
     """Return the numbers of each column as bytes, coded by its table."""
-    stream = _streams()
+    stream = coders()
     encoder = stream.queue.RangeEncoder()
     escaped = []
     for numbers, table in zip(columns, tables, strict=True):
@@ -145,7 +140,7 @@ def decode(payload: bytes, tables: list[Table], n_rows: int) -> list[np.ndarray]
     ValueError
         If the bytes hold no such columns.
     """
-    stream = _streams()
+    stream = coders()
     if len(payload) % 4:
         raise ValueError("The compressed rows end in the middle of a word.")
     least_bits = n_rows * sum(float(table.costs().min()) + table.shift for table in tables)

@@ -1,7 +1,5 @@
 """Export to ONNX: converters for skl2onnx, and one call for an estimator or a Pipeline."""
 
-from importlib import import_module
-
 import numpy as np
 import torch
 from sklearn.base import is_classifier
@@ -10,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_autoencoder.export._plans import PLANS, Plan
 from sk_autoencoder.export._tracing import OPSET, trace
+from sk_autoencoder.utils._optional import require
 
 METHODS = ("auto", "transform", "inverse_transform", "score_samples")
 OPTIONS = {"method": list(METHODS), "allow_nan": [False, True]}
@@ -144,7 +143,7 @@ def register_onnx_converters() -> None:
     >>> [output.name for output in model.graph.output]
     ['variable']
     """
-    _import("onnx", "onnxscript", "skl2onnx")
+    require("onnx", "onnxscript", "skl2onnx", extra="onnx", purpose="Export to ONNX")
     from skl2onnx import update_registered_converter
 
     for cls in PLANS:
@@ -152,17 +151,6 @@ def register_onnx_converters() -> None:
         update_registered_converter(
             cls, PREFIX + cls.__name__, **functions, options=OPTIONS
         )
-
-
-def _import(*names: str) -> None:
-    """Import packages, or name the extra that installs them."""
-    try:
-        for name in names:
-            import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            f"Export to ONNX needs {', '.join(names)}: pip install sk-autoencoder[onnx]"
-        ) from error
 
 
 def to_onnx(estimator, X=None, *, method="auto", allow_nan=False, target_opset=None):
@@ -247,7 +235,7 @@ def to_onnx(estimator, X=None, *, method="auto", allow_nan=False, target_opset=N
     is_double = X is not None and np.asarray(X).dtype == np.float64
     if type(estimator) not in PLANS:
         return _convert_all(estimator, is_double, method, allow_nan, target_opset)
-    _import("onnx", "onnxscript")
+    require("onnx", "onnxscript", extra="onnx", purpose="Export to ONNX")
     opset = target_opset[""] if isinstance(target_opset, dict) else target_opset
     plan = PLANS[type(estimator)](estimator, method, allow_nan)
     return _graph(plan, is_double, opset or OPSET)
