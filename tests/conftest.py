@@ -19,8 +19,7 @@ from sklearn.datasets import load_digits, load_iris
 from sk_autoencoder.compression import _autoencoder as _compressing
 from sk_autoencoder.impute import _autoencoder as _imputing
 
-# scikit-learn has callbacks from 1.9 on.
-collect_ignore = [] if find_spec("sklearn.callback") else ["test_callbacks.py"]
+collect_ignore = [] if find_spec("sklearn.callback") else ["test_sklearn_1_9.py"]
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """The only imports of scikit-learn's private names, and what its versions differ in."""
 
 import numpy as np
+from scipy.sparse import csr_array, csr_matrix
+from sklearn import get_config
 from sklearn.base import _fit_context
 from sklearn.impute._base import _BaseImputer as BaseImputer
 from sklearn.utils import get_tags
@@ -42,6 +44,7 @@ __all__ = [
     "ProgressBar",
     "RealNotInt",
     "StrOptions",
+    "csr_container",
     "feature_names",
     "finite",
     "fit_context",
@@ -50,6 +53,12 @@ __all__ = [
 ]
 
 fit_context = _fit_context(prefer_skip_nested_validation=True)
+
+
+def csr_container() -> type[csr_array | csr_matrix]:
+    """Return the class of sparse rows that scikit-learn is set to give."""
+    interface = get_config().get("sparse_interface", "spmatrix")  # from 1.9 on
+    return csr_matrix if interface == "spmatrix" else csr_array
 
 
 def finite(estimator) -> bool | str:

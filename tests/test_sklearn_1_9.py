@@ -1,11 +1,13 @@
-"""The callbacks of scikit-learn 1.9: conftest leaves this file out where there are none."""
+"""What scikit-learn has from 1.9 on: conftest leaves this file out before."""
 
 import pytest
+from scipy.sparse import csr_array, csr_matrix
+from sklearn import config_context
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 
-from sk_autoencoder import AutoencoderTransformer
+from sk_autoencoder import AutoencoderTransformer, SparseAutoencoder
 
 X = load_digits().data[:400]
 
@@ -44,3 +46,12 @@ def test_a_progress_bar_over_epochs_inside_a_grid_search(capsys):
     search = GridSearchCV(quick(), {"n_components": [1, 2]}, cv=2)
     search.set_callbacks(ProgressBar()).fit(X)
     assert "AutoencoderTransformer" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("interface", "cls"), [("sparray", csr_array), ("spmatrix", csr_matrix)]
+)
+def test_sparse_codes_are_of_the_kind_that_is_asked_for(interface, cls):
+    coder = SparseAutoencoder(6, sparse_output=True, max_epochs=1, random_state=0)
+    with config_context(sparse_interface=interface):
+        assert isinstance(coder.fit(X).transform(X), cls)
