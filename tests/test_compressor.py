@@ -25,9 +25,9 @@ from skorch.history import History
 from sk_autoencoder import AutoencoderCompressor, RateDistortionDisplay
 from sk_autoencoder.compression import _coding
 from sk_autoencoder.compression._quantizer import FRUGALITY, Quantiser
-from sk_autoencoder.core._callbacks import MeetBudget
+from sk_autoencoder.core._callbacks import RateController
 from sk_autoencoder.core._model_selection import hold_out
-from sk_autoencoder.nn import Dense, Output
+from sk_autoencoder.nn import Dense, NetworkOutput
 from sk_autoencoder.nn._quantization import CodeLength, RoundedNetwork
 
 mpl.use("Agg")
@@ -418,11 +418,11 @@ def test_probabilities_of_rounded_codes_sum_to_one():
         for name, weights in lengths.named_parameters():
             single.get_parameter(name).copy_(weights[i : i + 1])
         code = torch.arange(-400.0, 401)[:, None]
-        probabilities = 2 ** -single(None, None, Output(code, code))
+        probabilities = 2 ** -single(None, None, NetworkOutput(code, code))
         assert float(probabilities.sum()) == pytest.approx(1, abs=1e-3)
-        together += single(None, None, Output(code[403:404], code))
+        together += single(None, None, NetworkOutput(code[403:404], code))
     threes = torch.full((1, 3), 3.0)
-    torch.testing.assert_close(lengths(None, None, Output(threes, threes)), together)
+    torch.testing.assert_close(lengths(None, None, NetworkOutput(threes, threes)), together)
 
 
 def test_codes_are_noisy_in_training_and_whole_otherwise():
@@ -444,11 +444,11 @@ def test_the_price_of_bits_follows_the_budget(spent, grows):
     history.record("valid_bits", 3 * spent)
     criterion = SimpleNamespace(weights={"bits": 3.0}, bits=penalty)
     net = SimpleNamespace(history=history, criterion_=criterion, max_epochs=10)
-    MeetBudget("bits", 1.0).on_epoch_end(net)
-    assert (penalty.pressure > 1) == grows
-    zeros = Output(torch.zeros(5, 1), torch.zeros(5, 3))
+    RateController("bits", 1.0).on_epoch_end(net)
+    assert (penalty.rate_multiplier > 1) == grows
+    zeros = NetworkOutput(torch.zeros(5, 1), torch.zeros(5, 3))
     training, judged = (penalty.train(mode)(None, None, zeros) for mode in (True, False))
-    torch.testing.assert_close(training, penalty.pressure * judged)
+    torch.testing.assert_close(training, penalty.rate_multiplier * judged)
 
 
 @pytest.mark.parametrize(

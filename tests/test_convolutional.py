@@ -23,7 +23,7 @@ from sk_autoencoder import (
     SparseAutoencoder,
     VAETransformer,
 )
-from sk_autoencoder.nn import Convolutional, LinearStart, Patches
+from sk_autoencoder.nn import Convolutional, LinearInit, Patches
 from sk_autoencoder.nn._modules import Modules
 
 QUICK = {"max_epochs": 3, "random_state": 0}
@@ -33,7 +33,7 @@ SMALL = Convolutional((8, 8), channels=(4, 8))
 def random_start(n_features, n_components):
     """Return a linear autoencoder."""
     torch.manual_seed(0)
-    return LinearStart(
+    return LinearInit(
         torch.randn(n_components, n_features),
         torch.randn(n_components),
         torch.randn(n_features, n_components),

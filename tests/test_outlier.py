@@ -268,7 +268,7 @@ def test_an_ensemble_gives_what_its_members_give(options):
     x = torch.randn(5, 6)
     own = torch.randn(3, 5, 6)
     expected = torch.stack([each.reconstruct(x) for each in alone])
-    torch.testing.assert_close(together.each(Autoencoder.reconstruct, x), expected)
+    torch.testing.assert_close(together.map_members(Autoencoder.reconstruct, x), expected)
     torch.testing.assert_close(together.reconstruct(x), expected.mean(0))
     codes = torch.cat([each.encode(x) for each in alone], dim=1)
     torch.testing.assert_close(together.encode(x), codes)
@@ -276,7 +276,7 @@ def test_an_ensemble_gives_what_its_members_give(options):
     expected = torch.stack(
         [a.reconstruct(rows) for a, rows in zip(alone, own, strict=True)]
     )
-    torch.testing.assert_close(together.each(Autoencoder.reconstruct, own), expected)
+    torch.testing.assert_close(together.map_members(Autoencoder.reconstruct, own), expected)
 
 
 def test_members_may_use_a_layer_twice():
@@ -290,7 +290,9 @@ def test_members_may_use_a_layer_twice():
     together, x = Ensemble(alone), torch.randn(5, 6)
     expected = torch.stack([each.reconstruct(x) for each in alone])
     for _ in range(2):  # the first time leaves everything as it was
-        torch.testing.assert_close(together.each(Autoencoder.reconstruct, x), expected)
+        torch.testing.assert_close(
+            together.map_members(Autoencoder.reconstruct, x), expected
+        )
     assert len(list(together.parameters())) == len(list(alone[0].parameters()))
 
 
@@ -305,7 +307,7 @@ def test_members_may_share_a_buffer_between_layers_and_freeze_weights():
         each.network.encoder = torch.nn.Sequential(*layers, each.network.encoder)
     together, x = Ensemble(alone), torch.randn(5, 6)
     expected = torch.stack([each.reconstruct(x) for each in alone])
-    torch.testing.assert_close(together.each(Autoencoder.reconstruct, x), expected)
+    torch.testing.assert_close(together.map_members(Autoencoder.reconstruct, x), expected)
     first, second = together.network.encoder[:2]
     assert first.shared is second.shared
     assert first.shared.shape == (3, 6)

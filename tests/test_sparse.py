@@ -181,7 +181,7 @@ def test_sparse_codes_are_the_dense_ones(digits, dtype):
 
 
 def test_sparse_codes_of_frames_and_of_many_rows(digits, monkeypatch):
-    monkeypatch.setattr("sk_autoencoder.core._data.PIECE_BYTES", 8 * 64 * 70)  # 70 rows
+    monkeypatch.setattr("sk_autoencoder.core._data.CHUNK_BYTES", 8 * 64 * 70)  # 70 rows
     frame = pd.DataFrame(digits, columns=[f"pixel {i}" for i in range(64)])
     model = quick(sparse_output=True).fit(frame)
     expected = quick().fit(frame).transform(frame)

@@ -10,10 +10,10 @@ from skorch.callbacks import Callback
 
 from sk_autoencoder.compression._quantizer import FRUGALITY, Quantiser, find_step
 from sk_autoencoder.core._base import BaseAutoencoder
-from sk_autoencoder.core._callbacks import MeetBudget
-from sk_autoencoder.core._data import Rows, evenly
+from sk_autoencoder.core._callbacks import RateController
+from sk_autoencoder.core._data import RowDataset, evenly_spaced_indices
 from sk_autoencoder.core._initialization._pca import (
-    linear_start,
+    linear_init,
     principal_axes,
     projection,
 )
@@ -68,14 +68,16 @@ class CompressingAutoencoder(BaseAutoencoder):
         bodies = super()._build_networks(n_features, n_components, n_networks)
         return [RoundedNetwork(body) for body in bodies]
 
-    def _start(self, network, corruption, rows: Rows, n_components: int, seed: int) -> bool:
+    def _start(
+        self, network, corruption, rows: RowDataset, n_components: int, seed: int
+    ) -> bool:
         axes = principal_axes(rows, n_components, seed)
-        few = evenly(len(rows), START_ROWS)
+        few = evenly_spaced_indices(len(rows), START_ROWS)
         codes = (rows[few].cpu().double().numpy() - axes.mean) @ axes.components.T
         scale = np.zeros(n_components)
         scale[: codes.shape[1]] = codes.std(axis=0)
         step = self._first_step(codes, scale.max(initial=0))
-        found = linear_start(projection(axes), n_components, self._loss())
+        found = linear_init(projection(axes), n_components, self._loss())
         started = network.start_from(found)
         network.step.fill_(step)
         rounded = np.rint(codes / step) * step
@@ -97,8 +99,8 @@ class CompressingAutoencoder(BaseAutoencoder):
         return {"bits": (self._price, CodeLength(self._code_scale))}
 
     def _epoch_callbacks(self, report: Callback) -> list:
-        budget = MeetBudget("bits", 8 * self.bytes_per_row)
+        budget = RateController("bits", 8 * self.bytes_per_row)
         return [*super()._epoch_callbacks(report), ("budget", budget)]
 
-    def _refit(self, module, X, rows: np.ndarray, valid: Rows, rates: list[float]):
+    def _refit(self, module, X, rows: np.ndarray, valid: RowDataset, rates: list[float]):
         return None  # steps and tables are found on rows that were held out

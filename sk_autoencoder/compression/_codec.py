@@ -9,11 +9,11 @@ import torch
 
 from sk_autoencoder import metrics
 from sk_autoencoder.compression._quantizer import FRUGALITY, Quantiser, find_step
-from sk_autoencoder.core._data import evenly
-from sk_autoencoder.core._model_selection import hold_out, share_of_the_way
+from sk_autoencoder.core._data import evenly_spaced_indices
+from sk_autoencoder.core._model_selection import hold_out, select_interpolation
 from sk_autoencoder.core._scaling import make_scaler
 from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
-from sk_autoencoder.utils._random import seeded
+from sk_autoencoder.utils._random import seeded_fit
 
 LINEAR_CODES = 256  # principal components, at most
 SEARCH_ROWS = 3_000  # that a step is found on, and as many held-out ones
@@ -72,8 +72,8 @@ class Codec:
         Their mean and its standard error, so that others seldom cost much more.
         """
         codes, held_out = (
-            codes[evenly(len(codes), SEARCH_ROWS)],
-            held_out[evenly(len(held_out), SEARCH_ROWS)],
+            codes[evenly_spaced_indices(len(codes), SEARCH_ROWS)],
+            held_out[evenly_spaced_indices(len(held_out), SEARCH_ROWS)],
         )
         widest = (codes.std(axis=0) / self.units).max(initial=0)
 
@@ -87,7 +87,7 @@ class Codec:
 
     def settle(self, rows: np.ndarray) -> None:
         """Learn tables for the step that was found, and for others around it."""
-        codes = self.codes(rows[evenly(len(rows), TABLE_ROWS)])
+        codes = self.codes(rows[evenly_spaced_indices(len(rows), TABLE_ROWS)])
         self.depths = {d: self.quantiser(codes, d * self.step) for d in DEPTHS}
 
     def numbers(self, rows: np.ndarray, depth: float = 1.0) -> np.ndarray:
@@ -100,7 +100,9 @@ class Codec:
 
     def errors(self, codes: np.ndarray, held_out: np.ndarray, split: Split) -> np.ndarray:
         """Return the squared error of each held-out row, in scaled units."""
-        quantiser = self.quantiser(codes[evenly(len(codes), SEARCH_ROWS)], self.step)
+        quantiser = self.quantiser(
+            codes[evenly_spaced_indices(len(codes), SEARCH_ROWS)], self.step
+        )
         found = self.decode(quantiser.dequantise(quantiser.quantise(held_out)))
         return (((found - split.held_out) / split.scale) ** 2).sum(axis=1)
 
@@ -115,7 +117,7 @@ class Codec:
 def split(rows: np.ndarray, scaling: str | None, seed: int) -> Split:
     """Hold out the rows that an autoencoder with this seed holds out."""
     scaler = make_scaler(rows, np.arange(len(rows)), scaling)
-    with seeded(seed, torch.device("cpu")):
+    with seeded_fit(seed, torch.device("cpu")):
         kept, out = hold_out(len(rows), "auto")
     kept = np.arange(len(rows)) if len(kept) < 2 else kept
     return Split(rows[kept], rows[out], scaler.scale.numpy())
@@ -188,7 +190,7 @@ def effects(codec: Codec, split: Split) -> np.ndarray:
     codes = codec.codes(split.fit)
     moves = codes.std(axis=0) / 2
     moves[moves == 0] = 1.0
-    codes = codes[evenly(len(codes), PROBE_ROWS)]
+    codes = codes[evenly_spaced_indices(len(codes), PROBE_ROWS)]
     base, found = codec.decode(codes), np.empty(len(moves))
     for i, move in enumerate(moves):
         moved = codes.copy()
@@ -200,7 +202,7 @@ def effects(codec: Codec, split: Split) -> np.ndarray:
 
 def is_better(errors: np.ndarray, others: np.ndarray) -> bool:
     """Whether `errors` are smaller than `others` by more than chance, row by row."""
-    return share_of_the_way({0.0: others, 1.0: errors}) > 0
+    return select_interpolation({0.0: others, 1.0: errors}) > 0
 
 
 def quality(X: np.ndarray, found: np.ndarray, peak: float) -> tuple[float, float]:

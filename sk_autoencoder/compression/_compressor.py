@@ -15,7 +15,7 @@ from sk_autoencoder.compression._autoencoder import default_compressing
 from sk_autoencoder.compression._codec import Codec, quality
 from sk_autoencoder.compression._coding import TYPES
 from sk_autoencoder.compression._residuals import Residuals, as_type
-from sk_autoencoder.core._model_selection import JUDGE_ROWS
+from sk_autoencoder.core._model_selection import MIN_VALIDATION_ROWS
 from sk_autoencoder.persistence._files import Savable
 from sk_autoencoder.utils._random import clone_with_seed
 from sk_autoencoder.utils._sklearn_compat import (
@@ -198,7 +198,7 @@ class AutoencoderCompressor(
             given = clone_with_seed(self.autoencoder, self.random_state, seed)
             codecs = _codec.given_codecs(given.fit(split.fit, None), split)
             found, _ = _codec.best_codec(codecs, split, budget)
-        elif not linear.is_finest and len(errors) >= JUDGE_ROWS:
+        elif not linear.is_finest and len(errors) >= MIN_VALIDATION_ROWS:
             autoencoder = default_compressing(len(split.fit), self.bytes_per_row)
             autoencoder.set_params(
                 scaling=self.scaling, random_state=seed, verbose=self.verbose

@@ -6,7 +6,7 @@ from numbers import Integral
 from typing import ClassVar
 
 from sk_autoencoder.core._base import BaseAutoencoder
-from sk_autoencoder.core._data import Rows
+from sk_autoencoder.core._data import RowDataset
 from sk_autoencoder.nn._convolutional import Convolutional
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions
 
@@ -211,7 +211,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     del _parameter_constraints["hidden_layer_sizes"]
     del _parameter_constraints["tied_weights"], _parameter_constraints["network"]
 
-    def _starts_from_pca(self, rows: Rows) -> bool:
+    def _starts_from_pca(self, rows: RowDataset) -> bool:
         return self.init == "pca" or (self.init == "auto" and len(rows) <= FEW_ROWS)
 
     def _make_network(self) -> Convolutional:

@@ -11,9 +11,9 @@ import torch
 from sklearn.utils import check_array
 
 from sk_autoencoder.core._base import BaseAutoencoder
-from sk_autoencoder.core._data import Pairs, Rows, has_pairs
+from sk_autoencoder.core._data import InputTargetRows, RowDataset, has_targets
 from sk_autoencoder.core._initialization import _wiener as wiener
-from sk_autoencoder.core._scaling import moments, ranges
+from sk_autoencoder.core._scaling import column_ranges, moments
 from sk_autoencoder.nn._corruptions import (
     GaussianNoise,
     MaskingNoise,
@@ -22,14 +22,14 @@ from sk_autoencoder.nn._corruptions import (
     WhileTraining,
 )
 from sk_autoencoder.nn._penalties import SteinPenalty
-from sk_autoencoder.utils._checks import has_columns
+from sk_autoencoder.utils._checks import is_2d
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions, fit_context
 
 MOST_COMPONENTS = 512  # of the default width: no image lost anything by that
-CORRUPTIONS: dict[str, Callable[[float, Rows], torch.nn.Module]] = {
+CORRUPTIONS: dict[str, Callable[[float, RowDataset], torch.nn.Module]] = {
     "gaussian": lambda level, rows: GaussianNoise(level),
     "masking": lambda share, rows: MaskingNoise(share),
-    "salt_and_pepper": lambda share, rows: SaltAndPepperNoise(share, *ranges(rows)),
+    "salt_and_pepper": lambda share, rows: SaltAndPepperNoise(share, *column_ranges(rows)),
     "swap": lambda share, rows: SwapNoise(share),
 }
 
@@ -328,8 +328,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     def _allows_missing(self) -> bool:
         return super()._allows_missing() and self.noise_std is None
 
-    def _pair(self, X, y):
-        if not has_columns(y):
+    def _with_targets(self, X, y):
+        if not is_2d(y):
             return X
         if self.noise_std is not None:
             raise ValueError(
@@ -344,7 +344,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
                 f"y has shape {clean.shape} and X has {X.shape}. Clean partners have the "
                 "shape of X; labels have one dimension and are ignored."
             )
-        return Pairs(X, clean)
+        return InputTargetRows(X, clean)
 
     def _make_module(self, X, rows: np.ndarray, n_components: int, seed: int, draws):
         self.noise_std_ = self._find_noise_std(X, np.unique(rows))
@@ -370,8 +370,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
             )
         return np.minimum(std, moments(X, rows).var_ ** 0.5)
 
-    def _make_corruption(self, rows: Rows) -> torch.nn.Module:
-        if self.noise_std is not None or has_pairs(rows):
+    def _make_corruption(self, rows: RowDataset) -> torch.nn.Module:
+        if self.noise_std is not None or has_targets(rows):
             return torch.nn.Identity()  # the rows are noisy already
         if callable(self.corruption):
             return WhileTraining(copy.deepcopy(self.corruption))
@@ -390,10 +390,12 @@ class DenoisingAutoencoder(BaseAutoencoder):
         std = torch.tensor(self.noise_std_).to(scale) / scale
         return {**penalties, "stein": (1.0, SteinPenalty(std.float()))}
 
-    def _find_filter(self, corruption, rows: Rows, n_components: int, seed: int):
+    def _fit_linear_autoencoder(
+        self, corruption, rows: RowDataset, n_components: int, seed: int
+    ):
         if self.noise_std is not None:
             std = self.noise_std_ / rows.scaler.scale.cpu().numpy()
-            return wiener.filter_of_noisy(rows, std, n_components, seed)
-        if not (self.noise_level or callable(self.corruption) or has_pairs(rows)):
-            return super()._find_filter(corruption, rows, n_components, seed)
-        return wiener.filter_of_damaged(rows, corruption, n_components, seed)
+            return wiener.wiener_filter_from_noisy(rows, std, n_components, seed)
+        if not (self.noise_level or callable(self.corruption) or has_targets(rows)):
+            return super()._fit_linear_autoencoder(corruption, rows, n_components, seed)
+        return wiener.wiener_filter(rows, corruption, n_components, seed)

@@ -14,13 +14,13 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sk_autoencoder.core._base import BaseAutoencoder, encode
-from sk_autoencoder.core._data import Rows
-from sk_autoencoder.core._initialization._rows import examples
+from sk_autoencoder.core._data import RowDataset
+from sk_autoencoder.core._initialization._rows import sample_rows
 from sk_autoencoder.core._trainer import AutoencoderNet
 from sk_autoencoder.nn._dense import Dense
 from sk_autoencoder.nn._penalties import code_norm, rate_divergence
-from sk_autoencoder.nn._pursuit import surely_worth
-from sk_autoencoder.nn._sparse import Coder, Pursuit, TopK, dead_error
+from sk_autoencoder.nn._pursuit import conservative_gain_threshold
+from sk_autoencoder.nn._sparse import Coder, Pursuit, TopK, auxk_loss
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions, csr_container
 
 MOST_COMPONENTS = 512  # of the default width
@@ -281,7 +281,7 @@ class SparseAutoencoder(BaseAutoencoder):
             **super()._make_penalties(module),
             "sparsity": (weight * (self.sparsity == "l1"), code_norm),
             "rate": (weight * (self.sparsity == "kl"), partial(rate_divergence, rate)),
-            "dead": (DEAD_WEIGHT * revives, dead_error),
+            "dead": (DEAD_WEIGHT * revives, auxk_loss),
         }
 
     def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
@@ -289,28 +289,36 @@ class SparseAutoencoder(BaseAutoencoder):
             return min(2 * X.shape[1], len(np.unique(rows)), MOST_COMPONENTS)
         return super()._count_components(X, rows, seed)
 
-    def _start(self, network, corruption, rows: Rows, n_components: int, seed: int) -> bool:
+    def _start(
+        self, network, corruption, rows: RowDataset, n_components: int, seed: int
+    ) -> bool:
         if self.network is None and self.init == "rows":
-            network.start_at(*examples(rows, n_components))
+            network.start_at(*sample_rows(rows, n_components))
         return False
 
-    def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
+    def _after_fit(
+        self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
+    ) -> None:
         if self.sparsity == "pursuit" and self.network is None:
             self._learn_least_gain(net, train if valid is None else valid)
         rows = np.unique(train.indices)
-        codes = self._map_pieces(net, encode, train.X, rows)
+        codes = self._iter_mapped(net, encode, train.X, rows)
         n_uses = sum((code != 0).sum(axis=0) for code in codes)  # of each atom
         self.mean_active_ = float(n_uses.sum() / len(rows) / net.module_.n_members)
         self.dead_share_ = float((n_uses == 0).mean())
 
-    def _learn_least_gain(self, net: AutoencoderNet, rows: Rows) -> None:
+    def _learn_least_gain(self, net: AutoencoderNet, rows: RowDataset) -> None:
         def gains(module, x):
-            found = module.each(lambda one, x: one.network.path(one.scaler(x)).gains, x)
+            found = module.map_members(
+                lambda one, x: one.network.path(one.scaler(x)).gains, x
+            )
             return found.reshape(-1, *found.shape[-2:]).movedim(0, 1)
 
-        pieces = self._map_pieces(net, gains, rows.X, np.unique(rows.indices))
+        pieces = self._iter_mapped(net, gains, rows.X, np.unique(rows.indices))
         found = torch.from_numpy(np.concatenate(list(pieces)))
-        least = [surely_worth(member, self.n_active) for member in found.unbind(1)]
+        least = [
+            conservative_gain_threshold(member, self.n_active) for member in found.unbind(1)
+        ]
         buffer = net.module_.network.least_gain
         buffer.copy_(torch.stack(least).reshape(buffer.shape))
 
@@ -335,7 +343,7 @@ class SparseAutoencoder(BaseAutoencoder):
         csr = csr_container()
         with self._threads(self.net_.module_, X.shape[0]):
             rows = np.arange(X.shape[0])
-            codes = self._map_pieces(self.net_, encode, X, rows)
+            codes = self._iter_mapped(self.net_, encode, X, rows)
             return vstack([csr(code) for code in codes], format="csr")
 
     @property

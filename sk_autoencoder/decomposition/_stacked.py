@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sk_autoencoder.core._base import BaseAutoencoder
-from sk_autoencoder.core._data import Rows
+from sk_autoencoder.core._data import RowDataset
 from sk_autoencoder.core._trainer import AutoencoderNet
 from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
 from sk_autoencoder.nn._autoencoder import Autoencoder
@@ -218,7 +218,7 @@ class StackedAutoencoder(BaseAutoencoder):
     }
 
     def _start(
-        self, network: Network, corruption, rows: Rows, n_components: int, seed: int
+        self, network: Network, corruption, rows: RowDataset, n_components: int, seed: int
     ) -> bool:
         """Train each layer on what the layers before it make of `rows`."""
         several = np.resize(rows.indices, max(len(rows.indices), 2))  # one is not enough
@@ -232,7 +232,7 @@ class StackedAutoencoder(BaseAutoencoder):
                 f"network={self.network!r} cannot be trained layer by layer. Use a "
                 "sk_autoencoder.nn.Dense, or AutoencoderTransformer."
             )
-        network.take_layers([layer.network_ for layer in self.layers_])
+        network.load_layers([layer.network_ for layer in self.layers_])
         return self.fine_tune and super()._start(
             network, corruption, rows, n_components, seed
         )

@@ -111,7 +111,7 @@ def _module(autoencoder, completes: bool) -> torch.nn.Module:
                 f"allow_nan=True needs an autoencoder that can fill in missing values, and "
                 f"this {type(autoencoder).__name__} cannot."
             )
-        return module.completed(autoencoder._fill).cpu()
+        return module.with_imputation(autoencoder._fill).cpu()
     return copy.deepcopy(module).cpu()
 
 

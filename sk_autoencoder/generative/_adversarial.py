@@ -8,11 +8,16 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from sk_autoencoder.core._data import Rows
-from sk_autoencoder.core._initialization._pca import Filter
+from sk_autoencoder.core._data import RowDataset
+from sk_autoencoder.core._initialization._pca import LinearAutoencoder
 from sk_autoencoder.core._trainer import AutoencoderNet
 from sk_autoencoder.generative._base import GenerativeAutoencoder
-from sk_autoencoder.nn._adversarial import PRIORS, CriticPenalty, draw_codes, prior_moments
+from sk_autoencoder.nn._adversarial import (
+    PRIORS,
+    AdversarialPenalty,
+    prior_moments,
+    sample_codes,
+)
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions
@@ -261,8 +266,10 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
     def _find_prior(self) -> Callable:
         return self.prior if callable(self.prior) else PRIORS[self.prior]
 
-    def _find_filter(self, corruption, rows: Rows, n_components: int, seed: int) -> Filter:
-        found = super()._find_filter(corruption, rows, n_components, seed)
+    def _fit_linear_autoencoder(
+        self, corruption, rows: RowDataset, n_components: int, seed: int
+    ) -> LinearAutoencoder:
+        found = super()._fit_linear_autoencoder(corruption, rows, n_components, seed)
         n_axes = len(found.variance)
         # A tied decoder is the transposed encoder, which of whitened codes it cannot be.
         if not self.critic_weight or self.tied_weights or not n_axes:
@@ -276,23 +283,27 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
         if not self.critic_weight:  # the weights of a critic would be draws too
             return penalties
         n_components = self.n_components_ // module.n_members
-        critic = CriticPenalty(self._find_prior(), n_components, self.critic_layer_sizes)
+        critic = AdversarialPenalty(
+            self._find_prior(), n_components, self.critic_layer_sizes
+        )
         return {**penalties, "critic": (self.critic_weight, critic)}
 
     # Drawing rows
 
-    def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
+    def _after_fit(
+        self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
+    ) -> None:
         judged = train if valid is None else valid
         rows = np.unique(judged.indices)
         squares = sum(
             piece.sum(axis=0, dtype=np.float64)
-            for piece in self._map_pieces(net, squared_residual, train.X, rows)
+            for piece in self._iter_mapped(net, squared_residual, train.X, rows)
         )
         self.residual_std_ = np.sqrt(squares / len(rows))
-        super()._finish(net, train, valid)
+        super()._after_fit(net, train, valid)
 
     def _draw_prior(self, n_codes: int) -> torch.Tensor:
-        return draw_codes(self._find_prior(), n_codes, self.n_components_)
+        return sample_codes(self._find_prior(), n_codes, self.n_components_)
 
     def _add_noise(self, module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
         return rows + torch.tensor(self.residual_std_).to(rows) * torch.randn_like(rows)
@@ -303,13 +314,15 @@ def squared_residual(module: Autoencoder | Ensemble, rows: torch.Tensor) -> torc
     return (module.reconstruct(rows) - rows).square()
 
 
-def rescaled(found: Filter, mean: np.ndarray, std: np.ndarray) -> Filter:
+def rescaled(
+    found: LinearAutoencoder, mean: np.ndarray, std: np.ndarray
+) -> LinearAutoencoder:
     """Return the same map of rows, by way of codes of that `mean` and `std`."""
     spread = np.sqrt(found.variance)
     factor = (std / np.maximum(spread, LEAST_STD * spread.max()))[:, None]
     decoder = found.decoder / factor
     shift = mean @ decoder  # what the decoder makes of the mean code
-    return Filter(
+    return LinearAutoencoder(
         found.mean - shift,
         found.encoder * factor,
         decoder,

@@ -9,23 +9,28 @@ import numpy as np
 import torch
 
 from sk_autoencoder.core._callbacks import WarmUp
-from sk_autoencoder.core._data import Rows
+from sk_autoencoder.core._data import RowDataset
 from sk_autoencoder.core._initialization._factor_model import (
-    factors,
+    factor_model,
+    init_factor_model,
     scaled_variance,
-    start_factors,
 )
 from sk_autoencoder.core._initialization._pca import principal_axes
-from sk_autoencoder.core._scaling import scaled_moments, vary
+from sk_autoencoder.core._scaling import has_variance, scaled_moments
 from sk_autoencoder.core._trainer import AutoencoderNet
 from sk_autoencoder.generative._base import GenerativeAutoencoder
-from sk_autoencoder.generative._bound import log_bound, posteriors, usage, warn_of_collapse
+from sk_autoencoder.generative._bound import (
+    component_usage,
+    log_bound,
+    posteriors,
+    warn_of_collapse,
+)
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.nn._likelihoods import LIKELIHOODS, make_likelihood
 from sk_autoencoder.nn._losses import LOSSES, Loss
 from sk_autoencoder.nn._scalers import LogScaler, Scaler
-from sk_autoencoder.nn._variational import Bound, Divergence, VariationalNetwork
+from sk_autoencoder.nn._variational import ELBO, KLDivergence, VariationalNetwork
 from sk_autoencoder.utils._checks import check_counts, check_range
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions
 
@@ -261,7 +266,7 @@ class VAETransformer(GenerativeAutoencoder):
 
     accepts_missing: ClassVar[bool] = True
     usual_components: ClassVar[int] = 16
-    objective_kind: ClassVar[type[Bound]] = Bound
+    objective_kind: ClassVar[type[ELBO]] = ELBO
     _parameter_constraints: ClassVar[dict] = {
         **GenerativeAutoencoder._parameter_constraints,
         "likelihood": [StrOptions(set(LIKELIHOODS))],
@@ -296,7 +301,9 @@ class VAETransformer(GenerativeAutoencoder):
             for body in bodies
         ]
 
-    def _start(self, network, corruption, rows: Rows, n_components: int, seed: int) -> bool:
+    def _start(
+        self, network, corruption, rows: RowDataset, n_components: int, seed: int
+    ) -> bool:
         mean, variance = scaled_moments(rows)
         variance = variance * len(rows) / max(len(rows) - 1, 1)  # as PCA counts it
         given, started = None, False
@@ -305,8 +312,8 @@ class VAETransformer(GenerativeAutoencoder):
         noise = variance if given is None else given
         if self.init == "pca":
             axes = principal_axes(rows, n_components, seed)
-            found = factors(axes, variance, self.variance == "per_feature", given)
-            started = start_factors(network, mean, found, self._loss())
+            found = factor_model(axes, variance, self.variance == "per_feature", given)
+            started = init_factor_model(network, mean, found, self._loss())
             noise = found.noise if started else noise
         network.likelihood.start_from(
             rows.scaler.center, rows.scaler.scale, torch.as_tensor(noise)
@@ -314,7 +321,7 @@ class VAETransformer(GenerativeAutoencoder):
         return started
 
     def _make_penalties(self, module: Autoencoder | Ensemble) -> dict:
-        divergence = (self.beta, Divergence(self.free_bits))
+        divergence = (self.beta, KLDivergence(self.free_bits))
         return {**super()._make_penalties(module), "kl": divergence}
 
     def _user_callbacks(self) -> list:
@@ -333,13 +340,15 @@ class VAETransformer(GenerativeAutoencoder):
 
     # What was learned
 
-    def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
-        super()._finish(net, train, valid)
+    def _after_fit(
+        self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
+    ) -> None:
+        super()._after_fit(net, train, valid)
         rows = np.unique(train.indices)[:REPORT_ROWS]
-        found = np.concatenate(list(self._map_pieces(net, posteriors, train.X, rows)))
-        self.kl_per_component_, self.active_components_ = usage(found)
+        found = np.concatenate(list(self._iter_mapped(net, posteriors, train.X, rows)))
+        self.kl_per_component_, self.active_components_ = component_usage(found)
         # Of rows that are all the same there is nothing to say, and nothing to warn of.
-        if self.active_components_.mean() < 0.5 and vary(train):
+        if self.active_components_.mean() < 0.5 and has_variance(train):
             warn_of_collapse(self.active_components_, self.beta)
 
     def _draw_prior(self, n_codes: int) -> torch.Tensor:

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from sk_autoencoder.core._base import BaseAutoencoder
-from sk_autoencoder.core._data import Rows, evenly
-from sk_autoencoder.core._initialization._factor_model import find_fill
-from sk_autoencoder.core._missing import missing_share
+from sk_autoencoder.core._data import RowDataset, evenly_spaced_indices
+from sk_autoencoder.core._initialization._factor_model import fit_factor_model
+from sk_autoencoder.core._missing import missing_fraction
 from sk_autoencoder.core._trainer import AutoencoderNet
 from sk_autoencoder.impute._neighbors import (
     complete,
@@ -20,8 +20,12 @@ from sk_autoencoder.impute._neighbors import (
     known_rows,
     scaled_rows,
 )
-from sk_autoencoder.impute._network import ImputationNetwork, NearestRows, quantile_shares
-from sk_autoencoder.nn._corruptions import Hiding
+from sk_autoencoder.impute._network import (
+    ImputationNetwork,
+    KernelRegressionImputer,
+    quantile_levels,
+)
+from sk_autoencoder.nn._corruptions import RandomMissing
 from sk_autoencoder.nn._scalers import Scaler
 
 N_BLOCKS = 2
@@ -87,11 +91,11 @@ class ImputingAutoencoder(BaseAutoencoder):
     decays: ClassVar[bool] = True
     n_drops: ClassVar[int] = 0
     judge_corrupted: ClassVar[bool] = True  # hides the same cells of held-out rows
-    _nearest: ClassVar[NearestRows | None] = None
+    _nearest: ClassVar[KernelRegressionImputer | None] = None
 
     def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
         self._nearest = None  # of an earlier fit
-        self._hidden_share = float(np.clip(missing_share(X, rows), *SHARES))
+        self._hidden_share = float(np.clip(missing_fraction(X, rows), *SHARES))
         return X.shape[1]
 
     def _make_network(self) -> Callable:
@@ -101,28 +105,34 @@ class ImputingAutoencoder(BaseAutoencoder):
 
         return build
 
-    def _make_corruption(self, rows: Rows) -> Hiding:
-        return Hiding(self._hidden_share)
+    def _make_corruption(self, rows: RowDataset) -> RandomMissing:
+        return RandomMissing(self._hidden_share)
 
     def _complete(self, X, scaler: Scaler, rows: np.ndarray, seed: int):
         return X  # each member makes its own guess: it has to see nothing of held-out rows
 
-    def _start(self, network, corruption, rows: Rows, n_components: int, seed: int) -> bool:
-        self._fill = find_fill(rows.X, rows.scaler, rows.indices, seed)
-        few = rows[evenly(len(rows), QUANTILE_ROWS)].cpu().numpy()
+    def _start(
+        self, network, corruption, rows: RowDataset, n_components: int, seed: int
+    ) -> bool:
+        self._fill = fit_factor_model(rows.X, rows.scaler, rows.indices, seed)
+        few = rows[evenly_spaced_indices(len(rows), QUANTILE_ROWS)].cpu().numpy()
         few[:, np.isnan(few).all(axis=0)] = 0
-        quantiles = np.nanquantile(few, quantile_shares(), axis=0)
+        quantiles = np.nanquantile(few, quantile_levels(), axis=0)
         network.start_at(self._fill, torch.from_numpy(quantiles).float())
         return True
 
-    def _refit(self, module, X, rows: np.ndarray, valid: Rows, rates: list[float]):
+    def _refit(self, module, X, rows: np.ndarray, valid: RowDataset, rates: list[float]):
         # What one member holds out the others are trained on; a start costs nothing.
         return None if rates else super()._refit(module, X, rows, valid, rates)
 
-    def _judge(self, net: AutoencoderNet, X, rows: np.ndarray, valid: Rows) -> None:
+    def _calibrate_held_out(
+        self, net: AutoencoderNet, X, rows: np.ndarray, valid: RowDataset
+    ) -> None:
         self._nearest = find_nearest(net, X, known_rows(rows), valid)
 
-    def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
+    def _after_fit(
+        self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
+    ) -> None:
         if self._nearest is not None:  # completed by the weights that are kept
             known = known_rows(train.indices, valid.indices)
             self._nearest.rows = complete(net, scaled_rows(train.X, train.scaler, known))

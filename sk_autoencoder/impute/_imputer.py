@@ -11,16 +11,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sk_autoencoder.generative._vae import VAETransformer
 from sk_autoencoder.impute._autoencoder import default_imputing
-from sk_autoencoder.impute._multiple import draw_missing
+from sk_autoencoder.impute._multiple import sample_missing
 from sk_autoencoder.persistence._files import Savable
-from sk_autoencoder.utils._random import clone_with_seed, seeded
+from sk_autoencoder.utils._random import clone_with_seed, seeded_fit
 from sk_autoencoder.utils._sklearn_compat import (
     BaseImputer,
     HasMethods,
     Interval,
     StrOptions,
+    ensure_all_finite,
     feature_names,
-    finite,
     fit_context,
     missing_mask,
 )
@@ -101,9 +101,9 @@ class AutoencoderImputer(Savable, BaseImputer):
     Columns are brought to one scale first, so that their units do not matter. Observed
     cells come back exactly as they were.
 
-    The default design draws what networks say towards near rows, the weighted mean of
-    :class:`~sk_autoencoder.nn.NearestRows`. It keeps up to 5,000 completed training
-    rows for that, which are in its pickles, files and graphs too.
+    The default design shrinks imputed values towards a kernel-weighted mean of near
+    training rows. It keeps up to 5,000 imputed training rows, also in pickles, files and
+    ONNX graphs.
 
     References
     ----------
@@ -205,7 +205,7 @@ class AutoencoderImputer(Savable, BaseImputer):
             X,
             reset=reset,
             dtype=[np.float64, np.float32],
-            ensure_all_finite=finite(self),
+            ensure_all_finite=ensure_all_finite(self),
             ensure_min_samples=1 + reset,  # two to fit to
             copy=True,
         )
@@ -291,8 +291,8 @@ class AutoencoderImputer(Savable, BaseImputer):
         if not self.sample_posterior:
             return self.autoencoder_.reconstruct(rows)
         device = torch.device(self.autoencoder_.net_.device)
-        with seeded(self.random_state, device):
-            return self.autoencoder_._map(draw_missing, rows)
+        with seeded_fit(self.random_state, device):
+            return self.autoencoder_._map(sample_missing, rows)
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the columns of what ``transform`` returns.

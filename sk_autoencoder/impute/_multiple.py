@@ -7,10 +7,10 @@ from torch.distributions import Normal
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._variational import normal_log_prob
 
-STEPS = 30  # of a chain, for each draw of missing cells
+N_GIBBS_STEPS = 30  # of a chain, for each draw of missing cells
 
 
-def draw_missing(module: Autoencoder, rows: Tensor) -> Tensor:
+def sample_missing(module: Autoencoder, rows: Tensor) -> Tensor:
     """Return `rows` (batch, n_features), missing cells drawn given the observed ones.
 
     Metropolis within Gibbs [1]_: cells are drawn given a code, and a code is proposed by
@@ -33,7 +33,7 @@ def draw_missing(module: Autoencoder, rows: Tensor) -> Tensor:
 
     code = network.posterior(module.scaler(rows)).sample()
     output = network.decode(code)
-    for _ in range(STEPS):
+    for _ in range(N_GIBBS_STEPS):
         x = module.scaler(fill(output))
         proposal = network.posterior(x)
         other = proposal.sample()

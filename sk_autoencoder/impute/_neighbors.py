@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sk_autoencoder.core._data import Rows, evenly
+from sk_autoencoder.core._data import RowDataset, evenly_spaced_indices
 from sk_autoencoder.core._trainer import AutoencoderNet
-from sk_autoencoder.impute._network import FARTHEST, NearestRows
+from sk_autoencoder.impute._network import FARTHEST, KernelRegressionImputer
 from sk_autoencoder.nn._autoencoder import Autoencoder
-from sk_autoencoder.nn._corruptions import Hiding
+from sk_autoencoder.nn._corruptions import RandomMissing
 from sk_autoencoder.nn._scalers import Scaler
 
 MOST_KNOWN = 5_000  # rows that guesses are drawn to
@@ -29,18 +29,18 @@ def _complete(autoencoder: Autoencoder, x: Tensor) -> Tensor:
 
 def every_guess(module: nn.Module, x: Tensor) -> Tensor:
     """Return scaled rows as members complete them, (batch, n_members, n_features)."""
-    return module.each(_complete, x).reshape(-1, *x.shape).movedim(0, 1)
+    return module.map_members(_complete, x).reshape(-1, *x.shape).movedim(0, 1)
 
 
 def scaled_rows(X, scaler: Scaler, indices: np.ndarray) -> Tensor:
     """Return the rows of X at `indices`, scaled, float32."""
-    return Rows(X, scaler, indices)[np.arange(len(indices))].cpu()
+    return RowDataset(X, scaler, indices)[np.arange(len(indices))].cpu()
 
 
 def known_rows(*indices: np.ndarray) -> np.ndarray:
     """Return which of the rows at `indices` guesses are drawn to."""
     rows = np.unique(np.concatenate([part.ravel() for part in indices]))
-    return rows[evenly(len(rows), MOST_KNOWN)]
+    return rows[evenly_spaced_indices(len(rows), MOST_KNOWN)]
 
 
 def complete(net: AutoencoderNet, x: Tensor) -> Tensor:
@@ -49,12 +49,12 @@ def complete(net: AutoencoderNet, x: Tensor) -> Tensor:
 
 
 def find_nearest(
-    net: AutoencoderNet, X, known: np.ndarray, valid: Rows
-) -> NearestRows | None:
+    net: AutoencoderNet, X, known: np.ndarray, valid: RowDataset
+) -> KernelRegressionImputer | None:
     """Return what draws guesses to `known` rows of X, or None where that does not pay."""
     rows = scaled_rows(X, valid.scaler, known)
-    nearest = NearestRows(complete(net, rows), (~rows.isnan()).float())
-    return _tune(nearest, _judge(net, nearest, known, valid))
+    nearest = KernelRegressionImputer(complete(net, rows), (~rows.isnan()).float())
+    return _tune(nearest, _calibrate_held_out(net, nearest, known, valid))
 
 
 class Judging(NamedTuple):
@@ -69,16 +69,19 @@ class Judging(NamedTuple):
     draws: int  # times that each row is there
 
 
-def _judge(
-    net: AutoencoderNet, nearest: NearestRows, known: np.ndarray, valid: Rows
+def _calibrate_held_out(
+    net: AutoencoderNet,
+    nearest: KernelRegressionImputer,
+    known: np.ndarray,
+    valid: RowDataset,
 ) -> Judging:
     rows = valid.indices.reshape(valid.n_members or 1, -1)
-    rows = rows[:, evenly(len(valid), max(MOST_JUDGING // len(rows), 1))]
+    rows = rows[:, evenly_spaced_indices(len(valid), max(MOST_JUDGING // len(rows), 1))]
     draws = int(np.clip(JUDGED // rows.size, *DRAWS))
     member = np.tile(np.repeat(np.arange(len(rows)), rows.shape[1]), draws)
     rows = np.tile(rows.ravel(), draws)
     x = scaled_rows(valid.X, valid.scaler, rows)
-    holed = Hiding(HIDDEN)(x)
+    holed = RandomMissing(HIDDEN)(x)
     is_missing = holed.isnan()
     every = torch.from_numpy(net.map(every_guess, holed.numpy()))
     guess = every[np.arange(len(rows)), member]
@@ -102,7 +105,9 @@ def _capped(error: Tensor) -> Tensor:
     return error.clamp(-FARTHEST, FARTHEST)  # single cells should not decide
 
 
-def _tune(nearest: NearestRows, judging: Judging) -> NearestRows | None:
+def _tune(
+    nearest: KernelRegressionImputer, judging: Judging
+) -> KernelRegressionImputer | None:
     """Set what leaves the least squared error, if it is less for sure.
 
     Least squares say how far to go of the way to near rows. What a member is off by from
@@ -124,7 +129,7 @@ def _tune(nearest: NearestRows, judging: Judging) -> NearestRows | None:
             found, most = (nearest.bandwidth, share), float(gain.sum())
     if found is None:
         return None
-    nearest.bandwidth, nearest.share = found
+    nearest.bandwidth, nearest.weight = found
     return nearest
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from sk_autoencoder.nn._base import Network
-from sk_autoencoder.nn._missing import GaussianFill
+from sk_autoencoder.nn._missing import FactorModelImputer
 from sk_autoencoder.utils._torch_compat import is_exporting
 
 N_QUANTILES = 25  # between which normal scores are interpolated
@@ -19,14 +19,14 @@ LEAST_SEEN = 1e-2  # weight of the guess beside what was observed in near rows
 MOST_DISTANCES = 2**22  # at once
 
 
-def quantile_shares() -> Tensor:
+def quantile_levels() -> Tensor:
     """Return the shares of the rows below quantiles whose normal scores are equidistant."""
     shares = Normal(0.0, 1.0).cdf(torch.linspace(-OUTERMOST, OUTERMOST, N_QUANTILES))
     shares[0], shares[-1] = 0, 1
     return shares
 
 
-class NormalScores(nn.Module):
+class RankToNormal(nn.Module):
     """Give each cell the standard normal quantile of its rank in the column.
 
     Interpolated between quantiles of the columns; heavy tails become short ones.
@@ -87,8 +87,8 @@ class ImputationNetwork(Network):
     def __init__(self, n_features: int, width: int, n_blocks: int, dropout: float) -> None:
         super().__init__()
         nothing, one = torch.zeros(n_features), torch.ones(n_features)
-        self.fill = GaussianFill(nothing, nothing[:, None], one, -one, one)
-        self.scores = NormalScores(torch.stack([-one, one]))
+        self.fill = FactorModelImputer(nothing, nothing[:, None], one, -one, one)
+        self.scores = RankToNormal(torch.stack([-one, one]))
         blocks = [ResidualBlock(width, dropout) for _ in range(n_blocks)]
         last = nn.Linear(width, n_features)
         nn.init.zeros_(last.weight)
@@ -107,17 +107,17 @@ class ImputationNetwork(Network):
         """Return `code`."""
         return code
 
-    def completed(self, completion: nn.Module) -> Network:
+    def with_imputation(self, completion: nn.Module) -> Network:
         """Return this network, which needs nothing to fill its input."""
         return self
 
-    def start_at(self, fill: GaussianFill, quantiles: Tensor) -> None:
+    def start_at(self, fill: FactorModelImputer, quantiles: Tensor) -> None:
         """Start at a guess, for columns of given quantiles."""
         self.fill = copy.deepcopy(fill)
-        self.scores = NormalScores(quantiles)
+        self.scores = RankToNormal(quantiles)
 
 
-class NearestRows(nn.Module):
+class KernelRegressionImputer(nn.Module):
     r"""Draw guesses at missing cells towards what known rows have there, near ones most.
 
     The mean of the cells observed in known rows :math:`y_i`, with the weights of
@@ -166,7 +166,7 @@ class NearestRows(nn.Module):
         self.register_buffer("rows", rows)
         self.register_buffer("is_observed", is_observed)
         self.bandwidth = bandwidth
-        self.share = share
+        self.weight = share
 
     def distances(self, x: Tensor, is_missing: Tensor) -> Tensor:
         """Return squared distances (batch, n_rows) of completed rows `x` to known ones."""
@@ -202,7 +202,7 @@ class NearestRows(nn.Module):
     def _draw(self, x: Tensor, guess: Tensor) -> Tensor:
         is_missing = x.isnan()
         found = self.average(self.distances(guess, is_missing), guess, is_missing)
-        return torch.where(is_missing, guess.lerp(found, self.share), guess)
+        return torch.where(is_missing, guess.lerp(found, self.weight), guess)
 
     def extra_repr(self) -> str:
-        return f"bandwidth={self.bandwidth:.3g}, share={self.share:.2f}"
+        return f"bandwidth={self.bandwidth:.3g}, share={self.weight:.2f}"

@@ -163,7 +163,7 @@ def find_images(estimator, image_shape, n_features: int) -> tuple[Any, Callable]
     """
     if image_shape is not None:
         return check_image_shape(image_shape, n_features), lambda rows: rows
-    found = _reaching.find_fitted(estimator, lambda part: _images_of(part) is not None)
+    found = _reaching.find_estimator(estimator, lambda part: _images_of(part) is not None)
     specification = None if found is None else _images_of(found)
     try:
         size = specification and specification.image_size(n_features)

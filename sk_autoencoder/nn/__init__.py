@@ -1,7 +1,7 @@
 """Networks, corruptions, losses and penalties: torch modules and functions."""
 
-from sk_autoencoder.nn._adversarial import CriticPenalty, energy_distance
-from sk_autoencoder.nn._base import LinearStart, Network, Output
+from sk_autoencoder.nn._adversarial import AdversarialPenalty, energy_distance
+from sk_autoencoder.nn._base import LinearInit, Network, NetworkOutput
 from sk_autoencoder.nn._convolutional import Convolutional, Patches
 from sk_autoencoder.nn._corruptions import (
     GaussianNoise,
@@ -33,26 +33,26 @@ from sk_autoencoder.nn._penalties import SteinPenalty, jacobian_norm, relative_j
 from sk_autoencoder.nn._pursuit import orthogonal_pursuit
 from sk_autoencoder.nn._sparse import Coder, Pursuit, TopK
 from sk_autoencoder.nn._temporal import Temporal
-from sk_autoencoder.nn._variational import Divergence
+from sk_autoencoder.nn._variational import KLDivergence
 
 __all__ = [
+    "AdversarialPenalty",
     "Bernoulli",
     "Coder",
     "Convolutional",
-    "CriticPenalty",
     "Dense",
-    "Divergence",
     "Gaussian",
     "GaussianNoise",
+    "KLDivergence",
     "Likelihood",
-    "LinearStart",
+    "LinearInit",
     "Loss",
     "MaskingNoise",
     "ModulePair",
     "NegativeBinomial",
     "Network",
+    "NetworkOutput",
     "Objective",
-    "Output",
     "Patches",
     "Poisson",
     "Pursuit",

@@ -14,27 +14,27 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from sk_autoencoder.nn._base import Network, Output
+from sk_autoencoder.nn._base import Network, NetworkOutput
 
 Prior = Callable[[int, int], Any]
-N_PARTS, PART_STD = 10, 0.25  # of the mixture
-DRAWS_PER_CODE = 4  # draws cost nothing, and more of them make the critic steadier
-JUDGE_DRAWS = 512  # that held-out codes are compared with
+N_MIXTURE_COMPONENTS, MIXTURE_COMPONENT_STD = 10, 0.25  # of the mixture
+SAMPLES_PER_CODE = 4  # draws cost nothing, and more of them make the critic steadier
+N_VALIDATION_SAMPLES = 512  # that held-out codes are compared with
 DISTANCE_WEIGHT = 10.0  # of the distance from the prior, in units of the critic's weight
-MOMENT_DRAWS = 10_000
+N_MOMENT_SAMPLES = 10_000
 
 
-def normal(n_codes: int, n_components: int) -> Tensor:
+def sample_normal(n_codes: int, n_components: int) -> Tensor:
     """Draw (n_codes, n_components) independent standard normal numbers."""
     return torch.randn(n_codes, n_components)
 
 
-def uniform(n_codes: int, n_components: int) -> Tensor:
+def sample_uniform(n_codes: int, n_components: int) -> Tensor:
     """Draw (n_codes, n_components) independent numbers between -√3 and √3."""
     return math.sqrt(3) * (2 * torch.rand(n_codes, n_components) - 1)
 
 
-def mixture(n_codes: int, n_components: int) -> Tensor:
+def sample_mixture(n_codes: int, n_components: int) -> Tensor:
     """Draw (n_codes, n_components) from ten normal distributions on a circle.
 
     Their standard deviation is 0.25 in the first two components, in which their means lie
@@ -42,16 +42,24 @@ def mixture(n_codes: int, n_components: int) -> Tensor:
     circle's shadow.
     """
     codes = torch.randn(n_codes, n_components)
-    angle = torch.randint(N_PARTS, (n_codes,)) * (2 * math.pi / N_PARTS)
+    angle = torch.randint(N_MIXTURE_COMPONENTS, (n_codes,)) * (
+        2 * math.pi / N_MIXTURE_COMPONENTS
+    )
     circle = math.sqrt(2) * torch.stack([angle.cos(), angle.sin()], -1)
-    on_plane = math.sqrt(1 - PART_STD**2) * circle + PART_STD * torch.randn(n_codes, 2)
+    on_plane = math.sqrt(
+        1 - MIXTURE_COMPONENT_STD**2
+    ) * circle + MIXTURE_COMPONENT_STD * torch.randn(n_codes, 2)
     return torch.cat([on_plane, codes[:, 2:]], -1)[:, :n_components]
 
 
-PRIORS: dict[str, Prior] = {"mixture": mixture, "normal": normal, "uniform": uniform}
+PRIORS: dict[str, Prior] = {
+    "mixture": sample_mixture,
+    "normal": sample_normal,
+    "uniform": sample_uniform,
+}
 
 
-def draw_codes(prior: Prior, n_codes: int, n_components: int) -> Tensor:
+def sample_codes(prior: Prior, n_codes: int, n_components: int) -> Tensor:
     """Return draws of `prior` as a float32 tensor of shape (n_codes, n_components).
 
     Raises
@@ -79,7 +87,7 @@ def prior_moments(prior: Prior, n_components: int) -> tuple[Tensor, Tensor]:
     """
     if prior in PRIORS.values():
         return torch.zeros(n_components), torch.ones(n_components)
-    drawn = draw_codes(prior, MOMENT_DRAWS, n_components)
+    drawn = sample_codes(prior, N_MOMENT_SAMPLES, n_components)
     if not drawn.isfinite().all():
         raise ValueError("prior returned draws that are not finite.")
     std = drawn.std(0)
@@ -123,7 +131,7 @@ def energy_distance(code: Tensor, drawn: Tensor) -> Tensor:
     return 2 * torch.cdist(code, drawn).mean(-1) - within - among
 
 
-class CriticPenalty(nn.Module):
+class AdversarialPenalty(nn.Module):
     r"""A critic that pulls codes towards a prior; trained with the encoder, by one step.
 
     A critic :math:`D` gives codes :math:`z` low and draws :math:`p` of the prior high
@@ -188,15 +196,18 @@ class CriticPenalty(nn.Module):
             layers += [nn.Linear(n_in, n_out), nn.GELU()]
         self.critic = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
 
-    def forward(self, network: Network, x: Tensor, out: Output) -> Tensor:
+    def forward(self, network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
         """Return one number while training, and else one a row of `x`."""
         total_variance = x.var(-2, correction=0).sum()
         if not self.training:
-            code, drawn = self._standardise(out.code), self._draw(out.code, JUDGE_DRAWS)
+            code, drawn = (
+                self._standardise(out.code),
+                self._draw(out.code, N_VALIDATION_SAMPLES),
+            )
             return DISTANCE_WEIGHT * total_variance * energy_distance(code, drawn)
         # The codes of rows without noise, which are those that are used later.
         code = self._standardise(network.encode(x))
-        drawn = self._draw(code, DRAWS_PER_CODE * len(x))
+        drawn = self._draw(code, SAMPLES_PER_CODE * len(x))
         loss = self.critic_loss(code.detach(), drawn)
         fooled = total_variance * self.encoder_loss(code)
         divergence = total_variance * (math.log(2) - loss)
@@ -218,5 +229,5 @@ class CriticPenalty(nn.Module):
         return (code - self.center) / self.scale
 
     def _draw(self, like: Tensor, n_codes: int) -> Tensor:
-        drawn = draw_codes(self.prior, n_codes, like.shape[-1])
+        drawn = sample_codes(self.prior, n_codes, like.shape[-1])
         return self._standardise(drawn.to(like))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from sk_autoencoder.nn._base import Network, Output
+from sk_autoencoder.nn._base import Network, NetworkOutput
 from sk_autoencoder.nn._scalers import Scaler
 
 
@@ -50,10 +50,10 @@ class Autoencoder(nn.Module):
         self.corruption.train(mode or self.judge_corrupted)
         return self
 
-    def completed(self, completion: nn.Module) -> "Autoencoder":
+    def with_imputation(self, completion: nn.Module) -> "Autoencoder":
         """Return a copy whose network sees rows behind `completion`."""
         other = copy.deepcopy(self)
-        other.network = other.network.completed(copy.deepcopy(completion))
+        other.network = other.network.with_imputation(copy.deepcopy(completion))
         return other
 
     def split(self, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,11 +64,11 @@ class Autoencoder(nn.Module):
         n_features = len(self.scaler.center)
         return rows[..., :n_features], rows[..., -n_features:]
 
-    def forward(self, x: Tensor) -> Output:
+    def forward(self, x: Tensor) -> NetworkOutput:
         """Corrupt, encode and decode scaled rows `x` of shape (batch, n_features)."""
         return self.network(self.corruption(x))
 
-    def each(self, function: Callable, x: Tensor) -> Tensor:
+    def map_members(self, function: Callable, x: Tensor) -> Tensor:
         """Return ``function(autoencoder, x)``; an ensemble asks each of its members."""
         return function(self, x)
 

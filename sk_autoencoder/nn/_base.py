@@ -19,7 +19,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-class Output(NamedTuple):
+class NetworkOutput(NamedTuple):
     """What a network returns and an objective looks at.
 
     Attributes
@@ -36,7 +36,7 @@ class Output(NamedTuple):
     posterior: torch.distributions.Distribution | None = None
 
 
-class LinearStart(NamedTuple):
+class LinearInit(NamedTuple):
     """A linear autoencoder, from which a network may start.
 
     Attributes
@@ -75,16 +75,16 @@ class Network(nn.Module):
     encode: Callable[[Tensor], Tensor]
     decode: Callable[[Tensor], Tensor]
 
-    def forward(self, x: Tensor) -> Output:
+    def forward(self, x: Tensor) -> NetworkOutput:
         """Encode and decode `x` of shape (batch, n_features)."""
         code = self.encode(x)
-        return Output(code, self.decode(code))
+        return NetworkOutput(code, self.decode(code))
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Return what `x` of shape (batch, n_features) becomes, without any draw."""
         return self.decode(self.encode(x))
 
-    def start_from(self, start: LinearStart) -> bool:
+    def start_from(self, start: LinearInit) -> bool:
         """Start at a linear autoencoder; return whether this network can."""
         return False
 
@@ -103,15 +103,15 @@ class Network(nn.Module):
         """Return the width and the specification of each layer, if it can stand alone."""
         return []
 
-    def take_layers(self, layers: "Sequence[Network]") -> None:
+    def load_layers(self, layers: "Sequence[Network]") -> None:
         """Take the weights of networks that :meth:`layer_specs` has specified."""
 
-    def completed(self, completion: nn.Module) -> "Network":
+    def with_imputation(self, completion: nn.Module) -> "Network":
         """Return this network behind what fills in the missing cells of its input."""
-        return Completed(self, completion)
+        return ImputedNetwork(self, completion)
 
 
-class Completed(Network):
+class ImputedNetwork(Network):
     """A network that sees rows with missing cells, which are filled in first.
 
     Parameters
@@ -134,7 +134,7 @@ class Completed(Network):
         """Return the reconstruction (batch, n_features) of `code` (batch, n_components)."""
         return self.network.decode(code)
 
-    def start_from(self, start: LinearStart) -> bool:
+    def start_from(self, start: LinearInit) -> bool:
         """Start at a linear autoencoder; return whether the network can."""
         return self.network.start_from(start)
 
@@ -143,7 +143,7 @@ class Completed(Network):
         return self.network.decode_linearly(code)
 
 
-class PathNetwork(Network):
+class LinearSkipNetwork(Network):
     """Base class of networks beside which a linear path may stand.
 
     A network gives it ``encoder`` and ``decoder``, and says what is silent at the start.
@@ -156,7 +156,7 @@ class PathNetwork(Network):
     def __init__(self, n_components: int, tied_weights: bool = False) -> None:
         super().__init__()
         self.tied_weights = tied_weights
-        self.linear: LinearPath | None = None
+        self.linear: LinearSkip | None = None
         self.register_buffer("code_scale", torch.ones(n_components))
 
     def encode(self, x: Tensor) -> Tensor:
@@ -175,22 +175,22 @@ class PathNetwork(Network):
         return None if self.linear is None else self.linear.decode(code)
 
     @torch.no_grad()
-    def start_from(self, start: LinearStart) -> bool:
+    def start_from(self, start: LinearInit) -> bool:
         """Put a linear path beside the layers, whose output starts at zero."""
-        self.linear = LinearPath(start, self.tied_weights)
+        self.linear = LinearSkip(start, self.tied_weights)
         self.code_scale.copy_(start.code_scale)
-        self.silence()
+        self.zero_output()
         return True
 
-    def silence(self) -> None:
+    def zero_output(self) -> None:
         """Set the last layers such that encoder and decoder give zeros."""
         raise NotImplementedError
 
 
-class LinearPath(nn.Module):
+class LinearSkip(nn.Module):
     """A linear autoencoder beside a nonlinear one."""
 
-    def __init__(self, start: LinearStart, tied_weights: bool) -> None:
+    def __init__(self, start: LinearInit, tied_weights: bool) -> None:
         super().__init__()
         self.encode_weight = nn.Parameter(start.encode_weight.clone())
         self.encode_bias = nn.Parameter(start.encode_bias.clone())
@@ -208,12 +208,12 @@ class LinearPath(nn.Module):
         return nn.functional.linear(code, self.decode_weight, self.decode_bias)
 
 
-def find_activation(name: str | Callable[[], nn.Module]) -> Callable[[], nn.Module]:
+def get_activation(name: str | Callable[[], nn.Module]) -> Callable[[], nn.Module]:
     """Return what makes the nonlinearity called `name`, or `name` itself."""
     return ACTIVATIONS[name] if isinstance(name, str) else name
 
 
-def positive(name: str, given: int | Sequence[int]) -> list[int]:
+def check_positive_sizes(name: str, given: int | Sequence[int]) -> list[int]:
     """Return the numbers of parameter `name`, or raise a ValueError."""
     sizes = list(given) if isinstance(given, Iterable) else [given]
     if not all(isinstance(size, Integral) and size > 0 for size in sizes):

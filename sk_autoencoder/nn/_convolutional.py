@@ -9,7 +9,12 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sk_autoencoder.nn._base import Network, PathNetwork, find_activation, positive
+from sk_autoencoder.nn._base import (
+    LinearSkipNetwork,
+    Network,
+    check_positive_sizes,
+    get_activation,
+)
 
 FORMATS = ("channels_last", "channels_first")
 
@@ -64,7 +69,7 @@ def _zero(layer: nn.Module) -> None:
         parameter.zero_()
 
 
-class BottleneckNetwork(PathNetwork):
+class BottleneckNetwork(LinearSkipNetwork):
     """Convolutions to a narrow code and, mirrored, back; see :class:`Convolutional`."""
 
     def __init__(
@@ -97,7 +102,7 @@ class BottleneckNetwork(PathNetwork):
             ToRows(patches),
         )
 
-    def silence(self) -> None:
+    def zero_output(self) -> None:
         """Set the last layers such that encoder and decoder give zeros."""
         _zero(self.encoder[-1])
         _zero(self.decoder[-2])
@@ -246,15 +251,15 @@ class Convolutional(BaseEstimator):
 
     def __call__(self, n_features: int, n_components: int) -> Network:
         """Build the network for that many features and components."""
-        channels = positive("channels", self.channels)
-        (kernel_size,) = positive("kernel_size", self.kernel_size)
-        (patch,) = positive("patch_size", self.patch_size)
+        channels = check_positive_sizes("channels", self.channels)
+        (kernel_size,) = check_positive_sizes("kernel_size", self.kernel_size)
+        (patch,) = check_positive_sizes("patch_size", self.patch_size)
         if not kernel_size % 2:
             raise ValueError(f"kernel_size={kernel_size} has to be odd.")
         last = self._is_last()
         size = self.image_size(n_features)
         patches = Patches(size, last, patch, patch * 2 ** (len(channels) - 1))
-        activation = find_activation(self.activation)
+        activation = get_activation(self.activation)
         if n_components == n_features:
             return ImageNetwork(patches, channels, kernel_size, activation)
         return BottleneckNetwork(
@@ -280,7 +285,7 @@ class Convolutional(BaseEstimator):
         if self.image_shape is None:
             side = isqrt(n_features)
             return [1, side, side] if side**2 == n_features else [1, 1, n_features]
-        shape = positive("image_shape", self.image_shape)
+        shape = check_positive_sizes("image_shape", self.image_shape)
         if len(shape) not in (2, 3):
             raise ValueError(
                 f"image_shape={self.image_shape!r} has to be (height, width), or to hold "

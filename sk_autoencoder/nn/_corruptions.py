@@ -49,7 +49,7 @@ class GaussianNoise(nn.Module):
         return f"std={self.std}"
 
 
-class Replacing(nn.Module):
+class ReplacementNoise(nn.Module):
     """Replace a share of the cells, each drawn for itself, while training.
 
     Parameters
@@ -95,7 +95,7 @@ class Replacing(nn.Module):
         return f"share={self.share}"
 
 
-class MaskingNoise(Replacing):
+class MaskingNoise(ReplacementNoise):
     """Set a share of the cells to zero, the mean of scaled rows, while training.
 
     Parameters
@@ -120,7 +120,7 @@ class MaskingNoise(Replacing):
         return torch.zeros_like(mean), torch.zeros_like(variance)
 
 
-class SaltAndPepperNoise(Replacing):
+class SaltAndPepperNoise(ReplacementNoise):
     """Set a share of the cells to the column's lowest or highest value while training.
 
     Parameters
@@ -157,7 +157,7 @@ class SaltAndPepperNoise(Replacing):
         return (low + high) / 2, ((high - low) / 2) ** 2
 
 
-class SwapNoise(Replacing):
+class SwapNoise(ReplacementNoise):
     """Give a share of the cells the value of another row of the batch while training.
 
     A cell so gets a value that its column really has, which suits tables whose columns
@@ -189,7 +189,7 @@ class SwapNoise(Replacing):
         return mean, variance
 
 
-class Hiding(nn.Module):
+class RandomMissing(nn.Module):
     """Make a share of the observed cells missing (NaN) while training.
 
     How large a share is drawn for each row, between half and one and a half times the

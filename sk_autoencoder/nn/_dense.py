@@ -11,16 +11,16 @@ from torch import Tensor, nn
 from torch.func import vjp
 
 from sk_autoencoder.nn._base import (
-    LinearStart,
+    LinearInit,
+    LinearSkipNetwork,
     Network,
-    PathNetwork,
-    find_activation,
-    positive,
+    check_positive_sizes,
+    get_activation,
 )
 from sk_autoencoder.nn._corruptions import GaussianNoise
 
 
-class DenseNetwork(PathNetwork):
+class DenseNetwork(LinearSkipNetwork):
     """Fully connected layers, mirrored in the decoder; see :class:`Dense`."""
 
     def __init__(
@@ -70,7 +70,7 @@ class DenseNetwork(PathNetwork):
             for width, each in zip(self.widths, befores, strict=True)
         ]
 
-    def take_layers(self, layers: Sequence[Network]) -> None:
+    def load_layers(self, layers: Sequence[Network]) -> None:
         """Take the weights of networks that :meth:`layer_specs` has specified."""
         own = [m for m in (*self.encoder, *self.decoder) if _has_weights(m)]
         trained = [layer.get_submodule("encode.1") for layer in layers]
@@ -78,12 +78,12 @@ class DenseNetwork(PathNetwork):
         for layer, like in zip(own, trained, strict=True):
             layer.load_state_dict(like.state_dict())
 
-    def start_from(self, start: LinearStart) -> bool:
+    def start_from(self, start: LinearInit) -> bool:
         """Put a linear path beside the layers, whose output starts at zero."""
         # A bounded or noisy code is not PCA's.
         return self.code_layer is None and super().start_from(start)
 
-    def silence(self) -> None:
+    def zero_output(self) -> None:
         """Set the last layers such that encoder and decoder give zeros."""
         self.eval()  # no dropout
         self.encoder[-1].get_parameter("weight").zero_()
@@ -205,7 +205,7 @@ class Dense(BaseEstimator):
         """Build the network for that many features and components."""
         return DenseNetwork(
             [n_features, *self.widths(), n_components],
-            find_activation(self.activation),
+            get_activation(self.activation),
             self.dropout,
             self.tied_weights,
             self._code_layer(),
@@ -213,10 +213,10 @@ class Dense(BaseEstimator):
 
     def widths(self) -> list[int]:
         """Return the widths of the hidden layers, or raise a ValueError."""
-        return positive("hidden_layer_sizes", self.hidden_layer_sizes)
+        return check_positive_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
 
     def _code_layer(self) -> nn.Module | None:
         if self.code_activation == "identity" and not self.code_noise:
             return None
-        squash = find_activation(self.code_activation)()
+        squash = get_activation(self.code_activation)()
         return nn.Sequential(squash, GaussianNoise(self.code_noise))

@@ -13,14 +13,14 @@ from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._scalers import Scaler
 
 
-def turned(weights: Tensor) -> Tensor:
+def transpose_matrices(weights: Tensor) -> Tensor:
     """Return the matrices of all members transposed, and other weights as they are."""
     return weights.mT if weights.ndim == 3 else weights
 
 
 def stack_weights(weights: list[Tensor]) -> nn.Parameter:
     """Return the members' weights as one, which learns if the first's does."""
-    stacked = turned(torch.stack(weights).detach()).contiguous()
+    stacked = transpose_matrices(torch.stack(weights).detach()).contiguous()
     return nn.Parameter(stacked, weights[0].requires_grad)
 
 
@@ -46,13 +46,13 @@ class Ensemble(nn.Module):
         self.member = copy.deepcopy(members[0])
         for kind, stack in (("parameters", stack_weights), ("buffers", torch.stack)):
             stacked: dict[Tensor, Tensor] = {}  # the network may use one in several places
-            for path, name, own in self._places(kind):
+            for path, name, own in self._named_tensors(kind):
                 if own not in stacked:
                     layers = [each.get_submodule(path) for each in members]
                     stacked[own] = stack([getattr(layer, name) for layer in layers])
                 setattr(self.member.get_submodule(path), name, stacked[own])
 
-    def _places(self, kind: str) -> Iterator[tuple[str, str, Tensor]]:
+    def _named_tensors(self, kind: str) -> Iterator[tuple[str, str, Tensor]]:
         """Yield the path of each layer of a member's network, and names and tensors in it.
 
         Once for a layer that stands in several places: ``functional_call`` would put back
@@ -65,7 +65,7 @@ class Ensemble(nn.Module):
 
     def _tensors(self, kind: str) -> dict[str, Tensor]:
         """Return the tensors of the network, named as seen from here."""
-        places = self._places(kind)
+        places = self._named_tensors(kind)
         return {f"member.{path}.{name}": tensor for path, name, tensor in places}
 
     @property
@@ -83,27 +83,27 @@ class Ensemble(nn.Module):
         """The corruption of all members."""
         return self.member.corruption
 
-    def completed(self, completion: nn.Module) -> "Ensemble":
+    def with_imputation(self, completion: nn.Module) -> "Ensemble":
         """Return a copy whose members all see rows behind one `completion`."""
         shared = copy.deepcopy(completion)
         for name, buffer in shared.named_buffers():
             shared.register_buffer(name, buffer.expand(self.n_members, *buffer.shape))
         other = copy.deepcopy(self)
-        other.member.network = other.network.completed(shared)
+        other.member.network = other.network.with_imputation(shared)
         return other
 
     def forward(self, function: Callable[[Autoencoder, Tensor], Any], x: Tensor) -> Any:
         """Return ``function(member, x)`` for the one member whose weights are in place."""
         return function(self.member, x)
 
-    def each(self, function: Callable[[Autoencoder, Tensor], Any], x: Tensor) -> Any:
+    def map_members(self, function: Callable[[Autoencoder, Tensor], Any], x: Tensor) -> Any:
         """Return ``function(member, x)`` for all members, along a new first axis.
 
         Rows `x` of shape (batch, n_features) go to every member; of rows of shape
         (n_members, batch, n_features) each member gets its own.
         """
         weights = self._tensors("parameters")
-        weights = {name: turned(weight) for name, weight in weights.items()}
+        weights = {name: transpose_matrices(weight) for name, weight in weights.items()}
         buffers = self._tensors("buffers")
 
         def one(state: dict[str, Tensor], rows: Tensor) -> Any:
@@ -114,14 +114,14 @@ class Ensemble(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the members' codes (batch, n_members * n_components), side by side."""
-        codes = self.each(Autoencoder.encode, x)  # (n_members, batch, n_components)
+        codes = self.map_members(Autoencoder.encode, x)  # (n_members, batch, n_components)
         return codes.movedim(0, 1).flatten(1)
 
     def decode(self, code: Tensor) -> Tensor:
         """Return the mean of the rows that the members' parts of `code` mean."""
         codes = code.unflatten(1, (self.n_members, -1)).movedim(1, 0)
-        return self.each(Autoencoder.decode, codes).mean(0)
+        return self.map_members(Autoencoder.decode, codes).mean(0)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Return the mean of the members' reconstructions (batch, n_features) of `x`."""
-        return self.each(Autoencoder.reconstruct, x).mean(0)
+        return self.map_members(Autoencoder.reconstruct, x).mean(0)

@@ -70,7 +70,7 @@ class Likelihood(nn.Module):
         """Return minus the log-likelihood of each cell of `x` (batch, n_features)."""
         raise NotImplementedError
 
-    def log_volume(self) -> Tensor:
+    def log_abs_det_jacobian(self) -> Tensor:
         """Return what the log-density of a cell in scaled units has to lose.
 
         To be one in those of X; of shape (n_features,).
@@ -118,7 +118,7 @@ class Gaussian(Likelihood):
         """Return rows (batch, n_features) drawn around `mean`, in the units of X."""
         return mean + self.scale * self.variance.sqrt() * torch.randn_like(mean)
 
-    def log_volume(self) -> Tensor:
+    def log_abs_det_jacobian(self) -> Tensor:
         """Return what the log-density of a cell has to lose, of shape (n_features,)."""
         return self.scale.log()
 

@@ -64,7 +64,7 @@ def cosine(output: Tensor, x: Tensor) -> Tensor:
     return 1 - F.cosine_similarity(output, x, dim=-1)
 
 
-def softmax_start(mean: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+def softmax_init(mean: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
     """Return bias and weights with which a softmax gives the shares of a mean row.
 
     `directions` (n_features, n_components) are what a row changes by with each unit of
@@ -88,13 +88,13 @@ class Loss(NamedTuple):
         Tangent of the inverse link: ``output = slope * (x - origin)``.
     scaled : bool
         Whether X may be scaled; a likelihood of given values needs X as it is.
-    blank : float
+    neutral_output : float
         Output for which a cell of zero has no error.
     low, high : float
         Range of the values of X that the loss is made for.
-    order : int or None
+    norm_order : int or None
         Of the norm of rows that the loss ignores: rows are brought to one length first.
-    line : callable or None
+    init_output : callable or None
         ``(mean, directions) -> (bias, weights)`` of the output, where the inverse link
         has no tangent for all columns.
     """
@@ -104,55 +104,67 @@ class Loss(NamedTuple):
     slope: float = 1.0
     origin: float = 0.0
     scaled: bool = True
-    blank: float = 0.0
+    neutral_output: float = 0.0
     low: float = -math.inf
     high: float = math.inf
-    order: int | None = None
-    line: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+    norm_order: int | None = None
+    init_output: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
 
     def start(self, mean: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         """Return bias and weights of outputs that mean ``mean + directions @ code``."""
-        if self.line is not None:
-            return self.line(mean, directions)
+        if self.init_output is not None:
+            return self.init_output(mean, directions)
         return self.slope * (mean - self.origin), self.slope * directions
 
 
 LOSSES = {
     "absolute_error": Loss(absolute_error),
     "binary_cross_entropy": Loss(
-        binary_cross_entropy, nn.Sigmoid, 4.0, 0.5, False, blank=-100.0, low=0, high=1
+        binary_cross_entropy,
+        nn.Sigmoid,
+        4.0,
+        0.5,
+        False,
+        neutral_output=-100.0,
+        low=0,
+        high=1,
     ),
-    "cosine": Loss(cosine, order=2),
+    "cosine": Loss(cosine, norm_order=2),
     "huber": Loss(huber),
     "multinomial": Loss(
         multinomial,
         partial(nn.Softmax, dim=-1),
-        blank=-100.0,
+        neutral_output=-100.0,
         low=0,
-        order=1,
-        line=softmax_start,
+        norm_order=1,
+        init_output=softmax_init,
     ),
     "squared_error": Loss(squared_error),
 }
-ROW_LOSSES = [name for name, loss in LOSSES.items() if loss.order is not None]
+ROW_LOSSES = [name for name, loss in LOSSES.items() if loss.norm_order is not None]
 
 
-def observed_error(error: Error, blank: float, output: Tensor, x: Tensor) -> Tensor:
+def observed_error(
+    error: Error, neutral_output: float, output: Tensor, x: Tensor
+) -> Tensor:
     """Error a row, of shape (batch,), of the cells of `x` that are not missing (NaN).
 
-    `blank` is the output that has no error where `x` is zero; a callable of a user's own
-    is taken to give no error where both are zero.
+    `neutral_output` is the output without error where `x` is zero; a user's own loss is
+    expected to have no error where both are zero.
 
     Examples
     --------
     >>> import torch
-    >>> from sk_autoencoder.nn import observed_error, squared_error
+    >>> from sk_autoencoder.nn import squared_error
+    >>> from sk_autoencoder.nn._losses import observed_error
     >>> x = torch.tensor([[1.0, torch.nan]])
     >>> observed_error(squared_error, 0.0, torch.tensor([[3.0, 7.0]]), x)
     tensor([4.])
     """
     is_missing = x.isnan()  # filled before the error: NaN would come back in gradients
-    return error(torch.where(is_missing, blank, output), torch.where(is_missing, 0.0, x))
+    return error(
+        torch.where(is_missing, neutral_output, output), torch.where(is_missing, 0.0, x)
+    )
 
 
 def trimmed_mean(errors: Tensor, trim_fraction: float) -> Tensor:
@@ -161,7 +173,7 @@ def trimmed_mean(errors: Tensor, trim_fraction: float) -> Tensor:
     Examples
     --------
     >>> import torch
-    >>> from sk_autoencoder.nn import trimmed_mean
+    >>> from sk_autoencoder.nn._losses import trimmed_mean
     >>> trimmed_mean(torch.tensor([1.0, 90.0, 2.0, 3.0]), 0.25)
     tensor(2.)
     """

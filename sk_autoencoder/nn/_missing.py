@@ -8,10 +8,10 @@ import copy
 import torch
 from torch import Tensor, nn
 
-HIDDEN = 64  # units of the layer that corrects the guess
+CORRECTION_WIDTH = 64  # units of the layer that corrects the guess
 
 
-class GaussianFill(nn.Module):
+class FactorModelImputer(nn.Module):
     r"""Fill missing cells with their mean given the others, under a factor model.
 
     Rows are :math:`m + z L^T + \varepsilon` with standard normal factors :math:`z` and
@@ -84,7 +84,7 @@ class GaussianFill(nn.Module):
         return torch.where(x.isnan(), guess.clamp(self.low, self.high), x)
 
 
-class Completion(nn.Module):
+class ImputationLayer(nn.Module):
     """A guess at missing cells, corrected by a layer that sees which are missing.
 
     The correction starts at zero. Rows without missing cells are left as they are.
@@ -95,14 +95,16 @@ class Completion(nn.Module):
         The guess.
     """
 
-    def __init__(self, fill: GaussianFill) -> None:
+    def __init__(self, fill: FactorModelImputer) -> None:
         super().__init__()
         self.fill = copy.deepcopy(fill)
         n_features = len(fill.mean)
-        last = nn.Linear(HIDDEN, n_features)
+        last = nn.Linear(CORRECTION_WIDTH, n_features)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-        self.correction = nn.Sequential(nn.Linear(2 * n_features, HIDDEN), nn.GELU(), last)
+        self.correction = nn.Sequential(
+            nn.Linear(2 * n_features, CORRECTION_WIDTH), nn.GELU(), last
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `x` (batch, n_features) with its missing cells filled."""
@@ -111,7 +113,7 @@ class Completion(nn.Module):
         return torch.where(is_missing, guess + self.correction(seen), guess)
 
 
-class KeepMissing(nn.Module):
+class PreserveMissing(nn.Module):
     """Apply a corruption, and leave missing cells missing.
 
     Parameters

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from sk_autoencoder.nn._base import Network, Output
+from sk_autoencoder.nn._base import Network, NetworkOutput
 from sk_autoencoder.nn._losses import Error, trimmed_mean
 from sk_autoencoder.nn._penalties import Penalty
 
@@ -24,7 +24,8 @@ class Objective(nn.Module):
 
     Examples
     --------
-    >>> from sk_autoencoder.nn import Objective, l1_norm, squared_error
+    >>> from sk_autoencoder.nn import Objective, squared_error
+    >>> from sk_autoencoder.nn._penalties import l1_norm
     >>> Objective(squared_error, l1=(1e-3, l1_norm)).weights
     {'l1': 0.001}
     """
@@ -39,7 +40,7 @@ class Objective(nn.Module):
         for name in self.weights:
             setattr(self, name, penalties[name][1])
 
-    def forward(self, network: Network, x: Tensor, out: Output) -> dict[str, Tensor]:
+    def forward(self, network: Network, x: Tensor, out: NetworkOutput) -> dict[str, Tensor]:
         """Return each term, weighted, by name: scalars whose sum is the loss."""
         errors = self.errors(network, x, out)
         terms = {"error": trimmed_mean(errors, self.trim_fraction)}
@@ -47,11 +48,11 @@ class Objective(nn.Module):
             terms[name] = value.mean() if value.ndim else value
         return terms
 
-    def errors(self, network: Network, x: Tensor, out: Output) -> Tensor:
+    def errors(self, network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
         """Return the error of each row, of shape (batch,)."""
         return self.error(out.reconstruction, x)
 
-    def row_losses(self, network: Network, x: Tensor, out: Output) -> Tensor:
+    def row_losses(self, network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
         """Return error and penalties of each row, of shape (batch,); nothing is trimmed."""
         losses = self.errors(network, x, out)
         for _, value in self._penalties(network, x, out):
@@ -59,7 +60,7 @@ class Objective(nn.Module):
         return losses
 
     def _penalties(
-        self, network: Network, x: Tensor, out: Output
+        self, network: Network, x: Tensor, out: NetworkOutput
     ) -> Iterator[tuple[str, Tensor]]:
         for name, weight in self.weights.items():
             yield name, weight * getattr(self, name)(network, x, out)

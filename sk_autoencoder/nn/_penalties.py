@@ -6,23 +6,23 @@ import torch
 from torch import Tensor, nn
 from torch.func import vjp, vmap
 
-from sk_autoencoder.nn._base import Network, Output
+from sk_autoencoder.nn._base import Network, NetworkOutput
 from sk_autoencoder.nn._losses import Error, trimmed_mean
 
 EXACT_COMPONENTS = 4  # up to which each component is asked for its own gradient
 SMALL_AXIS = 0.02  # of the mean variance: what an axis of the codes counts for at least
 TINY_VARIANCE = 1e-8  # in squared scaled units
-Penalty = Callable[[Network, Tensor, Output], Tensor]
+Penalty = Callable[[Network, Tensor, NetworkOutput], Tensor]
 
 
-def l1_norm(network: Network, x: Tensor, out: Output) -> Tensor:
+def l1_norm(network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
     """Sum of the absolute values of all weights; biases are free."""
     matrices = [p for p in network.parameters() if p.ndim > 1]
     return torch.stack([p.abs().sum() for p in matrices]).sum()
 
 
 def linear_error(
-    error: Error, trim_fraction: float, network: Network, x: Tensor, out: Output
+    error: Error, trim_fraction: float, network: Network, x: Tensor, out: NetworkOutput
 ) -> Tensor:
     """Mean error of what the network's linear path alone makes of the codes.
 
@@ -36,7 +36,7 @@ def linear_error(
     return trimmed_mean(error(output, x), trim_fraction)
 
 
-def jacobian_norm(network: Network, x: Tensor, out: Output) -> Tensor:
+def jacobian_norm(network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
     """Squared Frobenius norm of the encoder's Jacobian d code / d x; one number a row.
 
     In closed form where the network has one, exact for up to four components, and
@@ -62,7 +62,7 @@ def jacobian_norm(network: Network, x: Tensor, out: Output) -> Tensor:
     return _code_and_jacobian_norm(network, x)[1]
 
 
-def relative_jacobian_norm(network: Network, x: Tensor, out: Output) -> Tensor:
+def relative_jacobian_norm(network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
     """Jacobian norm relative to the spread of the codes; one number a row, without unit.
 
     The norm is divided by the geometric mean of the variances along the principal axes of
@@ -146,7 +146,7 @@ class SteinPenalty(nn.Module):
         super().__init__()
         self.register_buffer("std", std)
 
-    def forward(self, network: Network, x: Tensor, out: Output) -> Tensor:
+    def forward(self, network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
         """Return one number a row of `x` (batch, n_features)."""
         signs = torch.where(torch.rand_like(x) < 0.5, -1.0, 1.0)
         direction = signs * self.std
@@ -154,12 +154,12 @@ class SteinPenalty(nn.Module):
         return 2 * (direction * pull_back(direction)[0]).sum(-1) - self.std.square().sum()
 
 
-def code_norm(network: Network, x: Tensor, out: Output) -> Tensor:
+def code_norm(network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
     """Sum of the absolute values of each code, of shape (batch,); in units of the code."""
     return out.code.abs().sum(-1)
 
 
-def rate_divergence(rate: float, network: Network, x: Tensor, out: Output) -> Tensor:
+def rate_divergence(rate: float, network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
     """Divergence of a `rate` from the mean code of the batch, in nats, summed over units.
 
     Of two Bernoulli distributions, so codes have to lie in (0, 1).

@@ -91,7 +91,7 @@ def orthogonal_pursuit(target: Tensor, dictionary: Tensor, depth: int) -> Path:
     return Path(atoms, gain, move, torch.stack(columns, -1))
 
 
-def worth(gains: Tensor, n_active: float) -> Tensor:
+def gain_threshold(gains: Tensor, n_active: float) -> Tensor:
     """Return the gain above which a step is worth its atom, of shape ().
 
     Chosen so that the rows take `n_active` steps on average; a row stops at its first
@@ -115,12 +115,14 @@ def worth(gains: Tensor, n_active: float) -> Tensor:
     return around.mean() if n_steps < len(falling) else falling[-1].clamp(max=0)
 
 
-def surely_worth(gains: Tensor, n_active: float) -> Tensor:
+def conservative_gain_threshold(gains: Tensor, n_active: float) -> Tensor:
     """Return what is :func:`worth` an atom in new rows too, of shape ().
 
     The mean number of steps of such rows as these, `gains` of shape (batch, depth), is
     below `n_active` by one standard error.
     """
-    n_steps = (gains.cummin(-1).values > worth(gains, n_active)).sum(-1).to(gains.dtype)
+    n_steps = (
+        (gains.cummin(-1).values > gain_threshold(gains, n_active)).sum(-1).to(gains.dtype)
+    )
     error = n_steps.std(correction=0) / len(n_steps) ** 0.5
-    return worth(gains, n_active - error.item())
+    return gain_threshold(gains, n_active - error.item())

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sk_autoencoder.nn._base import LinearStart, Network, Output
+from sk_autoencoder.nn._base import LinearInit, Network, NetworkOutput
 
 N_LOGISTICS = 3  # in the mixture of each code
 LEAST_SCALE = 0.1  # of a code at the start, in steps
@@ -36,7 +36,7 @@ class RoundedNetwork(Network):
     --------
     >>> import torch
     >>> from sk_autoencoder.nn import Dense
-    >>> from sk_autoencoder.nn import RoundedNetwork
+    >>> from sk_autoencoder.nn._quantization import RoundedNetwork
     >>> network = RoundedNetwork(Dense()(8, 2)).eval()
     >>> code = network(torch.randn(5, 8)).code
     >>> bool((code == code.round()).all())
@@ -58,13 +58,13 @@ class RoundedNetwork(Network):
         """Return the reconstruction (batch, n_features) of `code` in steps."""
         return self.body.decode(code * self.step)
 
-    def forward(self, x: Tensor) -> Output:
+    def forward(self, x: Tensor) -> NetworkOutput:
         """Encode and decode `x` (batch, n_features), by way of a noisy or rounded code."""
         code = self.encode(x)
         code = code + torch.rand_like(code) - 0.5 if self.training else code.round()
-        return Output(code, self.decode(code))
+        return NetworkOutput(code, self.decode(code))
 
-    def start_from(self, start: LinearStart) -> bool:
+    def start_from(self, start: LinearInit) -> bool:
         """Start at a linear autoencoder; return whether the body can."""
         return self.body.start_from(start)
 
@@ -100,7 +100,7 @@ class CodeLength(nn.Module):
     --------
     >>> import torch
     >>> from sk_autoencoder.nn import Output
-    >>> from sk_autoencoder.nn import CodeLength
+    >>> from sk_autoencoder.nn._quantization import CodeLength
     >>> zeros = Output(torch.zeros(5, 1), torch.zeros(5, 3))
     >>> wide, narrow = CodeLength(torch.tensor([9.0])), CodeLength(torch.tensor([0.1]))
     >>> bool((wide(None, None, zeros) > 1 + narrow(None, None, zeros)).all())
@@ -116,9 +116,9 @@ class CodeLength(nn.Module):
         self.mean = nn.Parameter(0.7 * spread)
         self.log_scale = nn.Parameter(torch.full_like(spread, math.log(0.44)))
         self.logit = nn.Parameter(-spread.square())
-        self.pressure = 1.0
+        self.rate_multiplier = 1.0
 
-    def forward(self, network: Network, x: Tensor, out: Output) -> Tensor:
+    def forward(self, network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
         """Return the bits of each row of `out.code`, of shape (batch,)."""
         precision = torch.exp(-self.log_scale) / self.unit
         # The upper tail by the lower one, where float32 still tells numbers from 0.
@@ -127,4 +127,4 @@ class CodeLength(nn.Module):
         inside = inside - torch.sigmoid((away - 0.5) * precision)
         probability = (F.softmax(self.logit, -1) * inside).sum(-1)  # (batch, n_components)
         bits = -probability.clamp(min=LEAST_PROBABILITY).log2().sum(-1)
-        return bits * self.pressure if self.training else bits
+        return bits * self.rate_multiplier if self.training else bits

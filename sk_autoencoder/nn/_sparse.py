@@ -5,12 +5,12 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sk_autoencoder.nn._base import Network, Output
+from sk_autoencoder.nn._base import Network, NetworkOutput
 from sk_autoencoder.nn._dense import Dense
-from sk_autoencoder.nn._pursuit import Path, orthogonal_pursuit, worth
+from sk_autoencoder.nn._pursuit import Path, gain_threshold, orthogonal_pursuit
 from sk_autoencoder.utils._torch_compat import is_exporting
 
-REACH, TRAINING_REACH = 4, 2  # steps of a row at most, as multiples of n_active
+MAX_STEPS, MAX_TRAINING_STEPS = 4, 2  # steps of a row at most, as multiples of n_active
 
 
 class Dictionary(nn.Module):
@@ -107,7 +107,7 @@ class PursuitNetwork(AtomNetwork):
         """Return the steps of the pursuit of `x` of shape (batch, n_features)."""
         target = self.target(x) - self.decode.bias.detach()
         atoms = self.decode.atoms.detach()
-        reach = TRAINING_REACH if self.training else REACH
+        reach = MAX_TRAINING_STEPS if self.training else MAX_STEPS
         return orthogonal_pursuit(target, atoms, min(reach * self.n_active, len(atoms)))
 
     def encode(self, x: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ class PursuitNetwork(AtomNetwork):
     def _least(self, gains: Tensor) -> Tensor:
         if is_exporting():  # a fitted one knows it, and a graph cannot ask
             return self.least_gain
-        least = worth(gains, self.n_active)
+        least = gain_threshold(gains, self.n_active)
         if self.training:
             return least
         return torch.where(self.least_gain < 0, least, self.least_gain)
@@ -263,7 +263,7 @@ class Coder(BaseEstimator):
         return CoderNetwork(n_features, n_components, self)
 
 
-def dead_error(network: CoderNetwork, x: Tensor, out: Output) -> Tensor:
+def auxk_loss(network: CoderNetwork, x: Tensor, out: NetworkOutput) -> Tensor:
     """Mean error with which unused units alone explain what the code left over.
 
     Units that no row of the batch used get a gradient by it (Gao et al. 2024, appendix

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sk_autoencoder.nn._base import PathNetwork, find_activation, positive
+from sk_autoencoder.nn._base import LinearSkipNetwork, check_positive_sizes, get_activation
 
 
 class ToMaps(nn.Module):
@@ -40,7 +40,7 @@ class ToWindows(nn.Module):
         return maps[..., : self.window].transpose(-1, -2).flatten(-2)
 
 
-class TemporalNetwork(PathNetwork):
+class TemporalNetwork(LinearSkipNetwork):
     """Convolutions over time to a code and, mirrored, back; see :class:`Temporal`."""
 
     def __init__(
@@ -78,7 +78,7 @@ class TemporalNetwork(PathNetwork):
         )
 
     @torch.no_grad()
-    def silence(self) -> None:
+    def zero_output(self) -> None:
         """Set the last layers such that encoder and decoder give zeros."""
         for layer in (self.encoder[-1], self.decoder[-2]):
             for parameter in layer.parameters():
@@ -144,8 +144,8 @@ class Temporal(BaseEstimator):
 
     def __call__(self, n_features: int, n_components: int) -> TemporalNetwork:
         """Build the network for that many features and components."""
-        (n_channels,) = positive("n_channels", self.n_channels or 1)
-        (kernel_size,) = positive("kernel_size", self.kernel_size)
+        (n_channels,) = check_positive_sizes("n_channels", self.n_channels or 1)
+        (kernel_size,) = check_positive_sizes("kernel_size", self.kernel_size)
         if not kernel_size % 2:
             raise ValueError(f"kernel_size={kernel_size} has to be odd.")
         if n_features % n_channels:
@@ -156,9 +156,9 @@ class Temporal(BaseEstimator):
         return TemporalNetwork(
             n_channels,
             n_features // n_channels,
-            positive("channels", self.channels),
+            check_positive_sizes("channels", self.channels),
             kernel_size,
-            find_activation(self.activation),
+            get_activation(self.activation),
             self.dropout,
             n_components,
         )

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
-from sk_autoencoder.nn._base import LinearStart, Network, Output
+from sk_autoencoder.nn._base import LinearInit, Network, NetworkOutput
 from sk_autoencoder.nn._likelihoods import Likelihood
 from sk_autoencoder.nn._objective import Objective
 
-HEAD = 64  # hidden units of what gives the scales of the posterior
-FIRST_LOG_SCALE = -1.0  # of the posterior, where there is no linear start
-LOG_SCALES = (-10.0, 3.0)  # of the posterior: no infinite and no empty ones
-DRAWS_AT_ONCE = 8  # of codes, to bound the memory
+SCALE_HEAD_WIDTH = 64  # hidden units of what gives the scales of the posterior
+INITIAL_LOG_SCALE = -1.0  # of the posterior, where there is no linear start
+LOG_SCALE_RANGE = (-10.0, 3.0)  # of the posterior: no infinite and no empty ones
+SAMPLES_PER_CHUNK = 8  # of codes, to bound the memory
 
 
 class VariationalNetwork(Network):
@@ -41,10 +41,12 @@ class VariationalNetwork(Network):
         super().__init__()
         self.body = body
         self.likelihood = likelihood
-        last = nn.Linear(HEAD, n_components)
+        last = nn.Linear(SCALE_HEAD_WIDTH, n_components)
         nn.init.zeros_(last.weight)
-        nn.init.constant_(last.bias, FIRST_LOG_SCALE)
-        self.log_scale = nn.Sequential(nn.Linear(n_components, HEAD), nn.GELU(), last)
+        nn.init.constant_(last.bias, INITIAL_LOG_SCALE)
+        self.log_scale = nn.Sequential(
+            nn.Linear(n_components, SCALE_HEAD_WIDTH), nn.GELU(), last
+        )
         self.register_buffer("encode_gain", torch.ones(n_components))
         self.register_buffer("decode_gain", torch.ones(n_components))
 
@@ -63,24 +65,24 @@ class VariationalNetwork(Network):
     def posterior(self, x: Tensor) -> Normal:
         """Return the distribution of the codes of `x` (batch, n_features)."""
         mean = self.encode(x)
-        scale = self.log_scale(mean).clamp(*LOG_SCALES).exp()
+        scale = self.log_scale(mean).clamp(*LOG_SCALE_RANGE).exp()
         return Normal(mean, scale, validate_args=False)
 
-    def forward(self, x: Tensor) -> Output:
+    def forward(self, x: Tensor) -> NetworkOutput:
         """Decode a code drawn from the posterior of `x` (batch, n_features)."""
         posterior = self.posterior(x)
         # Not by ``rsample``, which draws in place: vmap has no way for that.
         code = posterior.mean + posterior.scale * torch.randn_like(posterior.mean)
-        return Output(code, self.decode(code), posterior)
+        return NetworkOutput(code, self.decode(code), posterior)
 
-    def completed(self, completion: nn.Module) -> Network:
+    def with_imputation(self, completion: nn.Module) -> Network:
         """Return this network behind what fills in the missing cells of its input."""
-        self.body = self.body.completed(completion)
+        self.body = self.body.with_imputation(completion)
         self.likelihood.skips_missing = True
         return self
 
     @torch.no_grad()
-    def start_from(self, start: LinearStart) -> bool:
+    def start_from(self, start: LinearInit) -> bool:
         """Start at a linear autoencoder whose code has the scale of the prior.
 
         The body's own code has the scale of x, so that it may be tied.
@@ -88,7 +90,7 @@ class VariationalNetwork(Network):
         into, out = start.encode_weight.norm(dim=1), start.decode_weight.norm(dim=0)
         into[into == 0] = 1.0
         out[out == 0] = 1.0
-        plain = LinearStart(
+        plain = LinearInit(
             encode_weight=start.encode_weight / into[:, None],
             encode_bias=start.encode_bias / into,
             decode_weight=start.decode_weight / out,
@@ -109,21 +111,21 @@ class VariationalNetwork(Network):
         bias[: len(scales)] = scales.log()
 
 
-class Bound(Objective):
+class ELBO(Objective):
     """Minus a bound on the log-likelihood: the error is the network's own likelihood."""
 
-    def errors(self, network: Network, x: Tensor, out: Output) -> Tensor:
+    def errors(self, network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
         """Return minus the log-likelihood of each row, of shape (batch,)."""
         return cast(VariationalNetwork, network).likelihood(out.reconstruction, x)
 
 
-def divergences(posterior: torch.distributions.Distribution) -> Tensor:
+def kl_divergences(posterior: torch.distributions.Distribution) -> Tensor:
     """Return KL(posterior, standard normal) in nats, of shape (batch, n_components)."""
     prior = Normal(torch.zeros_like(posterior.mean), 1.0, validate_args=False)
     return kl_divergence(posterior, prior)
 
 
-class Divergence(nn.Module):
+class KLDivergence(nn.Module):
     """KL divergence of the posterior from the standard normal prior, in nats a row.
 
     Parameters
@@ -157,14 +159,14 @@ class Divergence(nn.Module):
     def __init__(self, free_bits: float = 0.0) -> None:
         super().__init__()
         self.free_bits = free_bits
-        self.warmth = 1.0
+        self.annealing_factor = 1.0
 
-    def forward(self, network: nn.Module, x: Tensor, out: Output) -> Tensor:
+    def forward(self, network: nn.Module, x: Tensor, out: NetworkOutput) -> Tensor:
         """Return one number a row; while training their mean, with free bits."""
-        nats = divergences(cast(Normal, out.posterior))
+        nats = kl_divergences(cast(Normal, out.posterior))
         if not network.training:
             return nats.sum(-1)
-        return self.warmth * nats.mean(-2).clamp(min=self.free_bits).sum(-1)
+        return self.annealing_factor * nats.mean(-2).clamp(min=self.free_bits).sum(-1)
 
 
 def normal_log_prob(code: Tensor) -> Tensor:
@@ -227,7 +229,7 @@ def importance_bound(
     posterior = network.posterior(x)
     log_volume = posterior.scale.log().sum(-1)  # (batch,)
     found = []
-    for some in draws.split(DRAWS_AT_ONCE):
+    for some in draws.split(SAMPLES_PER_CHUNK):
         code = posterior.mean + posterior.scale * some  # (n, batch, n_components)
         output = network.decode(code.flatten(0, 1)).unflatten(0, code.shape[:2])
         weight = log_prior(code.flatten(0, 1)).unflatten(0, code.shape[:2])

@@ -23,7 +23,7 @@ from sk_autoencoder.utils._sklearn_compat import (
     Interval,
     RealNotInt,
     StrOptions,
-    finite,
+    ensure_all_finite,
     fit_context,
     wrap_like,
 )
@@ -252,7 +252,7 @@ class AutoencoderOutlierDetector(Savable, OutlierMixin, BaseEstimator):
 
     def _check_X(self, X, **kwargs):
         kwargs |= {"dtype": [np.float64, np.float32]}
-        kwargs |= {"ensure_all_finite": finite(self)}
+        kwargs |= {"ensure_all_finite": ensure_all_finite(self)}
         return validate_data(self, X, accept_sparse="csr", **kwargs)
 
     def _make_autoencoder(self, n_features: int, rng: np.random.RandomState):

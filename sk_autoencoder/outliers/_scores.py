@@ -35,7 +35,7 @@ def errors(module: nn.Module, rows: Tensor) -> Tensor:
 
     NaN where a cell is missing.
     """
-    return module.each(_error, rows).reshape(-1, *rows.shape)
+    return module.map_members(_error, rows).reshape(-1, *rows.shape)
 
 
 def capped(errors: Tensor) -> Tensor:

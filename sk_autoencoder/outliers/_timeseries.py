@@ -24,7 +24,7 @@ from sk_autoencoder.utils._sklearn_compat import (
     HasMethods,
     Interval,
     StrOptions,
-    finite,
+    ensure_all_finite,
     fit_context,
     wrap_like,
 )
@@ -197,7 +197,7 @@ class TimeSeriesOutlierDetector(Savable, OutlierMixin, BaseEstimator):
 
     def _check_X(self, X, **kwargs):
         kwargs |= {"dtype": [np.float64, np.float32], "order": "C"}
-        kwargs |= {"ensure_all_finite": finite(self)}
+        kwargs |= {"ensure_all_finite": ensure_all_finite(self)}
         return validate_data(self, X, **kwargs)
 
     def _make_series(self, X, groups) -> Series:

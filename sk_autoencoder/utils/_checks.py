@@ -29,23 +29,23 @@ def check_columns(X) -> None:
         )
 
 
-def check_range(X, low: float, high: float, asked: str) -> None:
-    """Raise a ValueError if a value of X lies beyond `low` or `high`, which is `asked`."""
+def check_range(X, low: float, high: float, parameter: str) -> None:
+    """Raise a ValueError if X has values outside the range that a `parameter` needs."""
     values = X.data if issparse(X) else X
     if np.isinf([low, high]).all() or not values.size:
         return
-    least, most = np.nanmin(values), np.nanmax(values)
-    if least < low or most > high:
-        what = "Negative values in data: " if np.isinf(high) else ""
+    smallest, largest = np.nanmin(values), np.nanmax(values)
+    if smallest < low or largest > high:
+        prefix = "Negative values in data: " if np.isinf(high) else ""
         raise ValueError(
-            f"{what}{asked} needs values in [{low}, {high}], and X reaches from "
-            f"{least:.6g} to {most:.6g}. Use another loss or likelihood, or "
+            f"{prefix}{parameter} needs values in [{low}, {high}], and X reaches from "
+            f"{smallest:.6g} to {largest:.6g}. Use another loss or likelihood, or "
             "sklearn.preprocessing.MinMaxScaler(clip=True)."
         )
 
 
 def check_counts(X, likelihood: str) -> None:
-    """Raise a ValueError if a value of X is no count."""
+    """Raise a ValueError if a value of X is not a count."""
     values = X.data if issparse(X) else X
     wrong = values[(values < 0) | (values != np.floor(values))]
     wrong = wrong[~np.isnan(wrong)]
@@ -73,18 +73,18 @@ def check_image_shape(image_shape, n_features: int) -> tuple[int, ...]:
 
 
 def as_dense(X, name: str, finite: bool | str = True) -> np.ndarray:
-    """Return X as a checked dense array of float64."""
+    """Validate X as a dense array of float64."""
     X = X.toarray() if issparse(X) else X
     return check_array(X, dtype=np.float64, ensure_all_finite=finite, input_name=name)
 
 
-def has_columns(y) -> bool:
-    """Whether `y` is a table, and not labels or None."""
+def is_2d(y) -> bool:
+    """Check whether `y` has two dimensions."""
     return (y.ndim if hasattr(y, "ndim") else np.asarray(y).ndim) > 1
 
 
 def check_same_width(n_components, fitted: int) -> None:
-    """Raise a ValueError if a fit with another number of components is to go on."""
+    """Raise a ValueError if a warm start changes the number of components."""
     if isinstance(n_components, Integral) and n_components != fitted:
         raise ValueError(
             f"n_components={n_components}, but warm_start=True goes on from a fit with "

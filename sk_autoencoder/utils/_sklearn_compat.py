@@ -45,8 +45,8 @@ __all__ = [
     "RealNotInt",
     "StrOptions",
     "csr_container",
+    "ensure_all_finite",
     "feature_names",
-    "finite",
     "fit_context",
     "missing_mask",
     "wrap_like",
@@ -61,13 +61,13 @@ def csr_container() -> type[csr_array | csr_matrix]:
     return csr_matrix if interface == "spmatrix" else csr_array
 
 
-def finite(estimator) -> bool | str:
-    """Return what scikit-learn's checks of input call ``ensure_all_finite``."""
+def ensure_all_finite(estimator) -> bool | str:
+    """Choose ``ensure_all_finite`` of scikit-learn's input checks by the tags."""
     return "allow-nan" if get_tags(estimator).input_tags.allow_nan else True
 
 
 def wrap_like(X, values: np.ndarray):
-    """Return `values` as a frame with the columns and the index of X, if X is a frame."""
+    """Wrap `values` in a frame with the columns and the index of X, if X is a frame."""
     library = type(X).__module__.split(".")[0]
     if library not in ADAPTERS_MANAGER.adapters:
         return values
