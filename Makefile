@@ -6,7 +6,7 @@ CONSTRAINTS ?= constraints.txt
 JOBS ?= auto
 RUN = $(VENV)/bin/python
 TESTS ?=
-# Each estimator by scikit-learn's checks, pipelines, files, pictures, extras: 3 minutes on 2 cores.
+# Each estimator by scikit-learn's checks, pipelines, files, pictures, extras.
 OLDEST = common display_codes displays pipelines saving versions
 OLDEST_TESTS ?= $(OLDEST:%=tests/test_%.py)
 
