@@ -330,8 +330,11 @@ def test_the_same_rows_are_held_out_for_training_and_for_the_step(pixels, monkey
 
 def test_the_coder_is_asked_for_by_name(linear, pixels, monkeypatch):
     monkeypatch.setitem(sys.modules, "constriction", None)
-    with pytest.raises(ImportError, match=r"sk-autoencoder\[compression\]"):
+    text = r"Compression needs constriction: pip install 'sk-autoencoder\[compression\]'"
+    with pytest.raises(ImportError, match=text):
         linear.compress(pixels[1])
+    with pytest.raises(ImportError, match=text):
+        AutoencoderCompressor().fit([["no number is looked at"]])
     linear.reconstruct(pixels[1])
 
 

@@ -128,7 +128,7 @@ def test_a_value_that_a_network_does_not_see():
 
 
 def test_an_indicator_says_where_values_were_missing(iris):
-    frame = pd.DataFrame(iris, columns=list("abcd"))
+    frame = pd.DataFrame(iris.copy(), columns=list("abcd"))
     frame.loc[::4, "b"] = np.nan
     imputer = AutoencoderImputer(add_indicator=True, random_state=0)
     found = imputer.set_output(transform="pandas").fit_transform(frame)

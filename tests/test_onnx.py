@@ -416,5 +416,5 @@ def test_imputers_that_draw_say_so():
 @pytest.mark.parametrize("call", [lambda: to_onnx(fitted(0)), register_onnx_converters])
 def test_the_extra_is_named_where_it_is_missing(call, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(ImportError, match=r"pip install sk-autoencoder\[onnx\]"):
+    with pytest.raises(ImportError, match=r"pip install 'sk-autoencoder\[onnx\]"):
         call()

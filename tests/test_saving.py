@@ -410,5 +410,5 @@ def test_scikit_learns_callbacks_end_where_a_wrapper_fits(iris):
 
 def test_safetensors_is_an_extra(file, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
-    with pytest.raises(ImportError, match=r"pip install sk-autoencoder\[save\]"):
+    with pytest.raises(ImportError, match=r"pip install 'sk-autoencoder\[save\]"):
         save(PCA(), file)

@@ -95,7 +95,8 @@ class AutoencoderCompressor(
     pickle of that, reads it. Tables are whole numbers that are stored with the
     compressor, so that no rounding decides what bytes mean.
 
-    Compressing needs the package constriction: ``pip install sk-autoencoder[compression]``.
+    Compressing needs the package constriction: ``pip install
+    'sk-autoencoder[compression]'``.
 
     References
     ----------
@@ -158,9 +159,12 @@ class AutoencoderCompressor(
 
         Raises
         ------
+        ImportError
+            If the package constriction is missing.
         ValueError
             If a parameter or X does not fit.
         """
+        _range_coder.coders()  # a missing package shows before the fit
         X = self._read(X, reset=True, ensure_min_samples=2)
         rows = X.astype(np.float64)
         seed = draw_seed(check_random_state(self.random_state))

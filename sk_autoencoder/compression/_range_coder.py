@@ -3,23 +3,17 @@
 import numpy as np
 
 from sk_autoencoder.compression._entropy import MAX_ESCAPE_BYTES, Table, n_bytes
+from sk_autoencoder.utils._optional import require
 
 
-def _constriction_stream():
-    """Import constriction's coders, or raise an error that names the extra."""
-    try:
-        import constriction
-    except ImportError as error:
-        raise ImportError(
-            "Compressing needs the entropy coder of the package constriction. Install it "
-            "by the extra: pip install sk-autoencoder[compression]"
-        ) from error
-    return constriction.stream
+def coders():
+    """Import constriction's coders, or raise an ImportError that names the extra."""
+    return require("constriction", extra="compression", purpose="Compression").stream
 
 
 def encode(columns: list[np.ndarray], tables: list[Table]) -> bytes:
     """Encode the numbers of each column by its table."""
-    stream = _constriction_stream()
+    stream = coders()
     encoder = stream.queue.RangeEncoder()
     escaped = []
     for numbers, table in zip(columns, tables, strict=True):
@@ -40,7 +34,7 @@ def decode(payload: bytes, tables: list[Table], n_rows: int) -> list[np.ndarray]
     ValueError
         If the bytes are damaged.
     """
-    stream = _constriction_stream()
+    stream = coders()
     if len(payload) % 4:
         raise ValueError("The compressed rows end in the middle of a word.")
     shortest = sum(float(table.code_lengths().min()) + table.shift for table in tables)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from skorch.callbacks import Callback
 
@@ -37,7 +36,11 @@ from sk_autoencoder.utils._checks import (
 )
 from sk_autoencoder.utils._devices import find_device
 from sk_autoencoder.utils._random import seeded_fit
-from sk_autoencoder.utils._sklearn_compat import ensure_all_finite, fit_context
+from sk_autoencoder.utils._sklearn_compat import (
+    CallbackSupportMixin,
+    ensure_all_finite,
+    fit_context,
+)
 
 
 def encode(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:

@@ -8,9 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from scipy.sparse import csr_array, csr_matrix, vstack
+from scipy.sparse import vstack
 from scipy.special import logit
-from sklearn import get_config
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -22,7 +21,7 @@ from sk_autoencoder.nn._dense import Dense
 from sk_autoencoder.nn._penalties import code_norm, rate_divergence
 from sk_autoencoder.nn._pursuit import conservative_gain_threshold
 from sk_autoencoder.nn._sparse import Coder, Pursuit, TopK, auxk_loss
-from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions
+from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions, csr_container
 
 MOST_COMPONENTS = 512  # of the default width
 DEAD_WEIGHT = 1 / 32  # of the error of unused units, as in the paper
@@ -324,13 +323,14 @@ class SparseAutoencoder(BaseAutoencoder):
         -------
         codes : {ndarray, CSR matrix} of shape (n_samples, n_components)
             In scaled units, in the precision of X; sparse with ``sparse_output=True``, and
-            then an array or a matrix as scikit-learn's ``sparse_interface`` says.
+            then an array or a matrix as scikit-learn's ``sparse_interface`` says, before
+            1.9 a matrix.
         """
         check_is_fitted(self)
         if not self.sparse_output:
             return super().transform(X)
         X = self._check_X(X, reset=False)
-        csr = csr_matrix if get_config()["sparse_interface"] == "spmatrix" else csr_array
+        csr = csr_container()
         with self._threads(self.net_.module_, X.shape[0]):
             rows = np.arange(X.shape[0])
             codes = self._iter_mapped(self.net_, encode, X, rows)

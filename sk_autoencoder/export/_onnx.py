@@ -1,7 +1,5 @@
 """Export to ONNX: converters for skl2onnx, and one call for an estimator or a Pipeline."""
 
-from importlib import import_module
-
 import numpy as np
 import torch
 from sklearn.base import is_classifier
@@ -10,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_autoencoder.core._export import ExportMixin, ExportSpec
 from sk_autoencoder.export._tracing import OPSET, trace
+from sk_autoencoder.utils._optional import require
 
 METHODS = ("auto", "transform", "inverse_transform", "score_samples")
 OPTIONS = {"method": list(METHODS), "allow_nan": [False, True]}
@@ -144,7 +143,7 @@ def register_onnx_converters() -> None:
     >>> [output.name for output in model.graph.output]
     ['variable']
     """
-    _import("onnx", "onnxscript", "skl2onnx")
+    require("onnx", "onnxscript", "skl2onnx", extra="onnx", purpose="Export to ONNX")
     from skl2onnx import update_registered_converter
 
     for cls in _exportable_classes():
@@ -158,17 +157,6 @@ def _exportable_classes(base: type = ExportMixin) -> set[type]:
     """List the subclasses of `base` that are defined by now, a user's included."""
     classes = set(base.__subclasses__())
     return classes.union(*map(_exportable_classes, classes))
-
-
-def _import(*names: str) -> None:
-    """Import packages, or name the extra that installs them."""
-    try:
-        for name in names:
-            import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            f"Export to ONNX needs {', '.join(names)}: pip install sk-autoencoder[onnx]"
-        ) from error
 
 
 def to_onnx(estimator, X=None, *, method="auto", allow_nan=False, target_opset=None):
@@ -253,7 +241,7 @@ def to_onnx(estimator, X=None, *, method="auto", allow_nan=False, target_opset=N
     is_double = X is not None and np.asarray(X).dtype == np.float64
     if not isinstance(estimator, ExportMixin):
         return _convert_all(estimator, is_double, method, allow_nan, target_opset)
-    _import("onnx", "onnxscript")
+    require("onnx", "onnxscript", extra="onnx", purpose="Export to ONNX")
     opset = target_opset[""] if isinstance(target_opset, dict) else target_opset
     spec = estimator.__onnx_spec__(method, allow_nan)
     return _graph(spec, is_double, opset or OPSET)

@@ -8,6 +8,7 @@ from torch.distributions import Normal
 
 from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._missing import FactorModelImputer
+from sk_autoencoder.utils._torch_compat import is_exporting
 
 N_QUANTILES = 25  # of each column, between which normal scores are interpolated
 MAX_NORMAL_SCORE = 3.0  # of the largest value of a column
@@ -195,7 +196,7 @@ class KernelRegressionImputer(nn.Module):
 
     def forward(self, x: Tensor, guess: Tensor) -> Tensor:
         """Shrink the `guess` at the missing entries of `x`, both (batch, n_features)."""
-        if torch.compiler.is_exporting():
+        if is_exporting():
             return self._shrink(x, guess)
         size = max(MAX_DISTANCES // len(self.rows), 1)
         chunks = zip(x.split(size), guess.split(size), strict=True)

@@ -10,20 +10,17 @@ from scipy.sparse import issparse
 from sk_autoencoder.nn._convolutional import Convolutional
 from sk_autoencoder.utils import _pipelines as _reaching
 from sk_autoencoder.utils._checks import check_image_shape
+from sk_autoencoder.utils._optional import require
 
 MOST_CLASSES = 20  # of numbers; more of them are drawn as a scale
 GREY = "0.6"
+PETROFF = "3f90da ffa90e bd1f01 94a4a2 832db6 a96b59 e76300 b9ac70 717581 92dadd"
+COLOURS = [f"#{colour}" for colour in PETROFF.split()]  # matplotlib 3.10: "petroff10"
 
 
 def pyplot():
     """Return ``matplotlib.pyplot``, or raise an ImportError that names the extra."""
-    try:
-        from matplotlib import pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            "Pictures need matplotlib: pip install sk-autoencoder[plot]"
-        ) from error
-    return plt
+    return require("matplotlib.pyplot", extra="plot", purpose="Drawing")
 
 
 def make_axes(ax=None, figsize: tuple[float, float] | None = None):
@@ -64,10 +61,7 @@ def _plain(value: float, position: int | None) -> str:
 
 def colours(n: int) -> list[str]:
     """Return `n` colours that the colour-blind can tell apart, the first ten of them."""
-    import matplotlib as mpl
-
-    sequence = mpl.color_sequences["petroff10"]
-    return [sequence[i % len(sequence)] for i in range(n)]
+    return [COLOURS[i % len(COLOURS)] for i in range(n)]
 
 
 def as_rows(X):

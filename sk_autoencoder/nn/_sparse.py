@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from sk_autoencoder.nn._base import Network, NetworkOutput
 from sk_autoencoder.nn._dense import Dense, TiedLayer
 from sk_autoencoder.nn._pursuit import Path, gain_threshold, orthogonal_pursuit
+from sk_autoencoder.utils._torch_compat import is_exporting
 
 # Largest number of pursuit steps of a row, in multiples of n_active.
 MAX_STEPS, MAX_TRAINING_STEPS = 4, 2
@@ -122,7 +123,7 @@ class PursuitNetwork(AtomNetwork):
     def _threshold(self, gains: Tensor) -> Tensor:
         """Select the gain threshold: that of the batch in training, else `min_gain`."""
         # A fitted network has its threshold. A graph has no branches on the batch's size.
-        if torch.compiler.is_exporting():
+        if is_exporting():
             return self.min_gain
         threshold = gain_threshold(gains, self.n_active)
         if self.training:

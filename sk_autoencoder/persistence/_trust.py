@@ -6,13 +6,14 @@ from collections.abc import Callable, Collection
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.callback import ProgressBar
 from sklearn.model_selection import BaseCrossValidator, BaseShuffleSplit
 from skorch import NeuralNet, callbacks
 from skorch.dataset import ValidSplit
 from skorch.history import History
 from torch import nn, optim
 from torch.optim.lr_scheduler import LRScheduler
+
+from sk_autoencoder.utils._sklearn_compat import ProgressBar
 
 # Neither files nor networks: those of skorch's callbacks that do no more than train.
 CALLBACKS = (
