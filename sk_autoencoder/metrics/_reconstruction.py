@@ -139,9 +139,8 @@ def structural_similarity(
 ) -> float:
     """Compute the mean structural similarity (SSIM) of images and reconstructions.
 
-    The index compares means, variances and covariances within windows of 7 x 7 pixels, or
-    fewer in smaller images [1]_. It needs scikit-image
-    (``pip install sk-autoencoder[images]``).
+    It compares means, variances and covariances within windows of 7 x 7 pixels, or of as
+    many as fit [1]_. Computed by scikit-image (``pip install sk-autoencoder[images]``).
 
     Parameters
     ----------
