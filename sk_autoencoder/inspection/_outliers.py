@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 from sk_autoencoder.inspection import _drawing as drawing
 from sk_autoencoder.utils import _pipelines
 
-METHOD, NAMES = "score_samples", "get_feature_names_out"
+SCORE_METHOD, NAMES_METHOD = "score_samples", "get_feature_names_out"
 MAX_PLOTTED_DISTANCE = 4.0  # below the median, in distances from it to the 5 % quantile
 
 
@@ -112,7 +112,7 @@ class OutlierScoreDisplay:
             If `estimator` has no ``score_samples``.
         """
         check_is_fitted(estimator)
-        if not hasattr(estimator, METHOD):
+        if not hasattr(estimator, SCORE_METHOD):
             raise TypeError(
                 f"{type(estimator).__name__} has no score_samples. Give a detector such as "
                 "AutoencoderOutlierDetector or IsolationForest."
@@ -126,7 +126,9 @@ class OutlierScoreDisplay:
             shares=None if shares is None else np.asarray(shares),
             feature_names=names,
             row_names=getattr(X, "index", None),
-            estimator_name=drawing.class_name(estimator, METHOD) if name is None else name,
+            estimator_name=drawing.class_name(estimator, SCORE_METHOD)
+            if name is None
+            else name,
         )
         return display.plot(ax=ax, n_rows=n_rows, n_features=n_features, **hist_kw)
 
@@ -283,11 +285,11 @@ def _explain(estimator, X):
 
     Both are None if the detector has no ``explain``.
     """
-    front, detector = _pipelines.split_pipeline(estimator, METHOD)
+    front, detector = _pipelines.split_pipeline(estimator, SCORE_METHOD)
     if not hasattr(detector, "explain"):
         return None, None
     shares = detector.explain(X if front is None else front.transform(X))
-    if front is not None and all(hasattr(step, NAMES) for _, step in front.steps):
+    if front is not None and all(hasattr(step, NAMES_METHOD) for _, step in front.steps):
         return shares, front.get_feature_names_out()
     # Earlier steps of a pipeline may make other features than those it was fitted to.
     named = estimator if front is None else None
