@@ -22,6 +22,7 @@ lint: $(VENV)/compression,images,onnx,plot,progress,save,test.installed
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports
 
 # Runs all examples, JOBS at a time; a warning is an error. The pages are in docs/_build/html.
 docs: $(VENV)/compression,docs,images,onnx,plot,progress,save,test.installed

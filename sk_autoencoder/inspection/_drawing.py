@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import issparse
 
-from sk_autoencoder.utils import _pipelines as _reaching
+from sk_autoencoder.nn._convolutional import Convolutional
+from sk_autoencoder.utils import _pipelines
 from sk_autoencoder.utils._checks import check_image_shape
 
 MAX_NUMERIC_CLASSES = 20  # more distinct numbers are a colour scale
@@ -171,7 +172,7 @@ def find_images(estimator, image_shape, n_features: int) -> tuple[Any, Callable]
     """
     if image_shape is not None:
         return check_image_shape(image_shape, n_features), lambda rows: rows
-    autoencoder = _reaching.find_estimator(
+    autoencoder = _pipelines.find_estimator(
         estimator, lambda step: _images_of(step) is not None
     )
     specification = None if autoencoder is None else _images_of(autoencoder)
@@ -187,11 +188,11 @@ def find_images(estimator, image_shape, n_features: int) -> tuple[Any, Callable]
     return shape, lambda rows: _last_channels(rows, size)
 
 
-def _images_of(part):
-    """Return the convolutional network that `part` specifies, or None."""
-    if hasattr(part, "image_shape"):
-        return part._make_network()
-    network = getattr(part, "network", None)
+def _images_of(step):
+    """Get the convolutional network that `step` specifies, if any."""
+    if hasattr(step, "image_shape") and hasattr(step, "data_format"):
+        return Convolutional(step.image_shape, data_format=step.data_format)
+    network = getattr(step, "network", None)
     return network if hasattr(network, "image_size") else None
 
 

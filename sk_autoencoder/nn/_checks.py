@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -9,7 +10,7 @@ from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._modules import Modules
 
 
-def as_specification(network) -> Callable:
+def as_specification(network: Any) -> Callable:
     """Return what builds a network: `network` itself, or what builds copies of it."""
     if isinstance(network, Network):
         return lambda n_features, n_components: copy.deepcopy(network)
@@ -28,7 +29,7 @@ def as_specification(network) -> Callable:
     return Modules(*network)
 
 
-def check_network(network, n_features: int, n_components: int) -> None:
+def check_network(network: Any, n_features: int, n_components: int) -> None:
     """Raise if `network` is not a network of that many features and components."""
     if not isinstance(network, Network):
         raise TypeError(

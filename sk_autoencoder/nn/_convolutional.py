@@ -15,6 +15,7 @@ from sk_autoencoder.nn._base import (
     check_positive_sizes,
     get_activation,
 )
+from sk_autoencoder.utils._checks import check_image_shape
 
 FORMATS = ("channels_last", "channels_first")
 
@@ -285,17 +286,8 @@ class Convolutional(BaseEstimator):
         if self.image_shape is None:
             side = isqrt(n_features)
             return [1, side, side] if side**2 == n_features else [1, 1, n_features]
-        shape = check_positive_sizes("image_shape", self.image_shape)
-        if len(shape) not in (2, 3):
-            raise ValueError(
-                f"image_shape={self.image_shape!r} has to be (height, width), or to hold "
-                "the number of channels too."
-            )
-        if prod(shape) != n_features:
-            raise ValueError(
-                f"image_shape={self.image_shape!r} has {prod(shape)} entries, X has "
-                f"{n_features} columns."
-            )
+        sides = tuple(check_positive_sizes("image_shape", self.image_shape))
+        shape = check_image_shape(sides, n_features)
         if len(shape) == 2:
             return [1, *shape]
-        return [shape[2], *shape[:2]] if last else shape
+        return [shape[2], *shape[:2]] if last else [*shape]

@@ -22,3 +22,33 @@ def threshold(scores: np.ndarray, false_positive_rate: float | None) -> float:
         return float(np.sort(scores)[max(rank - 1, 0)])
     low, high = np.quantile(scores, [FENCE_QUANTILE, 1 - FENCE_QUANTILE])
     return float(low - FENCE_DISTANCE * (high - low))
+
+
+def find_offset(
+    scores: np.ndarray,
+    contamination: float | str,
+    false_positive_rate: float | None = None,
+) -> float:
+    """Compute the score below which rows are outliers.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_samples,)
+        Scores of training rows. For ``contamination="auto"``, by models that were not
+        fitted to the rows.
+    contamination : float or "auto"
+        Fraction of the training rows that are outliers; ``"auto"`` takes :func:`threshold`.
+    false_positive_rate : float or None, default=None
+        Fraction of new regular rows to flag, see :func:`threshold`.
+    """
+    if contamination == "auto":
+        return threshold(scores, false_positive_rate)
+    return float(np.percentile(scores, 100 * contamination))
+
+
+def label(scores):
+    """Compute labels, +1 for inliers and -1 for outliers, from scores less the threshold.
+
+    A row with the score NaN is an outlier. The scores may be an array or a tensor.
+    """
+    return 2 * (scores >= 0) - 1

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from sk_autoencoder.core._base import BaseAutoencoder
+from sk_autoencoder.core._base import BaseAutoencoder, fit_members, map_rows
 from sk_autoencoder.core._data import RowDataset
 from sk_autoencoder.core._model_selection import MIN_VALIDATION_ROWS
 from sk_autoencoder.core._trainer import AutoencoderNet
@@ -64,7 +64,7 @@ def fit_window_autoencoder(
     if trains:  # each member has another validation interval
         shifts = np.arange(N_WINDOW_MEMBERS) * len(rows) // N_WINDOW_MEMBERS
         rows = np.stack([np.roll(rows, shift) for shift in shifts])
-    return autoencoder._fit_on(windows, rows=rows)
+    return fit_members(autoencoder, windows, rows)
 
 
 def _trim_rare_windows(windows: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
@@ -75,7 +75,7 @@ def _trim_rare_windows(windows: np.ndarray, rows: np.ndarray, seed: int) -> np.n
     pca = _make_autoencoder(
         N_TRIMMING_COMPONENTS, windows, seed, max_epochs=0, early_stopping=False
     )
-    errors = pca._fit_on(windows, rows=rows)._map(_window_errors, windows[rows])
+    errors = map_rows(fit_members(pca, windows, rows), _window_errors, windows[rows])
     quantile = np.quantile(errors, 1 - MAX_TRIMMED_FRACTION)
     return rows[errors <= max(quantile, MIN_TRIMMED_ERROR * np.median(errors))]
 
@@ -240,7 +240,7 @@ class WindowAutoencoder(BaseAutoencoder):
     n_channels: int = 1
     linear_penalty: float = 0.0
 
-    accepts_missing: ClassVar[bool] = True
+    _allow_nan: ClassVar[bool] = True
 
     def _hold_out(self, n_rows: int) -> tuple[np.ndarray, np.ndarray | None]:
         if not self.early_stopping:

@@ -15,6 +15,7 @@ __all__ = [
     "Interval",
     "RealNotInt",
     "StrOptions",
+    "allows_nan",
     "ensure_all_finite",
     "feature_names",
     "fit_context",
@@ -25,13 +26,18 @@ __all__ = [
 fit_context = _fit_context(prefer_skip_nested_validation=True)
 
 
+def allows_nan(estimator) -> bool:
+    """Whether `estimator` takes missing values; None stands for a default that does."""
+    return estimator is None or get_tags(estimator).input_tags.allow_nan
+
+
 def ensure_all_finite(estimator) -> bool | str:
-    """Return what scikit-learn's checks of input call ``ensure_all_finite``."""
+    """Choose ``ensure_all_finite`` of scikit-learn's input checks by the tags."""
     return "allow-nan" if get_tags(estimator).input_tags.allow_nan else True
 
 
 def wrap_like(X, values: np.ndarray):
-    """Return `values` as a frame with the columns and the index of X, if X is a frame."""
+    """Wrap `values` in a frame with the columns and the index of X, if X is a frame."""
     library = type(X).__module__.split(".")[0]
     if library not in ADAPTERS_MANAGER.adapters:
         return values
