@@ -7,7 +7,7 @@ from scipy.signal import find_peaks
 from sk_autoencoder.outliers._windows import Series
 
 # Chosen on the series of benchmarks.timeseries, 2026-11.
-MIN_STANDARD_ERRORS = 4.0  # of the largest autocorrelation, else rows are independent
+MIN_CORRELATION_ERRORS = 4.0  # of the largest autocorrelation, in standard errors
 MIN_PEAK_AUTOCORRELATION = 0.3  # at a period
 MAX_PEAK_DIFFERENCE = 0.1  # of the autocorrelation at a later, higher peak
 MIN_WINDOW, MAX_WINDOW, MAX_PERIOD = 8, 256, 512  # in timestamps
@@ -49,7 +49,7 @@ def estimate_window(series: Series) -> int:
     if n_lags < MIN_WINDOW:
         return 1
     correlation = autocorrelation(series, n_lags)
-    if correlation[1:].max() < MIN_STANDARD_ERRORS / np.sqrt(series.n_timestamps):
+    if correlation[1:].max() < MIN_CORRELATION_ERRORS / np.sqrt(series.n_timestamps):
         return 1
     period = _find_period(correlation, min(MAX_PERIOD, length // MIN_PERIODS_PER_SERIES))
     return period or int(np.clip(length // N_WINDOWS_PER_SERIES, MIN_WINDOW, MAX_WINDOW))
