@@ -1,4 +1,4 @@
-"""Pictures, in the convention of scikit-learn's displays."""
+"""Plots of fitted estimators, with the interface of scikit-learn's displays."""
 
 from sk_autoencoder.inspection._codes import CodeDisplay
 from sk_autoencoder.inspection._loss import LossCurveDisplay

@@ -1,8 +1,8 @@
-"""Measures of reconstructions, codes and drawn rows, and scorers made of them.
+"""Measures of reconstructions, codes and samples, and scorers built on them.
 
-Measures are functions of arrays, like those of ``sklearn.metrics``. Scorers are called
-with an estimator and rows, so that they can be the ``scoring`` of a search. They need no y,
-and measure every estimator that has ``inverse_transform``, PCA too, and pipelines of such.
+Measures are functions of arrays, like those of ``sklearn.metrics``. Scorers take an
+estimator and rows, so that they can be the ``scoring`` of a search. They need no y, and
+measure every estimator that has ``inverse_transform``, including PCA and pipelines.
 """
 
 from sk_autoencoder.metrics._codes import (
