@@ -127,7 +127,7 @@ def test_what_near_rows_say_is_exported_and_saved(tmp_path):
     X = rng.normal(size=(60, 16))[rng.integers(60, size=600)]
     X = np.where(rng.random(X.shape) < 0.1, np.nan, X).astype(np.float32)
     imputer = AutoencoderImputer(n_estimators=2, random_state=0).fit(X)
-    assert imputer.autoencoder_._nearest.share > 0.5
+    assert imputer.autoencoder_._nearest.weight > 0.5
     expected = imputer.transform(X)
     check(to_onnx(imputer), imputer.transform, X, "variable")
     imputer.save(tmp_path / "imputer.safetensors")
