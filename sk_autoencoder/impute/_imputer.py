@@ -108,8 +108,7 @@ class AutoencoderImputer(Savable, ExportMixin, BaseImputer):
     ----------
     .. [1] L. Gondara and K. Wang, "MIDA: multiple imputation using denoising autoencoders",
        PAKDD 2018.
-    .. [2] D. B. Rubin, "Multiple imputation for nonresponse in surveys",
-       Wiley, 1987.
+    .. [2] D. B. Rubin, "Multiple imputation for nonresponse in surveys", Wiley, 1987.
     .. [3] P.-A. Mattei and J. Frellsen, "Leveraging the exact likelihood of deep latent
        variable models", NeurIPS 2018, algorithm 1.
 

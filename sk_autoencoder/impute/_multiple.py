@@ -24,7 +24,7 @@ def sample_missing(module: Autoencoder, rows: Tensor) -> Tensor:
     network, is_missing = module.network, rows.isnan()
 
     def impute(output: Tensor) -> Tensor:
-        sample = network.likelihood.draw(module.unscaled(output))
+        sample = network.likelihood.sample(module.unscaled(output))
         return torch.where(is_missing, sample, rows)
 
     def log_weight(code: Tensor, output: Tensor, proposal: Normal, x: Tensor) -> Tensor:

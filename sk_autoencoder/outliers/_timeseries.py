@@ -44,9 +44,9 @@ class TimeSeriesOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimato
     A detector of rows sees windows: each stretch of `window` timestamps, all channels side
     by side. A timestamp is as unusual as the windows that cover it are on average. By
     default an autoencoder learns what windows look like [1]_, and a window is unusual if
-    its squared error is, or if its code lies far from all others [3]_. It starts at PCA,
+    its squared error is, or if its code lies far from all others [2]_. It starts at PCA,
     and goes on only where a stretch of time that was held out says so: on short or
-    periodic series PCA of windows is hard to beat [2]_.
+    periodic series PCA of windows is hard to beat [3]_.
 
     Parameters
     ----------
@@ -123,10 +123,10 @@ class TimeSeriesOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimato
     ----------
     .. [1] P. Malhotra et al., "LSTM-based encoder-decoder for multi-sensor anomaly
        detection", ICML Anomaly Detection Workshop, 2016.
-    .. [2] S. Schmidl, P. Wenig and T. Papenbrock, "Anomaly detection in time series: a
-       comprehensive evaluation", PVLDB 15, 2022.
-    .. [3] H. H. Yue and S. J. Qin, "Reconstruction-based fault identification using a
+    .. [2] H. H. Yue and S. J. Qin, "Reconstruction-based fault identification using a
        combined index", Industrial & Engineering Chemistry Research 40, 2001.
+    .. [3] S. Schmidl, P. Wenig and T. Papenbrock, "Anomaly detection in time series: a
+       comprehensive evaluation", PVLDB 15, 2022.
 
     Examples
     --------
