@@ -1,12 +1,9 @@
 """The layout of the package: what import-linter and ruff do not see."""
 
-import ast
 import importlib
 import inspect
 import re
 from pathlib import Path
-
-import pytest
 
 import sk_autoencoder
 
