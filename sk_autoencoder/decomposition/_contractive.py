@@ -1,4 +1,4 @@
-"""Codes that move little when their rows do."""
+"""The contractive autoencoder."""
 
 from dataclasses import dataclass
 from numbers import Real

@@ -10,7 +10,7 @@ from sk_autoencoder.core._data import RowDataset
 from sk_autoencoder.nn._convolutional import Convolutional
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions
 
-FEW_ROWS = 1_000  # up to which the start from PCA is better than what training finds
+MAX_PCA_INIT_ROWS = 1_000  # above, a random initialisation learns more from images
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -178,7 +178,6 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     lr: float = 8e-3
     batch_size: int | str = 32
     max_epochs: int = 20
-    early_stopping: bool = True  # the same word with another learning rate
     image_shape: Sequence[int] | None = None
     channels: int | Sequence[int] = (32, 64)
     kernel_size: int = 3
@@ -199,7 +198,9 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     del _parameter_constraints["tied_weights"], _parameter_constraints["network"]
 
     def _starts_from_pca(self, rows: RowDataset) -> bool:
-        return self.init == "pca" or (self.init == "auto" and len(rows) <= FEW_ROWS)
+        return self.init == "pca" or (
+            self.init == "auto" and len(rows) <= MAX_PCA_INIT_ROWS
+        )
 
     def _make_network(self) -> Convolutional:
         return Convolutional(

@@ -1,4 +1,4 @@
-"""Layers that are trained one after the other, then together."""
+"""The stacked autoencoder: layers trained one after the other, then together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,16 @@ from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.utils._sklearn_compat import Interval
 
-SHARED = ("l1_penalty", "trim_fraction", "optimizer", "weight_decay")
-
-
-SHARED += ("batch_size", "max_epochs", "device", "verbose")
+LAYER_PARAMETERS = (  # that layers have in common with the whole network
+    "l1_penalty",
+    "trim_fraction",
+    "optimizer",
+    "weight_decay",
+    "batch_size",
+    "max_epochs",
+    "device",
+    "verbose",
+)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -204,9 +210,10 @@ class StackedAutoencoder(BaseAutoencoder):
     def _start(
         self, network: Network, corruption, rows: RowDataset, n_components: int, seed: int
     ) -> bool:
-        """Train each layer on what the layers before it make of `rows`."""
-        several = np.resize(rows.indices, max(len(rows.indices), 2))  # one is not enough
-        self.layers_, codes = [], rows.X[several]
+        """Train each layer on the codes that the layers before it give `rows`."""
+        # A layer needs two rows: a single one is repeated.
+        indices = np.resize(rows.indices, max(len(rows.indices), 2))
+        self.layers_, codes = [], rows.X[indices]
         for width, spec in network.layer_specs():
             layer = self._make_layer(width, spec, codes)
             codes = layer.fit_transform(codes)
@@ -233,9 +240,9 @@ class StackedAutoencoder(BaseAutoencoder):
             lr=self.layer_lr,
             early_stopping=False,
             random_state=int(torch.randint(2**31, ())),
-            **{name: getattr(self, name) for name in SHARED},
+            **{name: getattr(self, name) for name in LAYER_PARAMETERS},
         )
-        return layer.set_output(transform="default")  # no frames between layers
+        return layer.set_output(transform="default")  # plain arrays between layers
 
     def _make_net(self, module: Autoencoder | Ensemble, callbacks: list) -> AutoencoderNet:
         net = super()._make_net(module, callbacks)

@@ -1,4 +1,4 @@
-"""The autoencoder of documents."""
+"""The autoencoder for documents."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
