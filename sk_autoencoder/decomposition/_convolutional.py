@@ -17,8 +17,7 @@ MAX_PCA_INIT_ROWS = 1_000  # above, a random initialisation learns more from ima
 class ConvolutionalAutoencoder(BaseAutoencoder):
     r"""Dimensionality reduction of images by a convolutional autoencoder.
 
-    A convolutional encoder :math:`f` and a convolutional decoder :math:`g` [1]_
-    minimise
+    A convolutional encoder :math:`f` and a convolutional decoder :math:`g` [1]_ minimise
 
     .. math:: \frac1n \sum_i \ell\big(g(f(x_i + \varepsilon_i)), x_i\big)
 
@@ -104,8 +103,8 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     kernel_size : int, default=3
         Height and width of the convolution kernels, an odd number.
     patch_size : int, default=2
-        Side of the squares of pixels that enter the network as one position [4]_. A
-        side of 2 leaves a quarter of the positions, which shortens training.
+        Side of the squares of pixels that enter the network as one position [4]_. A side of
+        2 leaves a quarter of the positions, which shortens training.
     data_format : {"channels_last", "channels_first"}, default="channels_last"
         Order of the entries of a row: the channels of a pixel side by side, as in
         scikit-learn, matplotlib and Pillow, or channel after channel, as in torch.

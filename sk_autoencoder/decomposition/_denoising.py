@@ -45,9 +45,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     .. math:: \frac1n \sum_i \ell\big(g(f(\tilde x_i)), x_i\big)
 
-    where :math:`\ell` is the `loss`, summed over features in scaled units. :math:`\tilde
-    x_i` is the row :math:`x_i` after a random `corruption` that is sampled anew each time
-    [1]_ [2]_, or the noisy partner of the row if rows come in pairs.
+    where :math:`\ell` is the `loss`, summed over features in scaled units.
+    :math:`\tilde x_i` is the row :math:`x_i` after a random `corruption` that is sampled
+    anew each time [1]_ [2]_, or the noisy partner of the row if rows come in pairs.
     Validation rows are corrupted too: their loss measures denoising.
 
     Parameters
@@ -68,9 +68,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder.
     network : callable, pair of torch modules or None, default=None
-        Replaces the dense network of the four parameters above: a callable ``(n_features,
-        n_components) -> sk_autoencoder.nn.Network``, or a pair (encoder, decoder) of which
-        each fit trains copies. The network sees scaled rows.
+        ``(n_features, n_components) -> sk_autoencoder.nn.Network`` in place of the dense
+        network of the four parameters above, or a pair (encoder, decoder) of which each fit
+        trains copies. The network sees scaled rows.
     init : {"pca", "random"}, default="pca"
         ``"pca"`` starts as the best linear denoiser of rank `n_components` (the Wiener
         filter), and validation rows select how far training leaves it, as in
@@ -181,8 +181,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     Entries of X may be missing (NaN). They are imputed first, and errors omit them.
 
     The linear start is the map of rank `n_components` with the least mean squared error
-    [4]_. Its moments are exact for the named corruptions and estimated from
-    samples for others.
+    [4]_. Its moments are exact for the named corruptions and estimated from samples for
+    others.
 
     A fit to noisy rows alone would reproduce the noise. With `noise_std` :math:`\sigma` the
     loss is Stein's unbiased estimate of the error against the unknown clean rows,
@@ -190,10 +190,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
     .. math:: \|g(f(y)) - y\|^2 + 2 \sum_j \sigma_j^2
        \frac{\partial g(f(y))_j}{\partial y_j} - \sum_j \sigma_j^2
 
-    in squared scaled units, with derivatives along one random direction a row [5]_
-    [6]_. The validation loss is the same estimate. The linear start shrinks the
-    spectrum of the noisy rows [7]_. A dense network learns little more than the
-    linear filter from a few thousand noisy rows: use a convolutional `network` for images.
+    in squared scaled units, with derivatives along one random direction a row [5]_ [6]_.
+    The validation loss is the same estimate. The linear start shrinks the spectrum of the
+    noisy rows [7]_. A dense network learns little more than the linear filter from a few
+    thousand noisy rows: use a convolutional `network` for images.
 
     ``noise_std="auto"`` compares the smallest eigenvalues of the covariance of X with those
     of Gaussian noise of the same shape, and takes the smallest ratio of their sums. The

@@ -45,10 +45,10 @@ class SparseAutoencoder(BaseAutoencoder):
 
     where :math:`\ell` is the loss, summed over features, and :math:`\lambda` the
     `sparsity_penalty`. :math:`\Omega` is zero for ``"topk"``, which keeps the `n_active`
-    largest positive entries of a code [2]_, and the mean over rows of
-    :math:`\|z_i\|_1` for ``"l1"``. For ``"kl"`` it is the divergence :math:`\sum_j
-    \mathrm{KL}(\rho \,\|\, \bar z_j)`, in nats, of the mean activation of each unit from
-    the `target_activation` :math:`\rho` [3]_.
+    largest positive entries of a code [2]_, and the mean over rows of :math:`\|z_i\|_1` for
+    ``"l1"``. For ``"kl"`` it is the divergence
+    :math:`\sum_j \mathrm{KL}(\rho \,\|\, \bar z_j)`, in nats, of the mean activation of
+    each unit from the `target_activation` :math:`\rho` [3]_.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ class SparseAutoencoder(BaseAutoencoder):
         Whether an encoder without hidden layers uses the normalised atoms as its weights. A
         pursuit always computes codes from the atoms.
     network : callable, pair of torch modules or None, default=None
-        Replaces the network of `sparsity`: ``(n_features, n_components) ->
-        sk_autoencoder.nn.Network`` or a pair (encoder, decoder). The penalties of ``"l1"``
-        and ``"kl"`` apply to its codes; ``"pursuit"`` and ``"topk"`` do not change them.
+        ``(n_features, n_components) -> sk_autoencoder.nn.Network`` or a pair (encoder,
+        decoder), in place of the network of `sparsity`. Penalties of ``"l1"`` and ``"kl"``
+        apply to its codes; ``"pursuit"`` and ``"topk"`` do not change them.
     init : {"rows", "random"}, default="rows"
         ``"rows"`` starts the atoms as random training rows, minus the mean and with 5 % of
         noise, and an encoder without hidden layers as the atoms. ``"random"`` samples all

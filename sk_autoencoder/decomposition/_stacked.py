@@ -34,8 +34,8 @@ class StackedAutoencoder(BaseAutoencoder):
     r"""Dimensionality reduction by an autoencoder that is trained layer by layer.
 
     Each layer :math:`f_l` of the encoder is first trained with its mirror :math:`g_l` in
-    the decoder as an autoencoder of the codes of the layers before it [1]_, with
-    noise on its input [2]_:
+    the decoder as an autoencoder of the codes of the layers before it [1]_, with noise on
+    its input [2]_:
 
     .. math:: \frac1n \sum_i \ell\big(g_l(f_l(h_i + \varepsilon_i)), h_i\big),
         \quad h_i = f_{l-1}(\dots f_1(x_i))
@@ -61,9 +61,9 @@ class StackedAutoencoder(BaseAutoencoder):
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder.
     network : callable, pair of torch modules or None, default=None
-        Replaces the dense network of the four parameters above: a callable ``(n_features,
-        n_components) -> sk_autoencoder.nn.Network``, or a pair (encoder, decoder) of which
-        each fit trains copies. The network sees scaled rows.
+        ``(n_features, n_components) -> sk_autoencoder.nn.Network`` in place of the dense
+        network of the four parameters above, or a pair (encoder, decoder) of which each fit
+        trains copies. The network sees scaled rows.
     init : {"pca", "random"}, default="random"
         ``"random"`` trains the layers as they are. ``"pca"`` adds a linear path that starts
         as PCA and sets the last layer of encoder and decoder to zero, as in
@@ -167,9 +167,9 @@ class StackedAutoencoder(BaseAutoencoder):
     Each layer is trained for `max_epochs` epochs on all training rows, which have to fit
     into memory. The first layer minimises the `loss`, the others the squared error.
 
-    NOTE[DIFF]: the code of a layer is taken before the activation, not after it as in
-    [1]_; the next layer begins with the activation. The target of a layer is
-    therefore unbounded, and no unit of its output can die.
+    NOTE[DIFF]: the code of a layer is taken before the activation, not after it as in [1]_;
+    the next layer begins with the activation. The target of a layer is therefore unbounded,
+    and no unit of its output can die.
 
     ``partial_fit`` trains the layers on the first batch, and then the whole network.
 

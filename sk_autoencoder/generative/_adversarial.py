@@ -30,10 +30,9 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
     r"""Generative autoencoder whose codes follow a given prior distribution.
 
     The loss of the autoencoder gets a penalty on the distribution of the codes. A critic
-    :math:`D`, a second network, is trained at the same time to distinguish codes :math:`z_i
-    = f(x_i)` from samples of the prior, while the encoder is trained to make them
-    indistinguishable [1]_. The encoder :math:`f` and the decoder :math:`g`
-    minimise
+    :math:`D`, a second network, is trained at the same time to distinguish codes
+    :math:`z_i = f(x_i)` from samples of the prior, while the encoder is trained to make
+    them indistinguishable [1]_. The encoder :math:`f` and the decoder :math:`g` minimise
 
     .. math:: \frac1n \sum_i \ell\big(g(f(x_i + \varepsilon_i)), x_i\big)
        + \lambda \; \operatorname{tr} \Sigma_x \;
@@ -60,9 +59,9 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder.
     network : callable, pair of torch modules or None, default=None
-        Replaces the dense network of the four parameters above: a callable ``(n_features,
-        n_components) -> sk_autoencoder.nn.Network``, or a pair (encoder, decoder) of which
-        each fit trains copies. The network sees scaled rows.
+        ``(n_features, n_components) -> sk_autoencoder.nn.Network`` in place of the dense
+        network of the four parameters above, or a pair (encoder, decoder) of which each fit
+        trains copies. The network sees scaled rows.
     init : {"pca", "random"}, default="pca"
         ``"pca"`` adds a linear path that starts as PCA, and validation rows select how far
         training leaves PCA (Notes of :class:`AutoencoderTransformer`). ``"random"`` gives
@@ -129,8 +128,8 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
         to tell from training rows, as for most tables but not images.
     prior : {"normal", "uniform", "mixture"} or callable, default="normal"
         Distribution that codes should follow: ``"normal"``, ``"uniform"`` or ``"mixture"``,
-        each with mean 0 and variance 1 a component (see Notes), or a callable ``(n_codes,
-        n_components)`` that returns samples, as an array or a tensor.
+        each with mean 0 and variance 1 a component (see Notes), or a callable
+        ``(n_codes, n_components)`` that returns samples, as an array or a tensor.
     critic_weight : float, default=0.1
         Weight of the penalty, in units of the total variance of the rows. 0 omits the
         critic, which gives ``AutoencoderTransformer`` with the defaults of this class.
@@ -187,8 +186,8 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
     training stable:
 
     * Critic and encoder are trained by the same step, as two terms of one loss. The first
-      term has no gradient for the encoder, the second none for the critic. NOTE[DIFF]:
-      [1]_ alternate between steps for the error, the critic and the encoder.
+      term has no gradient for the encoder, the second none for the critic. NOTE[DIFF]: [1]_
+      alternate between steps for the error, the critic and the encoder.
     * Codes start as whitened PCA, with the mean and the variances of the prior, so that the
       critic has only shapes to correct. With tied weights they start as PCA.
     * The critic sees the codes of rows without noise, and four samples of the prior a code.
@@ -197,8 +196,8 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
     * The encoder minimises the energy distance too, which stops codes from diverging where
       the critic has no useful gradient, as with a few rows far out.
 
-    A reversed gradient [5]_ in place of two terms performs alike. A penalty on the
-    critic's gradient changes little and lengthens a fit.
+    A reversed gradient [5]_ in place of two terms performs alike. A penalty on the critic's
+    gradient changes little and lengthens a fit.
 
     Members of an ensemble share a critic. Each ``fit`` trains the critic anew, also with
     ``warm_start=True``.

@@ -50,9 +50,8 @@ class VAETransformer(GenerativeAutoencoder):
     .. math:: \frac1n \sum_i \Big( -\mathrm{E}_{q(z \mid x_i)} \log p(x_i \mid z)
        + \beta \, \mathrm{KL}\big(q(z \mid x_i) \,\|\, \mathcal{N}(0, I)\big) \Big)
 
-    For :math:`\beta = 1` the loss is an upper bound on minus the log-likelihood
-    [1]_ (equation 3). The variance of a Gaussian :math:`p(x \mid z)` is learned
-    too.
+    For :math:`\beta = 1` the loss is an upper bound on minus the log-likelihood [1]_
+    (equation 3). The variance of a Gaussian :math:`p(x \mid z)` is learned too.
 
     Parameters
     ----------
@@ -71,12 +70,12 @@ class VAETransformer(GenerativeAutoencoder):
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder.
     network : callable, pair of torch modules or None, default=None
-        Replaces the dense network of the four parameters above: a callable ``(n_features,
-        n_components) -> sk_autoencoder.nn.Network``, or a pair (encoder, decoder) of which
-        each fit trains copies. The network sees scaled rows.
+        ``(n_features, n_components) -> sk_autoencoder.nn.Network`` in place of the dense
+        network of the four parameters above, or a pair (encoder, decoder) of which each fit
+        trains copies. The network sees scaled rows.
     init : {"pca", "random"}, default="pca"
-        ``"pca"`` starts as probabilistic PCA [2]_, whose components above the
-        noise are in use, and validation rows select how far training leaves it, as in
+        ``"pca"`` starts as probabilistic PCA [2]_, whose components above the noise are in
+        use, and validation rows select how far training leaves it, as in
         :class:`AutoencoderTransformer`. ``"random"`` gives the network alone.
     scaling : {"global", "standard"} or None, default="global"
         ``"global"`` subtracts the mean row and divides by the root mean variance of the
@@ -142,8 +141,8 @@ class VAETransformer(GenerativeAutoencoder):
         Variance of the Gaussian likelihood: learned in scaled units, one for all features
         (``"shared"``) or one a feature (``"per_feature"``), or given in squared units of X.
     beta : float, default=1.0
-        Weight of the divergence in the loss [4]_. Only 1 makes the loss a bound
-        on the likelihood.
+        Weight of the divergence in the loss [4]_. Only 1 makes the loss a bound on the
+        likelihood.
     kl_warmup : int, default=0
         Epochs over which the weight of the divergence grows from zero. A start from PCA
         does not need it.
@@ -183,8 +182,7 @@ class VAETransformer(GenerativeAutoencoder):
     kl_per_component_ : ndarray of shape (`n_components_`,)
         Mean divergence of the posterior from the prior over training rows, in nats.
     active_components_ : ndarray of shape (`n_components_`,) of bool
-        Whether the posterior's mean varies over training rows: a variance above 0.01
-        [5]_.
+        Whether the posterior's mean varies over training rows: a variance above 0.01 [5]_.
 
     Warns
     -----
@@ -204,15 +202,16 @@ class VAETransformer(GenerativeAutoencoder):
     Gaussian likelihood the optimal posterior nearly has this form, and any network can be
     the encoder.
 
-    NOTE[DIFF]: Codes are sampled from a mixture fitted after training, as [6]_
-    propose, not from the prior. The codes of training rows leave gaps in the prior, and
-    codes from these gaps decode to atypical rows. The mixture has more components the more
-    codes there are to estimate them.
+    NOTE[DIFF]: Codes are sampled from a mixture fitted after training, as [6]_ propose, not
+    from the prior. The codes of training rows leave gaps in the prior, and codes from these
+    gaps decode to atypical rows. The mixture has more components the more codes there are
+    to estimate them.
 
     Columns in different units should be scaled first: by ``scaling="standard"``, or by
     scikit-learn's QuantileTransformer with ``output_distribution="normal"``, which makes
-    samples of tables more like real rows. Values of X between 0 and 1 are valid for
-    ``likelihood="bernoulli"``.
+    samples of tables more like real rows.
+
+    ``likelihood="bernoulli"`` takes any values of X in [0, 1], not only 0 and 1.
 
     References
     ----------
