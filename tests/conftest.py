@@ -24,8 +24,8 @@ def train_imputers_for(monkeypatch):
     """Set for how many epochs the default design of imputers trains."""
 
     def train_for(n_epochs):
-        sizes = tuple(size._replace(n_epochs=n_epochs) for size in _imputing.SIZES)
-        monkeypatch.setattr(_imputing, "SIZES", sizes)
+        designs = tuple(d._replace(n_epochs=n_epochs) for d in _imputing.DESIGNS)
+        monkeypatch.setattr(_imputing, "DESIGNS", designs)
 
     return train_for
 
@@ -34,7 +34,7 @@ def train_imputers_for(monkeypatch):
 def _quick_designs(monkeypatch, train_imputers_for):
     """Let the default designs of imputers and compressors train for fewer epochs."""
     train_imputers_for(8)
-    monkeypatch.setattr(_compressing, "MOST_EPOCHS", 12)
+    monkeypatch.setattr(_compressing, "MAX_EPOCHS", 12)
 
 
 @pytest.fixture(autouse=True)

@@ -23,8 +23,10 @@ from sklearn.preprocessing import StandardScaler
 from skorch.history import History
 
 from sk_autoencoder import AutoencoderCompressor, RateDistortionDisplay
-from sk_autoencoder.compression import _coding
-from sk_autoencoder.compression._quantizer import FRUGALITY, Quantiser
+from sk_autoencoder.compression import _range_coder
+from sk_autoencoder.compression._container import pack, unpack
+from sk_autoencoder.compression._entropy import fit_table
+from sk_autoencoder.compression._quantizer import RD_LAMBDA, Quantizer
 from sk_autoencoder.core._callbacks import RateController
 from sk_autoencoder.core._model_selection import hold_out
 from sk_autoencoder.nn import Dense, NetworkOutput
@@ -76,7 +78,7 @@ def test_the_budget_is_met(pixels, autoencoder, budget):
 
 
 def test_training_pays_where_rows_are_curved(moved, monkeypatch):
-    monkeypatch.setattr("sk_autoencoder.compression._autoencoder.MOST_EPOCHS", 40)
+    monkeypatch.setattr("sk_autoencoder.compression._autoencoder.MAX_EPOCHS", 40)
     fit, others = moved
     ours = AutoencoderCompressor(bytes_per_row=4, random_state=0).fit(fit)
     pca = AutoencoderCompressor(PCA(60), bytes_per_row=4, random_state=0).fit(fit)
@@ -228,17 +230,17 @@ def test_damaged_bytes_are_an_error(linear, pixels):
 
 
 def test_forged_bytes_are_read_or_an_error(linear, pixels):
-    frame, payload = _coding.unpack(linear.compress(pixels[1][:20]))
+    frame, payload = unpack(linear.compress(pixels[1][:20]))
     rng = np.random.default_rng(0)
     for length in rng.integers(0, 200, 200):
-        forged = _coding.pack(frame, rng.bytes(length))
+        forged = pack(frame, rng.bytes(length))
         with suppress(ValueError):
             assert linear.decompress(forged).shape == (20, 64)
     many = frame._replace(n_rows=2**32 - 1)
     with pytest.raises(ValueError, match="4294967295 rows"):
-        linear.decompress(_coding.pack(many, payload))
+        linear.decompress(pack(many, payload))
     with pytest.raises(ValueError, match="type"):
-        linear.decompress(_coding.pack(frame._replace(dtype=np.dtype("S1")), payload))
+        linear.decompress(pack(frame._replace(dtype=np.dtype("S1")), payload))
 
 
 def test_bytes_of_another_compressor_are_an_error(linear, pixels):
@@ -371,10 +373,14 @@ def test_whole_numbers_come_back_and_cost_what_they_should(kind, spread):
     numbers = np.rint(getattr(rng, kind)(size=4_000) * spread).astype(np.int64)
     numbers = numbers.clip(-(2**50), 2**50)
     fit, others = numbers[:2_000], numbers[2_000:]
-    table = _coding.fit_table(fit, float(np.median(fit)), float(fit.std()))
-    payload = _coding.encode([others, -others], [table, table])
-    np.testing.assert_array_equal(_coding.decode(payload, [table] * 2, 2_000)[0], others)
-    np.testing.assert_array_equal(_coding.decode(payload, [table] * 2, 2_000)[1], -others)
+    table = fit_table(fit, float(np.median(fit)), float(fit.std()))
+    payload = _range_coder.encode([others, -others], [table, table])
+    np.testing.assert_array_equal(
+        _range_coder.decode(payload, [table] * 2, 2_000)[0], others
+    )
+    np.testing.assert_array_equal(
+        _range_coder.decode(payload, [table] * 2, 2_000)[1], -others
+    )
     bits = table.bits(others).sum() + table.bits(-others).sum()
     assert 8 * len(payload) < 1.002 * bits + 64
     if kind == "normal":
@@ -384,7 +390,7 @@ def test_whole_numbers_come_back_and_cost_what_they_should(kind, spread):
 
 def test_a_table_of_a_few_numbers_is_a_smooth_one():
     numbers = np.array([-3, 0, 1, 5])
-    table = _coding.fit_table(numbers, 0.0, 3.0)
+    table = fit_table(numbers, 0.0, 3.0)
     costs = table.bits(np.arange(-5, 6))
     assert costs.max() < costs.min() + 5
 
@@ -393,12 +399,12 @@ def test_frugal_rounding_pays(pixels):
     codes = PCA(10).fit_transform(pixels[0])
     step = np.full(10, 1.5 * codes.std(axis=0)[3])
     costs = {}
-    for frugality in (0.0, FRUGALITY):
-        quantiser = Quantiser(codes, step, frugality, True)
-        numbers = quantiser.quantise(codes)
-        error = ((quantiser.dequantise(numbers) - codes) / step) ** 2
-        costs[frugality] = error.sum(axis=1) + FRUGALITY * quantiser.bits(numbers)
-    assert costs[FRUGALITY].mean() < 0.97 * costs[0.0].mean()
+    for rd_lambda in (0.0, RD_LAMBDA):
+        quantizer = Quantizer(codes, step, rd_lambda, True)
+        numbers = quantizer.quantize(codes)
+        error = ((quantizer.dequantize(numbers) - codes) / step) ** 2
+        costs[rd_lambda] = error.sum(axis=1) + RD_LAMBDA * quantizer.bits(numbers)
+    assert costs[RD_LAMBDA].mean() < 0.97 * costs[0.0].mean()
 
 
 @torch.no_grad()

@@ -186,7 +186,7 @@ def test_parameters_of_the_network_can_be_searched(digits):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"image_shape": (8, 7)}, r"image_shape=\(8, 7\) has 56 entries, X has 64 columns"),
+        ({"image_shape": (8, 7)}, r"image_shape=\(8, 7\) has 56 entries, and rows have 64"),
         ({"image_shape": (64,)}, r"image_shape=\(64,\) has to be \(height, width\)"),
         ({"image_shape": (8, -8)}, r"image_shape=.*positive integers"),
         ({"channels": (8, 0)}, r"channels=\(8, 0\).*positive integers"),

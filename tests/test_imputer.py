@@ -353,7 +353,7 @@ def test_the_precision_of_x_changes_nothing_but_the_last_digits(clusters):
 
 
 def test_more_members_than_judging_rows(clusters, monkeypatch):
-    monkeypatch.setattr("sk_autoencoder.impute._neighbors.MOST_JUDGING", 1)
+    monkeypatch.setattr("sk_autoencoder.impute._neighbors.MAX_CALIBRATION_ROWS", 1)
     imputer = AutoencoderImputer(n_estimators=3, random_state=0)
     assert np.isfinite(imputer.fit_transform(hide(clusters)[0])).all()
 
@@ -361,29 +361,29 @@ def test_more_members_than_judging_rows(clusters, monkeypatch):
 def test_distances_are_computed_a_piece_at_a_time(monkeypatch):
     rng = torch.Generator().manual_seed(0)
     known, guess = (torch.randn(n, 3, generator=rng) for n in (40, 25))
-    nearest = KernelRegressionImputer(known, torch.ones(40, 3), bandwidth=0.2, share=0.7)
+    nearest = KernelRegressionImputer(known, torch.ones(40, 3), bandwidth=0.2, weight=0.7)
     x = guess.clone()
     x[:, 1] = torch.nan
     expected = nearest(x, guess)
-    monkeypatch.setattr("sk_autoencoder.impute._network.MOST_DISTANCES", 100)
+    monkeypatch.setattr("sk_autoencoder.impute._network.MAX_DISTANCES", 100)
     torch.testing.assert_close(nearest(x, guess), expected)
 
 
 def test_rows_that_do_not_know_the_cell_are_no_neighbours():
     known = torch.tensor([[0.0, 0.0, 9.0], [0.5, 0.0, 1.0]])
     observed = torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
-    nearest = KernelRegressionImputer(known, observed, bandwidth=0.01, share=1.0)
+    nearest = KernelRegressionImputer(known, observed, bandwidth=0.01, weight=1.0)
     x = torch.tensor([[0.0, 0.0, torch.nan]])
     found = nearest(x, torch.tensor([[0.0, 0.0, 9.0]]))
     assert float(found[0, 2]) == pytest.approx((1 + 0.01 * 9) / 1.01)
-    nobody = KernelRegressionImputer(known[:1], observed[:1], bandwidth=0.01, share=1.0)
+    nobody = KernelRegressionImputer(known[:1], observed[:1], bandwidth=0.01, weight=1.0)
     assert float(nobody(x, torch.tensor([[0.0, 0.0, 7.0]]))[0, 2]) == 7
 
 
 def test_near_rows_are_weighted_by_distance_and_by_what_was_observed():
     known = torch.tensor([[0.0, 1.0, 5.0], [0.0, 3.0, 7.0], [9.0, 9.0, 9.0]])
     observed = torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0], [1.0, 1.0, 1.0]])
-    nearest = KernelRegressionImputer(known, observed, bandwidth=1.0, share=1.0)
+    nearest = KernelRegressionImputer(known, observed, bandwidth=1.0, weight=1.0)
     x = torch.tensor([[0.0, torch.nan, torch.nan]])
     guess = torch.tensor([[0.0, 2.0, 6.0]])
     away = nearest.distances(guess, x.isnan())

@@ -104,7 +104,7 @@ def test_a_pursuit_follows_the_average_in_training_and_the_least_gain_after(rows
     network = Pursuit(n_active=3)(12, 30).double()
     for mode in (True, False):
         assert network.train(mode)(rows).code.count_nonzero() == 60
-    network.least_gain.fill_(2.0)
+    network.min_gain.fill_(2.0)
     alone = torch.cat([network.encode(row[None]) for row in rows])
     torch.testing.assert_close(network.encode(rows), alone)
     path = network.path(rows)

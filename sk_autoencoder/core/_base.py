@@ -1,5 +1,6 @@
 """Where scikit-learn meets torch: what all autoencoders share."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from skorch.callbacks import Callback
 
 from sk_autoencoder.core._callbacks import ReplayLearningRate, ReportEpochs
 from sk_autoencoder.core._data import RowDataset, input_rows, iter_chunks, target_rows
+from sk_autoencoder.core._export import ExportMixin, ExportSpec
 from sk_autoencoder.core._missing import has_missing
 from sk_autoencoder.core._model_selection import (
     MAX_REFIT_ROWS,
@@ -51,6 +53,7 @@ def decode(module: torch.nn.Module, codes: torch.Tensor) -> torch.Tensor:
 @dataclass(kw_only=True, eq=False, repr=False)
 class BaseAutoencoder(
     Savable,
+    ExportMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -374,6 +377,33 @@ class BaseAutoencoder(
             module = module.with_imputation(self._fill).to(self.net_.device)
         return self.net_.map(function, X, module)
 
+    # Export
+
+    def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:
+        n_features, n_components = self.n_features_in_, self.n_components_
+        if method == "inverse_transform":
+            module, outputs = self._copy_module(False), {"variable": [n_features]}
+            return ExportSpec(module, decode, n_components, outputs)
+        module = self._copy_module(allow_nan)
+        if method == "score_samples":
+            return ExportSpec(module, self._scoring(), n_features, {"score_samples": []})
+        if method == "reconstruct":
+            function, outputs = self._reconstructing(), {"variable": [n_features]}
+            return ExportSpec(module, function, n_features, outputs)
+        return ExportSpec(module, encode, n_features, {"variable": [n_components]})
+
+    def _copy_module(self, allow_nan: bool) -> torch.nn.Module:
+        """Copy the fitted module to the CPU, behind an imputation if `allow_nan`."""
+        module = self.net_.module_
+        if not allow_nan or self._is_incomplete:
+            return copy.deepcopy(module).cpu()
+        if self._fill is None:
+            raise ValueError(
+                f"allow_nan=True needs an autoencoder that can fill in missing values, and "
+                f"this {type(self).__name__} cannot."
+            )
+        return module.with_imputation(self._fill).cpu()
+
     # What was learned
 
     @property
@@ -412,3 +442,41 @@ class BaseAutoencoder(
         tags.input_tags.positive_only = self.loss == "multinomial"
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def fit_members(autoencoder: BaseAutoencoder, X, rows: np.ndarray) -> BaseAutoencoder:
+    """Fit an autoencoder, or an ensemble of its members, to some of the rows of X.
+
+    Parameters
+    ----------
+    autoencoder : BaseAutoencoder
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    rows : ndarray of shape (n_rows,) or (n_members, n_rows)
+        Indices of the rows to fit to; with two axes, those of each member.
+
+    Returns
+    -------
+    autoencoder : BaseAutoencoder
+        The same object, fitted.
+    """
+    return autoencoder._fit_on(X, rows=rows)
+
+
+def map_rows(autoencoder: BaseAutoencoder, function: Callable, X) -> np.ndarray:
+    """Apply a function in torch to all rows of X, in bounded memory.
+
+    Parameters
+    ----------
+    autoencoder : BaseAutoencoder
+        Fitted.
+    function : callable
+        ``(module, rows) -> (batch, ...)``, for rows of shape (batch, n_features).
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Missing values are imputed as the autoencoder does.
+
+    Returns
+    -------
+    values : ndarray of shape (n_samples, ...)
+        In the precision of X.
+    """
+    return autoencoder._map(function, X)

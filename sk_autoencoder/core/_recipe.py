@@ -52,11 +52,11 @@ class Builder(Parameters):
             self.hidden_layer_sizes, self.activation, self.dropout, self.tied_weights
         )
 
-    accepts_missing: ClassVar[bool] = False  # whether cells of X may be NaN
-    n_drops: ClassVar[int] = 2  # how often the rate is lowered before training stops
-    decays: ClassVar[bool] = False  # whether the rate falls to zero, with held-out rows too
-    judge_corrupted: ClassVar[bool] = False  # whether held-out rows are corrupted too
-    objective_kind: ClassVar[type[Objective]] = Objective
+    _allow_nan: ClassVar[bool] = False  # whether cells of X may be NaN
+    _n_lr_reductions: ClassVar[int] = 2  # of the learning rate, before training stops
+    _cosine_decay: ClassVar[bool] = False  # of the rate to zero, with held-out rows too
+    _corrupt_validation: ClassVar[bool] = False  # whether held-out rows are corrupted too
+    _objective_class: ClassVar[type[Objective]] = Objective
     _is_incomplete: ClassVar[bool] = False  # whether cells are missing in what is fitted to
     _fill: ClassVar[FactorModelImputer | None] = None  # of missing cells
 
@@ -91,7 +91,7 @@ class Builder(Parameters):
 
     def _make_objective(self, module: Autoencoder | Ensemble) -> Objective:
         penalties = self._make_penalties(module)
-        return self.objective_kind(self._error(), self.trim_fraction, **penalties)
+        return self._objective_class(self._error(), self.trim_fraction, **penalties)
 
     def _loss(self) -> Loss:
         return Loss(self.loss) if callable(self.loss) else LOSSES[self.loss]
@@ -139,14 +139,14 @@ class Builder(Parameters):
                 network = network.with_imputation(ImputationLayer(self._fill))
                 corruption = PreserveMissing(corruption)
             members.append(
-                Autoencoder(network, scaler, corruption, link, self.judge_corrupted)
+                Autoencoder(network, scaler, corruption, link, self._corrupt_validation)
             )
         self.n_components_ = n_components * len(members)
         return members[0] if rows.ndim == 1 else Ensemble(members), started
 
     def _allows_missing(self) -> bool:
         # Of a row with missing cells neither length nor shares are known.
-        return self.accepts_missing and self.loss not in ROW_LOSSES
+        return self._allow_nan and self.loss not in ROW_LOSSES
 
     def _complete(self, X, scaler: Scaler, rows: np.ndarray, seed: int):
         """Learn to guess missing cells from `rows` of X, and return X with guesses."""
@@ -216,11 +216,12 @@ class Builder(Parameters):
         return [clone(callback, safe=False) for callback in self.callbacks or ()]
 
     def _epoch_callbacks(self, report: Callback) -> list:
-        keep_best = EarlyStoppingWithRestarts(self.n_iter_no_change, self.tol, self.n_drops)
-        schedule = keep_best if self.early_stopping else CosineAnnealing()
-        decay = (
-            [("decay", CosineAnnealing())] if self.decays and self.early_stopping else []
+        keep_best = EarlyStoppingWithRestarts(
+            self.n_iter_no_change, self.tol, self._n_lr_reductions
         )
+        schedule = keep_best if self.early_stopping else CosineAnnealing()
+        decays = self._cosine_decay and self.early_stopping
+        decay = [("decay", CosineAnnealing())] if decays else []
         others = [*self._user_callbacks(), ("report", report)]
         return [("schedule", schedule), *decay, *others]
 

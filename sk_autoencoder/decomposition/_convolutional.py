@@ -183,7 +183,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     patch_size: int = 2
     data_format: str = "channels_last"
 
-    decays: ClassVar[bool] = True
+    _cosine_decay: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoencoder._parameter_constraints,
         "init": [StrOptions({"auto", "pca", "random"})],

@@ -242,8 +242,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     corruption: str | Callable = "gaussian"
     noise_std: float | Sequence[float] | str | None = None
 
-    accepts_missing: ClassVar[bool] = True
-    judge_corrupted: ClassVar[bool] = True
+    _allow_nan: ClassVar[bool] = True
+    _corrupt_validation: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoencoder._parameter_constraints,
         "corruption": [StrOptions(set(CORRUPTIONS)), callable],

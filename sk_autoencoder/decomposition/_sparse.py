@@ -289,15 +289,15 @@ class SparseAutoencoder(BaseAutoencoder):
         self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
     ) -> None:
         if self.sparsity == "pursuit" and self.network is None:
-            self._fit_gain_threshold(net, train if valid is None else valid)
+            self._fit_min_gain(net, train if valid is None else valid)
         rows = np.unique(train.indices)
         codes = self._iter_mapped(net, encode, train.X, rows)
         n_uses = sum((code != 0).sum(axis=0) for code in codes)  # (n_atoms,)
         self.mean_active_ = float(n_uses.sum() / len(rows) / net.module_.n_members)
         self.dead_share_ = float((n_uses == 0).mean())
 
-    def _fit_gain_threshold(self, net: AutoencoderNet, rows: RowDataset) -> None:
-        """Set the least gain of an atom so that codes have `n_active` atoms on average."""
+    def _fit_min_gain(self, net: AutoencoderNet, rows: RowDataset) -> None:
+        """Set the minimum gain of an atom for `n_active` atoms a code on average."""
 
         def path_gains(module, x):
             """Compute the gain of each step, of shape (batch, n_members, n_steps)."""
@@ -312,7 +312,7 @@ class SparseAutoencoder(BaseAutoencoder):
             conservative_gain_threshold(member_gains, self.n_active)
             for member_gains in gains.unbind(1)
         ]
-        buffer = net.module_.network.least_gain
+        buffer = net.module_.network.min_gain
         buffer.copy_(torch.stack(thresholds).reshape(buffer.shape))
 
     def transform(self, X):

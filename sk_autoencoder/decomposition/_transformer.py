@@ -183,4 +183,4 @@ class AutoencoderTransformer(BaseAutoencoder):
     0.7
     """
 
-    accepts_missing: ClassVar[bool] = True
+    _allow_nan: ClassVar[bool] = True

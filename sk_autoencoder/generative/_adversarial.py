@@ -235,7 +235,7 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
     critic_weight: float = 0.1
     critic_layer_sizes: Sequence[int] = (128, 128)
 
-    usual_components: ClassVar[int] = 8
+    _default_n_components: ClassVar[int] = 8
     _parameter_constraints: ClassVar[dict] = {
         **GenerativeAutoencoder._parameter_constraints,
         "prior": [StrOptions(set(PRIORS)), callable],

@@ -37,7 +37,7 @@ class GenerativeAutoencoder(BaseAutoencoder):
     (``_add_noise``), and its largest default number of components.
     """
 
-    usual_components: ClassVar[int]
+    _default_n_components: ClassVar[int]
 
     code_density: str = "gaussian_mixture"
     output_noise: str | bool = "auto"
@@ -100,7 +100,7 @@ class GenerativeAutoencoder(BaseAutoencoder):
 
     def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
         if self.n_components is None:
-            return min(self.usual_components, X.shape[1], len(np.unique(rows)))
+            return min(self._default_n_components, X.shape[1], len(np.unique(rows)))
         return super()._count_components(X, rows, seed)
 
     def _after_fit(

@@ -254,9 +254,9 @@ class VAETransformer(GenerativeAutoencoder):
     free_bits: float = 0.0
     n_importance_samples: int = 64
 
-    accepts_missing: ClassVar[bool] = True
-    usual_components: ClassVar[int] = 16
-    objective_kind: ClassVar[type[ELBO]] = ELBO
+    _allow_nan: ClassVar[bool] = True
+    _default_n_components: ClassVar[int] = 16
+    _objective_class: ClassVar[type[ELBO]] = ELBO
     _parameter_constraints: ClassVar[dict] = {
         **GenerativeAutoencoder._parameter_constraints,
         "likelihood": [StrOptions(set(LIKELIHOODS))],
@@ -347,7 +347,7 @@ class VAETransformer(GenerativeAutoencoder):
         return torch.randn(n_codes, self.n_components_)
 
     def _add_noise(self, module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
-        return module.network.likelihood.draw(rows)
+        return module.network.likelihood.sample(rows)
 
     def _density_codes(self, module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
         return module.network.posterior(module.scaler(rows)).sample()

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import issparse
 
+from sk_autoencoder.nn._convolutional import Convolutional
 from sk_autoencoder.utils import _pipelines as _reaching
 from sk_autoencoder.utils._checks import check_image_shape
 
@@ -185,8 +186,8 @@ def find_images(estimator, image_shape, n_features: int) -> tuple[Any, Callable]
 
 def _images_of(part):
     """Return the convolutional network that `part` specifies, or None."""
-    if hasattr(part, "image_shape"):
-        return part._make_network()
+    if hasattr(part, "image_shape") and hasattr(part, "data_format"):
+        return Convolutional(part.image_shape, data_format=part.data_format)
     network = getattr(part, "network", None)
     return network if hasattr(network, "image_size") else None
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from sk_autoencoder.core._base import BaseAutoencoder
+from sk_autoencoder.core._base import BaseAutoencoder, fit_members, map_rows
 from sk_autoencoder.core._data import RowDataset
 from sk_autoencoder.core._model_selection import MIN_VALIDATION_ROWS
 from sk_autoencoder.core._trainer import AutoencoderNet
@@ -58,7 +58,7 @@ def fit_windowing(
     if trains:  # each member holds out another stretch of time
         shifts = np.arange(N_MEMBERS) * len(rows) // N_MEMBERS
         rows = np.stack([np.roll(rows, shift) for shift in shifts])
-    return found._fit_on(windows, rows=rows)
+    return fit_members(found, windows, rows)
 
 
 def _leave_out(windows: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
@@ -67,7 +67,7 @@ def _leave_out(windows: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
     In overlapping windows what is rare is seen many times, and would be learned.
     """
     small = _make(2, windows, seed, max_epochs=0, early_stopping=False)
-    errors = small._fit_on(windows, rows=rows)._map(_error, windows[rows])
+    errors = map_rows(fit_members(small, windows, rows), _error, windows[rows])
     return rows[errors <= max(np.quantile(errors, 1 - LEFT_OUT), RARE * np.median(errors))]
 
 
@@ -229,7 +229,7 @@ class WindowAutoencoder(BaseAutoencoder):
     n_channels: int = 1
     linear_penalty: float = 0.0
 
-    accepts_missing: ClassVar[bool] = True
+    _allow_nan: ClassVar[bool] = True
 
     def _hold_out(self, n_rows: int) -> tuple[np.ndarray, np.ndarray | None]:
         if not self.early_stopping:

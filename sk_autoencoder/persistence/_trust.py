@@ -45,7 +45,7 @@ TRUSTED_FUNCTIONS = (  # of tensors and arrays
 TRUSTED_NAMES = {  # of ours, and what skorch's nets and scikit-learn's searches refer to
     "builtins.print",
     "sk_autoencoder.compression._codec.Codec",
-    "sk_autoencoder.compression._quantizer.Quantiser",
+    "sk_autoencoder.compression._quantizer.Quantizer",
     "sk_autoencoder.compression._residuals.Residuals",
     "sklearn.metrics._scorer._PassthroughScorer",
     "sklearn.metrics._scorer._Scorer",

@@ -1,5 +1,6 @@
 """Checks of arrays and parameters."""
 
+from collections.abc import Sequence
 from math import prod
 from numbers import Integral
 
@@ -56,13 +57,13 @@ def check_counts(X, likelihood: str) -> None:
         )
 
 
-def check_image_shape(image_shape, n_features: int) -> tuple[int, ...]:
-    """Return `image_shape` as (height, width) or (height, width, n_channels)."""
+def check_image_shape(image_shape: Sequence[int], n_features: int) -> tuple[int, ...]:
+    """Check the shape of images, with two or three sides, that rows are flattened from."""
     shape = tuple(int(side) for side in image_shape)
     if len(shape) not in (2, 3) or min(shape) < 1:
         raise ValueError(
-            f"image_shape={image_shape!r} has to be (height, width), or (height, width, "
-            "n_channels)."
+            f"image_shape={image_shape!r} has to be (height, width), or to hold the number "
+            "of channels too."
         )
     if prod(shape) != n_features:
         raise ValueError(

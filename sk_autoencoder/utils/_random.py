@@ -9,6 +9,11 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 
+def draw_seed(rng: np.random.RandomState) -> int:
+    """Draw a seed for another random generator."""
+    return int(rng.randint(np.iinfo(np.int32).max))
+
+
 def clone_with_seed(estimator, random_state, seed: int):
     """Clone an estimator, and set its seed to `seed` unless `random_state` is None."""
     result = clone(estimator)
@@ -27,7 +32,7 @@ def seeded_fit(random_state, device: torch.device, offset: int = 0):
     if isinstance(random_state, Integral):
         seed = int(random_state)
     else:
-        seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+        seed = draw_seed(check_random_state(random_state))
     with fork_rng_with_seed(seed + offset, device):
         yield seed
 

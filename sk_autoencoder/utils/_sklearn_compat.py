@@ -15,6 +15,7 @@ __all__ = [
     "Interval",
     "RealNotInt",
     "StrOptions",
+    "allows_nan",
     "ensure_all_finite",
     "feature_names",
     "fit_context",
@@ -23,6 +24,11 @@ __all__ = [
 ]
 
 fit_context = _fit_context(prefer_skip_nested_validation=True)
+
+
+def allows_nan(estimator) -> bool:
+    """Whether `estimator` takes missing values; None stands for a default that does."""
+    return estimator is None or get_tags(estimator).input_tags.allow_nan
 
 
 def ensure_all_finite(estimator) -> bool | str:
