@@ -62,7 +62,7 @@ class AutoencoderCompressor(
         Units of errors: ``"global"`` those of X, ``"standard"`` standard deviations of each
         feature. None takes X as it is; PCA is centred nevertheless.
     verbose : int, default=0
-        With 1, training prints a line after each epoch.
+        With 1, a line is printed after each epoch of training.
     random_state : int, RandomState instance or None, default=None
         Seeds the training and the draw of validation rows. Unless None, it replaces the
         `random_state` of the autoencoder. Global generators do not change.
@@ -80,7 +80,7 @@ class AutoencoderCompressor(
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, if X has string names.
+        Names of the features, where X has string names.
 
     See Also
     --------

@@ -67,7 +67,7 @@ class AutoencoderImputer(Savable, ExportMixin, BaseImputer):
     keep_empty_features : bool, default=False
         Whether to fill columns without any observed value with zeros, or to drop them.
     verbose : int, default=0
-        With 1, training prints a line after each epoch.
+        With 1, a line is printed after each epoch of training.
     random_state : int, RandomState instance or None, default=None
         Seeds the training and the samples of ``sample_posterior=True``. Unless None, it
         replaces the `random_state` of the autoencoder. Global generators do not change.
@@ -84,7 +84,7 @@ class AutoencoderImputer(Savable, ExportMixin, BaseImputer):
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, if X has string names.
+        Names of the features, where X has string names.
 
     See Also
     --------

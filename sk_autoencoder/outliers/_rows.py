@@ -144,7 +144,7 @@ class AutoencoderOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimat
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, if X has string names.
+        Names of the features, where X has string names.
 
     See Also
     --------
