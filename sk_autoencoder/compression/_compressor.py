@@ -16,7 +16,7 @@ from sk_autoencoder.compression._codec import Codec, quality
 from sk_autoencoder.compression._coding import TYPES
 from sk_autoencoder.compression._residuals import Residuals, as_type
 from sk_autoencoder.core._model_selection import JUDGE_ROWS
-from sk_autoencoder.persistence._files import Savable
+from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._random import clone_with_seed
 from sk_autoencoder.utils._sklearn_compat import (
     HasMethods,
@@ -28,7 +28,7 @@ from sk_autoencoder.utils._sklearn_compat import (
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class AutoencoderCompressor(
-    Savable, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    PersistenceMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
     r"""Lossy compression of rows to bytes, for a budget of bytes a row.
 

@@ -26,7 +26,7 @@ from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._losses import LOSSES, observed_error
 from sk_autoencoder.nn._missing import observed_share
-from sk_autoencoder.persistence._files import Savable
+from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._checks import (
     check_columns,
     check_observed,
@@ -50,7 +50,7 @@ def decode(module: torch.nn.Module, codes: torch.Tensor) -> torch.Tensor:
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class BaseAutoencoder(
-    Savable,
+    PersistenceMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,

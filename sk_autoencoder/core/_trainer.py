@@ -22,6 +22,7 @@ from sk_autoencoder.core._data import Batches, Rows, as_tensor
 from sk_autoencoder.core._model_selection import SHARES, State, between
 from sk_autoencoder.core._optimizers import OPTIMIZERS
 from sk_autoencoder.nn._autoencoder import Autoencoder
+from sk_autoencoder.utils._devices import available_device
 from sk_autoencoder.utils._random import draws_of
 
 INFERENCE_BYTES = 2**20  # rows that go through a network at once, so that they stay cached
@@ -263,10 +264,13 @@ class AutoencoderNet(NeuralNet):
                 result[start : start + size] = part
         return result
 
-    def _settle_in(self) -> None:
-        """Say where a net that was read from plain data is."""
-        self.device = str(next(self.module_.parameters()).device)
+    # skorch pickles what may be on a GPU by itself, inside the pickle; estimators exchange
+    # tensors for arrays.
 
     def __getstate__(self):
-        # The same objects as module_ and criterion_, which alone follow to a CPU.
-        return {**super().__getstate__(), "module": None, "criterion": None}
+        # The same objects as module_ and criterion_.
+        return vars(self) | {"module": None, "criterion": None}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self.device = available_device(self.device)

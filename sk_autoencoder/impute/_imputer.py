@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sk_autoencoder.generative._vae import VAETransformer
 from sk_autoencoder.impute._autoencoder import default_imputing
 from sk_autoencoder.impute._multiple import draw_missing
-from sk_autoencoder.persistence._files import Savable
+from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._random import clone_with_seed, seeded
 from sk_autoencoder.utils._sklearn_compat import (
     BaseImputer,
@@ -29,7 +29,7 @@ N_MEMBERS = 4  # of the default design
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AutoencoderImputer(Savable, BaseImputer):
+class AutoencoderImputer(PersistenceMixin, BaseImputer):
     r"""Imputation of missing values by autoencoders, in IterativeImputer's contract.
 
     By default a factor model of the rows, fitted by EM, gives the first guess at missing

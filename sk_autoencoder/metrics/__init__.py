@@ -24,9 +24,13 @@ from sk_autoencoder.metrics._scorers import (
     make_sample_scorer,
     neg_reconstruction_error_scorer,
     reconstruction_r2_scorer,
+    score_codes,
+    score_reconstruction,
+    score_samples,
     trustworthiness_scorer,
     two_sample_scorer,
 )
+from sk_autoencoder.utils._names import set_public_module
 
 __all__ = [
     "active_components",
@@ -46,3 +50,5 @@ __all__ = [
     "two_sample_accuracy",
     "two_sample_scorer",
 ]
+
+set_public_module(__name__, globals())

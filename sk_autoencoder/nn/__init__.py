@@ -1,16 +1,32 @@
 """Networks, corruptions, losses and penalties: torch modules and functions."""
 
-from sk_autoencoder.nn._adversarial import CriticPenalty, energy_distance
-from sk_autoencoder.nn._base import LinearStart, Network, Output
-from sk_autoencoder.nn._convolutional import Convolutional, Patches
+from sk_autoencoder.nn._adversarial import (
+    CriticPenalty,
+    energy_distance,
+    mixture,
+    normal,
+    uniform,
+)
+from sk_autoencoder.nn._autoencoder import Autoencoder
+from sk_autoencoder.nn._base import Completed, LinearPath, LinearStart, Network, Output
+from sk_autoencoder.nn._convolutional import (
+    BottleneckNetwork,
+    Convolutional,
+    ImageNetwork,
+    Level,
+    Patches,
+    ToRows,
+)
 from sk_autoencoder.nn._corruptions import (
     GaussianNoise,
+    Hiding,
     MaskingNoise,
     SaltAndPepperNoise,
     SwapNoise,
     WhileTraining,
 )
-from sk_autoencoder.nn._dense import Dense
+from sk_autoencoder.nn._dense import Dense, DenseLayer, DenseNetwork, Transposed
+from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.nn._likelihoods import (
     Bernoulli,
     Gaussian,
@@ -27,13 +43,33 @@ from sk_autoencoder.nn._losses import (
     multinomial,
     squared_error,
 )
-from sk_autoencoder.nn._modules import ModulePair
+from sk_autoencoder.nn._missing import Completion, GaussianFill, KeepMissing
+from sk_autoencoder.nn._modules import ModulePair, Modules
 from sk_autoencoder.nn._objective import Objective
-from sk_autoencoder.nn._penalties import SteinPenalty, jacobian_norm, relative_jacobian_norm
+from sk_autoencoder.nn._penalties import (
+    SteinPenalty,
+    code_norm,
+    jacobian_norm,
+    l1_norm,
+    linear_error,
+    rate_divergence,
+    relative_jacobian_norm,
+)
 from sk_autoencoder.nn._pursuit import orthogonal_pursuit
-from sk_autoencoder.nn._sparse import Coder, Pursuit, TopK
-from sk_autoencoder.nn._temporal import Temporal
-from sk_autoencoder.nn._variational import Divergence
+from sk_autoencoder.nn._quantization import CodeLength, RoundedNetwork
+from sk_autoencoder.nn._scalers import LogScaler, RowScaler, Scaler
+from sk_autoencoder.nn._sparse import (
+    Coder,
+    CoderNetwork,
+    Dictionary,
+    Pursuit,
+    PursuitNetwork,
+    TopK,
+    dead_error,
+)
+from sk_autoencoder.nn._temporal import Temporal, TemporalNetwork, ToMaps, ToWindows
+from sk_autoencoder.nn._variational import Bound, Divergence, VariationalNetwork
+from sk_autoencoder.utils._names import set_public_module
 
 __all__ = [
     "Bernoulli",
@@ -73,3 +109,5 @@ __all__ = [
     "relative_jacobian_norm",
     "squared_error",
 ]
+
+set_public_module(__name__, globals())

@@ -16,7 +16,7 @@ from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
 from sk_autoencoder.nn._dense import Dense
 from sk_autoencoder.outliers._scores import errors, learn_usual, unusual
 from sk_autoencoder.outliers._threshold import threshold
-from sk_autoencoder.persistence._files import Savable
+from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._random import clone_with_seed
 from sk_autoencoder.utils._sklearn_compat import (
     HasMethods,
@@ -71,7 +71,7 @@ def _explains(detector: "AutoencoderOutlierDetector") -> bool:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AutoencoderOutlierDetector(Savable, OutlierMixin, BaseEstimator):
+class AutoencoderOutlierDetector(PersistenceMixin, OutlierMixin, BaseEstimator):
     r"""Outlier detection by the errors of autoencoders, in IsolationForest's contract.
 
     An autoencoder gives usual rows back and fails at unusual ones. By default several

@@ -17,7 +17,7 @@ from sk_autoencoder.outliers._rows import AutoencoderOutlierDetector
 from sk_autoencoder.outliers._threshold import threshold
 from sk_autoencoder.outliers._window_autoencoder import fit_windowing
 from sk_autoencoder.outliers._windows import Series
-from sk_autoencoder.persistence._files import Savable
+from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._checks import check_columns
 from sk_autoencoder.utils._random import clone_with_seed
 from sk_autoencoder.utils._sklearn_compat import (
@@ -36,7 +36,7 @@ def _explains(detector: "TimeSeriesOutlierDetector") -> bool:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TimeSeriesOutlierDetector(Savable, OutlierMixin, BaseEstimator):
+class TimeSeriesOutlierDetector(PersistenceMixin, OutlierMixin, BaseEstimator):
     """Outlier detection in time series, in IsolationForest's contract.
 
     A detector of rows sees windows: each stretch of `window` timestamps, all channels side

@@ -1,0 +1,173 @@
+"""State of estimators as plain objects, whose tensors are arrays on the CPU.
+
+Pickle, joblib, ``copy.deepcopy`` and skops all ask an estimator for this state.
+"""
+
+import io
+import pickle
+from collections import defaultdict
+from os import PathLike
+from types import BuiltinFunctionType, FunctionType
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from skorch import NeuralNet
+from torch.optim import Optimizer
+
+from sk_autoencoder.persistence._files import save
+from sk_autoencoder.utils._devices import available_device
+
+# What is not looked into: it has no tensors, or, as estimators do, exchanges its own.
+LEAVES = (
+    np.ndarray,
+    np.generic,
+    np.ufunc,
+    np.random.RandomState,
+    BaseEstimator,
+    type,
+    FunctionType,
+    BuiltinFunctionType,
+)
+
+
+class PersistenceMixin:
+    """Base class of estimators that are saved, pickled and copied as plain data."""
+
+    def __getstate__(self):
+        return self._exchange(super().__getstate__())
+
+    def __setstate__(self, state):
+        super().__setstate__(self._exchange(state))
+
+    def _exchange(self, state: dict) -> dict:
+        # What was learned is one graph. A parameter is one by itself: other estimators may
+        # share it.
+        names = set(self._get_param_names())
+        given = {k: exchange(v) for k, v in state.items() if k in names}
+        return given | exchange({k: v for k, v in state.items() if k not in names})
+
+    def save(self, path: str | PathLike) -> None:
+        """Write the estimator to one file, without pickle.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file, by convention ``*.skops``; replaced if it exists.
+
+        Raises
+        ------
+        TypeError
+            If an attribute can only be pickled, such as a lambda function.
+
+        See Also
+        --------
+        sk_autoencoder.load : Read the file.
+        """
+        save(self, path)
+
+
+class HeldTensor:
+    """A tensor as an array.
+
+    Parameters
+    ----------
+    tensor : Tensor
+    """
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        # Axes from the longest stride to the shortest: sums round by the order in memory.
+        self.axes = sorted(range(tensor.ndim), key=lambda axis: -tensor.stride(axis))
+        self.array = tensor.detach().cpu().numpy().transpose(self.axes)
+        self.device = str(tensor.device)
+        self.requires_grad = tensor.requires_grad
+        self.is_parameter = isinstance(tensor, torch.nn.Parameter)
+
+    def restore(self) -> torch.Tensor:
+        """Make the tensor, on its device or, where that is missing, on the CPU."""
+        array = self.array if self.array.flags.writeable else self.array.copy()
+        order = [self.axes.index(axis) for axis in range(array.ndim)]
+        tensor = torch.from_numpy(array).permute(order)
+        tensor = tensor.to(available_device(self.device))
+        if self.is_parameter:
+            return torch.nn.Parameter(tensor, self.requires_grad)
+        return tensor.requires_grad_(self.requires_grad)
+
+
+class HeldOptimizer:
+    """An optimizer as its class and its state, without tensors as keys.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.kind = type(optimizer)
+        self.state = optimizer.__getstate__() | {"state": [*optimizer.state.items()]}
+
+
+class Exchange(pickle.Pickler):
+    """The first half of a copy in memory: leaves are written as references."""
+
+    def __init__(self) -> None:
+        self.file = io.BytesIO()
+        super().__init__(self.file, pickle.HIGHEST_PROTOCOL)
+        self.leaves: dict[int, tuple] = {}  # by id: a leaf, and what takes its place
+
+    def persistent_id(self, value):
+        """Refer to a leaf by its id; None for what is none."""
+        if id(value) not in self.leaves:
+            if (stand_in := _stand_in(value)) is None:
+                return None
+            self.leaves[id(value)] = value, stand_in
+        return id(value)
+
+    def reducer_override(self, value):
+        """Write an optimizer as a plain object, or back."""
+        if isinstance(value, Optimizer):
+            return object.__new__, (HeldOptimizer,), vars(HeldOptimizer(value))
+        if isinstance(value, HeldOptimizer):
+            moments = defaultdict(dict, value.state["state"])
+            return object.__new__, (value.kind,), value.state | {"state": moments}
+        return NotImplemented
+
+
+class ExchangeReader(pickle.Unpickler):
+    """The second half of a copy in memory."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        exchange.file.seek(0)
+        super().__init__(exchange.file)
+        self.leaves = exchange.leaves
+
+    def persistent_load(self, reference: int):
+        """Look up what takes the place of a leaf."""
+        return self.leaves[reference][1]
+
+
+def exchange(value):
+    """Copy a graph of objects with plain objects for tensors and optimizers, or back.
+
+    What is shared is shared in the copy, also if it refers to itself. Arrays are not copied,
+    and nothing is where there is nothing to exchange.
+    """
+    writer = Exchange()
+    writer.dump(value)
+    is_same = all(leaf is stand_in for leaf, stand_in in writer.leaves.values())
+    return value if is_same else ExchangeReader(writer).load()
+
+
+def _stand_in(value):
+    """Choose what takes the place of a leaf; None for what is none."""
+    if isinstance(value, HeldTensor):
+        return value.restore()
+    if isinstance(value, torch.Tensor):
+        try:
+            return HeldTensor(value)
+        except (TypeError, RuntimeError):  # bfloat16, sparse: pickle has its own way
+            return value
+    if isinstance(value, np.memmap):
+        return np.asarray(value)
+    is_leaf = isinstance(value, LEAVES) and not isinstance(value, NeuralNet)
+    return value if is_leaf else None
