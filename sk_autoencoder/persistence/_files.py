@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 import re
 import secrets
@@ -11,12 +12,18 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from sklearn.base import BaseEstimator
 
 from sk_autoencoder._version import __version__
-from sk_autoencoder.persistence._audit import UntrustedError, audit, find_loss
+from sk_autoencoder.persistence._audit import (
+    SCHEMA,
+    UntrustedError,
+    audit,
+    find_loss,
+    read_schema,
+)
 
 FORMAT = "sk_autoencoder 2"
 # The comment at the end of the zip file. The digest is that of all bytes before it.
@@ -71,7 +78,7 @@ def save(estimator, path: str | PathLike) -> None:
         raise _cannot_save(where, f"{value!r:.80}") from error
     if loss := find_loss(content):
         raise _cannot_save(*loss)
-    _replace(path, _seal(content))
+    _replace(path, _seal(_shorten(content)))
 
 
 def load(path: str | PathLike, *, trusted: Collection[str | type | Callable] = ()):
@@ -154,8 +161,20 @@ def _find_fault(dumps: Callable, value, where: tuple = ()) -> tuple[str, object]
     return ".".join(where), value
 
 
+def _shorten(content: bytes) -> bytes:
+    """Compress the JSON of a skops file."""
+    buffer = io.BytesIO()
+    with ZipFile(io.BytesIO(content)) as source, ZipFile(buffer, "w") as archive:
+        for member in source.namelist():
+            if member != SCHEMA:
+                archive.writestr(member, source.read(member))
+        schema = json.dumps(read_schema(source), separators=(",", ":"))
+        archive.writestr(SCHEMA, schema, ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
 def _seal(content: bytes) -> bytes:
-    """Add format, version and digest to the bytes of a skops file."""
+    """Add format, version and digest to the bytes of a zip file."""
     buffer = io.BytesIO(content)
     with ZipFile(buffer, "a") as archive:
         head = f"{FORMAT}, version {__version__}, sha256 "

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from skorch import NeuralNet
+from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 from torch.optim import Optimizer
 
 from sk_autoencoder.persistence._files import save
@@ -29,6 +31,7 @@ LEAVES = (
     FunctionType,
     BuiltinFunctionType,
 )
+BLANK = vars(nn.Module())  # what every module has
 
 
 class PersistenceMixin:
@@ -81,7 +84,7 @@ class HeldTensor:
         self.array = tensor.detach().cpu().numpy().transpose(self.axes)
         self.device = str(tensor.device)
         self.requires_grad = tensor.requires_grad
-        self.is_parameter = isinstance(tensor, torch.nn.Parameter)
+        self.is_parameter = isinstance(tensor, nn.Parameter)
 
     def restore(self) -> torch.Tensor:
         """Make the tensor, on its device or, where that is missing, on the CPU."""
@@ -90,21 +93,33 @@ class HeldTensor:
         tensor = torch.from_numpy(array).permute(order)
         tensor = tensor.to(available_device(self.device))
         if self.is_parameter:
-            return torch.nn.Parameter(tensor, self.requires_grad)
+            return nn.Parameter(tensor, self.requires_grad)
         return tensor.requires_grad_(self.requires_grad)
 
 
-class HeldOptimizer:
-    """An optimizer as its class and its state, without tensors as keys.
+class HeldObject:
+    """A module or an optimizer as its class and its state.
 
     Parameters
     ----------
-    optimizer : Optimizer
+    value : Module or Optimizer
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
-        self.kind = type(optimizer)
-        self.state = optimizer.__getstate__() | {"state": [*optimizer.state.items()]}
+    def __init__(self, value: nn.Module | Optimizer) -> None:
+        self.kind = type(value)
+        if isinstance(value, Optimizer):
+            tensors = list(value.state.items())  # they are keys, which files cannot hold
+            self.state = value.__getstate__() | {"state": tensors}
+        else:
+            # A parametrised module has no state: its class has no name to be found by.
+            state = vars(value) if is_parametrized(value) else value.__getstate__()
+            self.state = {k: v for k, v in state.items() if k not in BLANK or v != BLANK[k]}
+
+    def full_state(self) -> dict:
+        """Complete the state by what is the same for all."""
+        if issubclass(self.kind, nn.Module):
+            return vars(nn.Module()) | self.state
+        return self.state | {"state": defaultdict(dict, self.state["state"])}
 
 
 class Exchange(pickle.Pickler):
@@ -114,6 +129,7 @@ class Exchange(pickle.Pickler):
         self.file = io.BytesIO()
         super().__init__(self.file, pickle.HIGHEST_PROTOCOL)
         self.leaves: dict[int, tuple] = {}  # by id: a leaf, and what takes its place
+        self.is_needed = False
 
     def persistent_id(self, value):
         """Refer to a leaf by its id; None for what is none."""
@@ -121,15 +137,16 @@ class Exchange(pickle.Pickler):
             if (stand_in := _stand_in(value)) is None:
                 return None
             self.leaves[id(value)] = value, stand_in
+            self.is_needed |= stand_in is not value
         return id(value)
 
     def reducer_override(self, value):
-        """Write an optimizer as a plain object, or back."""
-        if isinstance(value, Optimizer):
-            return object.__new__, (HeldOptimizer,), vars(HeldOptimizer(value))
-        if isinstance(value, HeldOptimizer):
-            moments = defaultdict(dict, value.state["state"])
-            return object.__new__, (value.kind,), value.state | {"state": moments}
+        """Write modules and optimizers as plain objects, or back."""
+        if isinstance(value, HeldObject):
+            self.is_needed = True
+            return object.__new__, (value.kind,), value.full_state()
+        if isinstance(value, nn.Module | Optimizer):
+            return object.__new__, (HeldObject,), vars(HeldObject(value))
         return NotImplemented
 
 
@@ -149,13 +166,12 @@ class ExchangeReader(pickle.Unpickler):
 def exchange(value):
     """Copy a graph of objects with plain objects for tensors and optimizers, or back.
 
-    What is shared is shared in the copy, also if it refers to itself. Arrays are not copied,
-    and nothing is where there is nothing to exchange.
+    What is shared is shared in the copy, also if it refers to itself. Arrays are not
+    copied, and nothing is where there is nothing to exchange.
     """
     writer = Exchange()
     writer.dump(value)
-    is_same = all(leaf is stand_in for leaf, stand_in in writer.leaves.values())
-    return value if is_same else ExchangeReader(writer).load()
+    return ExchangeReader(writer).load() if writer.is_needed else value
 
 
 def _stand_in(value):
