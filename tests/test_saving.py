@@ -7,10 +7,10 @@ import json
 import os
 import pickle
 import signal
-import subprocess
 import sys
 import time
 import tracemalloc
+import warnings
 from collections import namedtuple
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
@@ -598,7 +598,7 @@ def test_a_forged_file_is_told_or_read(iris, file):
     parts, rng, n_told = read(file), np.random.default_rng(0), 0
     text = json.dumps(parts["schema.json"])
     junk = [None, 3, "name", [], {}, PRINT, STRING, {"__id__": 1}, *DOORS.values()]
-    for _ in range(150):
+    for _ in range(60):
         parts["schema.json"] = json.loads(text)
         options = list(places(parts["schema.json"]))
         where, key = options[rng.integers(len(options))]
@@ -608,7 +608,7 @@ def test_a_forged_file_is_told_or_read(iris, file):
             load(file)
         except ValueError:  # a warning of scikit-learn's, say, would fail the test
             n_told += 1
-    assert n_told > 50
+    assert n_told > 20
 
 
 def test_a_file_from_a_gpu_is_read_without_one(iris, file, monkeypatch):
@@ -634,23 +634,17 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(file, monkeypatch):
     assert list(file.parent.iterdir()) == [file]
 
 
-ENDLESS = """
-import sys
-from sklearn.decomposition import PCA
-from sk_autoencoder import save
-while True:
-    save(PCA(), sys.argv[1])
-    print(flush=True)
-"""
-
-
 def test_a_killed_process_leaves_a_whole_file(file):
-    command = [sys.executable, "-W", "ignore", "-c", ENDLESS, str(file)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        process.stdout.readline()
-        time.sleep(np.random.default_rng().uniform(0, 0.01))
-        process.send_signal(signal.SIGKILL)
-    assert isinstance(load(file), PCA)
+    save(PCA(), file)
+    for _ in range(5):
+        with warnings.catch_warnings(action="ignore"):  # threads do not outlive a fork
+            child = os.fork()
+        while not child:
+            save(PCA(), file)
+        time.sleep(0.05)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        assert isinstance(load(file), PCA)
 
 
 def test_mode_and_links_of_a_file_stay(file):

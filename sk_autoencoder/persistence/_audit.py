@@ -25,6 +25,7 @@ from torch.optim.lr_scheduler import LRScheduler
 SPLITTERS = (BaseCrossValidator, BaseShuffleSplit)
 # Classes that a file may name, by what they derive from and the package that has them.
 CLASSES = {
+    "numpy": (np.generic,),
     "sk_autoencoder": (object,),
     "sklearn": (BaseEstimator, ProgressBar, make_column_selector, *SPLITTERS),
     "torch.nn.modules": (nn.Module,),
@@ -39,6 +40,7 @@ FUNCTIONS = (
 )
 NAMES = {  # others, of skorch's nets and scikit-learn's searches; no callback with files
     "builtins.dict",
+    "builtins.object",
     "builtins.print",
     "functools.partial",
     "numpy.dtype",
@@ -119,20 +121,21 @@ def audit(content: bytes, trusted: Collection) -> set[str]:
         schema = read_schema(archive)
         if schema["protocol"] < PROTOCOL:
             raise ValueError("its nodes are older than its format.")
-        files, kinds = {}, {}
+        kinds, readers = {}, {}
         for _, node in nodes(schema):
             _check_calls(node, given)
-            if (
-                "file" in node
-                and files.setdefault(node["file"], node["__id__"]) != node["__id__"]
-            ):
-                raise ValueError(f"{node['file']} is read twice.")
             if node["__loader__"] == "NdArrayNode" and node["type"] == "numpy":
                 _check_array(archive, node)
-            # skops makes one object of all nodes with one id.
-            if kinds.setdefault(node.get("__id__"), kind := _kind(node)) != kind:
+            # skops makes one object of all nodes with one id, and reads its part once.
+            identity, kind = node["__id__"], _kind(node)
+            reader = readers.setdefault(node.get("file", identity), identity)
+            if (
+                not identity
+                or kinds.setdefault(identity, kind) != kind
+                or reader != identity
+            ):
                 raise ValueError(f"{name_of(node)} is two things.")
-    return given | (_trusted_names() & {name_of(node) for _, node in nodes(schema)})
+    return given | set(filter(_is_trusted, {name for _, name, _ in kinds.values()}))
 
 
 def find_loss(content: bytes) -> tuple[str, str] | None:
@@ -167,26 +170,20 @@ def name_of(node: dict) -> str:
     return f"{node['__module__']}.{node['__class__']}"
 
 
-def _trusted_names() -> set[str]:
-    """List what a file may name, among all that is imported."""
-    names = set(NAMES)
-    for module, space in [(k, vars(v)) for k, v in sys.modules.items() if _is_scope(k)]:
-        bases = sum((v for k, v in CLASSES.items() if _is_within(module, k)), ())
-        has_functions = any(_is_within(module, package) for package in FUNCTIONS)
-        names |= {
-            f"{module}.{name}"
-            for name, value in space.items()
-            if (isinstance(value, type) and issubclass(value, bases))
-            or (has_functions and isinstance(value, FunctionType))
-            if value.__module__ == module and value.__name__ == name
-        }
-    return names
-
-
-def _is_scope(module: str) -> bool:
-    """Check for a module whose classes or functions are trusted; ours are public ones."""
-    is_private = _is_within(module, "sk_autoencoder") and "._" in module
-    return not is_private and any(_is_within(module, k) for k in (*CLASSES, *FUNCTIONS))
+def _is_trusted(name: str) -> bool:
+    """Look a name up among what is imported, and check what it stands for."""
+    module, _, last = name.rpartition(".")
+    value = vars(sys.modules[module]).get(last) if module in sys.modules else None
+    if getattr(value, "__module__", None) != module or value.__name__ != last:
+        return name in NAMES
+    if _is_within(module, "sk_autoencoder") and "._" in module:
+        return False  # files name public paths
+    if isinstance(value, type):
+        bases = (v for k, v in CLASSES.items() if _is_within(module, k))
+        return name in NAMES or issubclass(value, sum(bases, ()))
+    is_function = isinstance(value, FunctionType)
+    is_known = is_function and any(_is_within(module, k) for k in FUNCTIONS)
+    return name in NAMES or is_known
 
 
 def _is_within(module: str, package: str) -> bool:

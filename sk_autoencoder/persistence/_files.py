@@ -115,11 +115,12 @@ def load(path: str | PathLike, *, trusted: Collection[str | type | Callable] = (
     _check_seal(content, path)
     try:
         names = audit(content, trusted)
-        if untrusted := set(skops_io.get_untrusted_types(data=content)) - names:
-            raise UntrustedError(min(untrusted))
         estimator = skops_io.loads(content, trusted=sorted(names))
     except UntrustedError:
         raise
+    except skops_io.exceptions.UntrustedTypesFoundException as error:
+        untrusted = set(skops_io.get_untrusted_types(data=content)) - names
+        raise UntrustedError(min(untrusted)) from error
     except Exception as error:  # whatever a forged file leads to
         raise ValueError(f"{path} is damaged: {error}") from error
     if not isinstance(estimator, BaseEstimator):
@@ -144,21 +145,20 @@ def _cannot_save(where: str, what: str) -> TypeError:
     )
 
 
-def _find_fault(dumps: Callable, value, where: tuple = ()) -> tuple[str, object]:
-    """Find the innermost attribute that skops refuses, and its path."""
-    parts = value
+def _find_fault(dumps: Callable, value, where: str = "", outer: tuple = ()):
+    """Find the innermost attribute that skops refuses: its path and its value."""
+    parts = value if isinstance(value, dict) else getattr(value, "__getstate__", dict)()
     if isinstance(value, list | tuple):
         parts = dict(enumerate(value))
-    elif not isinstance(value, dict):
-        parts = value.__getstate__() if hasattr(value, "__getstate__") else None
     for name, part in parts.items() if isinstance(parts, dict) else ():
         try:
             dumps(part)
-        except RecursionError:
-            return ".".join((*where, str(name))), part
         except Exception:
-            return _find_fault(dumps, part, (*where, str(name)))
-    return ".".join(where), value
+            path = f"{where}.{name}".lstrip(".")
+            if any(part is one for one in outer):  # it holds itself
+                return path, part
+            return _find_fault(dumps, part, path, (*outer, part))
+    return where, value
 
 
 def _shorten(content: bytes) -> bytes:

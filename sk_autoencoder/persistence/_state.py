@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from sk_autoencoder.persistence._files import save
 from sk_autoencoder.utils._devices import available_device
+from sk_autoencoder.utils._sklearn_compat import with_owner
 
 # What is not looked into: it has no tensors, or, as estimators do, exchanges its own.
 LEAVES = (
@@ -38,10 +39,11 @@ class PersistenceMixin:
     """Base class of estimators that are saved, pickled and copied as plain data."""
 
     def __getstate__(self):
-        return self._exchange(super().__getstate__())
+        state = with_owner(super().__getstate__(), type(self).__name__)
+        return self._exchange(state)
 
     def __setstate__(self, state):
-        super().__setstate__(self._exchange(state))
+        super().__setstate__(with_owner(self._exchange(state), self))
 
     def _exchange(self, state: dict) -> dict:
         # What was learned is one graph. A parameter is one by itself: other estimators may
