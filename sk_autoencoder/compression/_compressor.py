@@ -17,7 +17,7 @@ from sk_autoencoder.compression._container import DTYPES, Header, pack, unpack
 from sk_autoencoder.compression._residuals import Residuals, as_type
 from sk_autoencoder.core._export import ExportMixin, ExportSpec
 from sk_autoencoder.core._model_selection import MIN_VALIDATION_ROWS
-from sk_autoencoder.persistence._files import Savable
+from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._random import clone_with_seed, draw_seed
 from sk_autoencoder.utils._sklearn_compat import (
     HasMethods,
@@ -29,7 +29,11 @@ from sk_autoencoder.utils._sklearn_compat import (
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class AutoencoderCompressor(
-    Savable, ExportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    PersistenceMixin,
+    ExportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     r"""Lossy compression of rows to bytes, for a budget of bytes a row.
 

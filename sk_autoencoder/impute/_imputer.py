@@ -15,7 +15,7 @@ from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_me
 from sk_autoencoder.generative._vae import VAETransformer
 from sk_autoencoder.impute._autoencoder import make_default_autoencoder
 from sk_autoencoder.impute._multiple import sample_missing
-from sk_autoencoder.persistence._files import Savable
+from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._random import clone_with_seed, draw_seed, seeded_fit
 from sk_autoencoder.utils._sklearn_compat import (
     BaseImputer,
@@ -33,7 +33,7 @@ N_MEMBERS = 4  # of the default design
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AutoencoderImputer(Savable, ExportMixin, BaseImputer):
+class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
     r"""Imputation of missing values by autoencoders, in IterativeImputer's contract.
 
     The default design is an ensemble of denoising autoencoders [1]_ on top of a linear

@@ -6,6 +6,7 @@ from sk_autoencoder.inspection._outliers import OutlierScoreDisplay
 from sk_autoencoder.inspection._rate import RateDistortionDisplay
 from sk_autoencoder.inspection._reconstruction import ReconstructionDisplay
 from sk_autoencoder.inspection._traversal import TraversalDisplay
+from sk_autoencoder.utils._names import set_public_module
 
 __all__ = [
     "CodeDisplay",
@@ -15,3 +16,5 @@ __all__ = [
     "ReconstructionDisplay",
     "TraversalDisplay",
 ]
+
+set_public_module(__name__, globals())

@@ -27,6 +27,7 @@ from sk_autoencoder.metrics._scorers import (
     trustworthiness_scorer,
     two_sample_scorer,
 )
+from sk_autoencoder.utils._names import set_public_module
 
 __all__ = [
     "active_components",
@@ -46,3 +47,5 @@ __all__ = [
     "two_sample_accuracy",
     "two_sample_scorer",
 ]
+
+set_public_module(__name__, globals())

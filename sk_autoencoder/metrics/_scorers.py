@@ -51,7 +51,7 @@ def make_reconstruction_scorer(
     >>> search.best_params_
     {'n_components': 8}
     """
-    return partial(_score_reconstruction, measure, _sign(greater_is_better), kwargs)
+    return partial(score_reconstruction, measure, _sign(greater_is_better), kwargs)
 
 
 def make_code_scorer(
@@ -85,7 +85,7 @@ def make_code_scorer(
     >>> scorer(PCA(4).fit(X), X)
     0.5
     """
-    return partial(_score_codes, measure, _sign(greater_is_better), kwargs)
+    return partial(score_codes, measure, _sign(greater_is_better), kwargs)
 
 
 def make_sample_scorer(
@@ -128,7 +128,7 @@ def make_sample_scorer(
     if "random_state" in signature(measure).parameters:
         kwargs["random_state"] = random_state
     sign = _sign(greater_is_better)
-    return partial(_score_samples, measure, sign, random_state, kwargs)
+    return partial(score_samples, measure, sign, random_state, kwargs)
 
 
 def _sign(greater_is_better: bool) -> int:
@@ -139,17 +139,17 @@ def _sign(greater_is_better: bool) -> int:
 # pickled.
 
 
-def _score_reconstruction(measure, sign: int, kwargs: dict, estimator, X, y=None) -> float:
+def score_reconstruction(measure, sign: int, kwargs: dict, estimator, X, y=None) -> float:
     X_reconstructed = _pipelines.reconstruct(estimator, X)
     target = y if y is not None and is_2d(y) else X
     return sign * float(np.mean(measure(target, X_reconstructed, **kwargs)))
 
 
-def _score_codes(measure, sign: int, kwargs: dict, estimator, X, y=None) -> float:
+def score_codes(measure, sign: int, kwargs: dict, estimator, X, y=None) -> float:
     return sign * float(np.mean(measure(_pipelines.encode(estimator, X), **kwargs)))
 
 
-def _score_samples(
+def score_samples(
     measure, sign: int, random_state, kwargs: dict, estimator, X, y=None
 ) -> float:
     samples = _pipelines.sample(estimator, np.shape(X)[0], random_state)

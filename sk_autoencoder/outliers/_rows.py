@@ -22,7 +22,7 @@ from sk_autoencoder.outliers._scores import (
     member_errors,
 )
 from sk_autoencoder.outliers._threshold import find_offset, label
-from sk_autoencoder.persistence._files import Savable
+from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._random import clone_with_seed, draw_seed
 from sk_autoencoder.utils._sklearn_compat import (
     HasMethods,
@@ -82,7 +82,12 @@ def _explains(detector: "AutoencoderOutlierDetector") -> bool:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AutoencoderOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimator):
+class AutoencoderOutlierDetector(
+    PersistenceMixin,
+    ExportMixin,
+    OutlierMixin,
+    BaseEstimator,
+):
     r"""Outlier detection by reconstruction errors, with the interface of IsolationForest.
 
     An autoencoder reconstructs typical rows well and outliers badly. The default is an

@@ -19,7 +19,7 @@ from sk_autoencoder.outliers._rows import AutoencoderOutlierDetector
 from sk_autoencoder.outliers._threshold import find_offset, label
 from sk_autoencoder.outliers._window_autoencoder import fit_window_autoencoder
 from sk_autoencoder.outliers._windows import Series
-from sk_autoencoder.persistence._files import Savable
+from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._checks import check_columns
 from sk_autoencoder.utils._random import clone_with_seed, draw_seed
 from sk_autoencoder.utils._sklearn_compat import (
@@ -39,7 +39,7 @@ def _explains(detector: "TimeSeriesOutlierDetector") -> bool:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TimeSeriesOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimator):
+class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, BaseEstimator):
     """Outlier detection in time series, with the interface of IsolationForest.
 
     A detector of rows is fitted to windows, that is, to `window` consecutive timestamps
