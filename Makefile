@@ -4,7 +4,7 @@ VENV ?= .venv
 JOBS ?= auto
 RUN = $(VENV)/bin/python
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test test-all lint docs clean
 
 # torch is pinned in constraints.txt; an open range would fetch several GB of CUDA packages.
 $(VENV)/%.installed: pyproject.toml constraints.txt
@@ -18,13 +18,19 @@ demo: $(VENV)/plot.installed
 test: $(VENV)/compression,images,onnx,plot,progress,save,test.installed
 	$(RUN) -m pytest -n auto --dist worksteal
 
+# Known answers of long trainings too, and scikit-learn's checks of default parameters.
+test-all: $(VENV)/compression,images,onnx,plot,progress,save,test.installed
+	$(RUN) -m pytest -n auto --dist worksteal -m ""
+
 lint: $(VENV)/compression,images,onnx,plot,progress,save,test.installed
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
-# Runs all examples, JOBS at a time; a warning is an error. The pages are in docs/_build/html.
+# Runs the code of all pages, then all examples, JOBS at a time; a warning is an error.
+# The pages are in docs/_build/html.
 docs: $(VENV)/compression,docs,images,onnx,plot,progress,save,test.installed
+	$(RUN) -m pytest docs --doctest-glob=docs/*.rst -n auto --dist worksteal
 	$(RUN) -m sphinx -W --keep-going -j $(JOBS) docs docs/_build/html
 
 clean:
