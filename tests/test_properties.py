@@ -238,10 +238,10 @@ def test_a_copy_remembers_the_optimizer(autoencoder, pixels, tmp_path):
         assert_same(expected, outputs(copied.partial_fit(pixels), pixels))
 
 
-def test_a_pickle_is_smaller_than_twice_the_weights(autoencoder, pixels):
+def test_a_pickle_is_smaller_than_twice_the_weights(autoencoder, digits):
     wide = {"hidden_layer_sizes": (256, 128), "channels": (64, 128), "max_epochs": 1}
     known = {k: v for k, v in wide.items() if k in autoencoder.get_params()}
-    autoencoder.set_params(**known).fit(pixels)
+    autoencoder.set_params(**known).fit(digits)
     parts = [autoencoder, *getattr(autoencoder, "layers_", [])]
     modules = [part.net_.module_ for part in parts]
     weights = 4 * sum(p.numel() for module in modules for p in module.parameters())
@@ -398,7 +398,7 @@ def test_the_best_weights_are_kept_and_nothing_is_written(
     autoencoder, curved, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    autoencoder.set_params(max_epochs=20, lr=0.03, n_iter_no_change=20).fit(curved)
+    autoencoder.set_params(max_epochs=10, lr=0.03, n_iter_no_change=10).fit(curved)
     curve = autoencoder.validation_curve_
     assert len(curve) == len(autoencoder.loss_curve_) == autoencoder.n_iter_
     assert autoencoder.best_epoch_ == np.argmin(curve) + 1
