@@ -10,7 +10,7 @@ TESTS ?=
 OLDEST = common display_codes displays pipelines saving versions
 OLDEST_TESTS ?= $(OLDEST:%=tests/test_%.py)
 
-.PHONY: demo test test-oldest lint docs clean
+.PHONY: demo test test-all test-oldest lint docs clean
 
 # torch is pinned in both files of constraints; an open range would fetch several GB of CUDA packages.
 $(VENV)/%.installed: pyproject.toml $(CONSTRAINTS)
@@ -24,6 +24,10 @@ demo: $(VENV)/plot.installed
 test: $(VENV)/all,test.installed
 	$(RUN) -m pytest -n auto --dist worksteal $(TESTS)
 
+# Known answers of long trainings too, and scikit-learn's checks of default parameters.
+test-all: $(VENV)/all,test.installed
+	$(RUN) -m pytest -n auto --dist worksteal -m ""
+
 # A part of the tests, on the oldest versions that pyproject.toml allows.
 test-oldest:
 	$(MAKE) test VENV=$(OLDEST_VENV) CONSTRAINTS=constraints-oldest.txt TESTS="$(OLDEST_TESTS)"
@@ -34,8 +38,10 @@ lint: $(VENV)/all,test.installed
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
 
-# Runs all examples, JOBS at a time; a warning is an error. The pages are in docs/_build/html.
+# Runs the code of all pages, then all examples, JOBS at a time; a warning is an error.
+# The pages are in docs/_build/html.
 docs: $(VENV)/all,docs,test.installed
+	$(RUN) -m pytest docs --doctest-glob=docs/*.rst -n auto --dist worksteal
 	$(RUN) -m sphinx -W --keep-going -j $(JOBS) docs docs/_build/html
 
 clean:

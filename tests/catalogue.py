@@ -1,9 +1,11 @@
 """Every public estimator: whoever exports one has it tested."""
 
 import inspect
+import pickle
 from dataclasses import fields
 
-from sklearn.base import BaseEstimator
+import joblib
+from sklearn.base import BaseEstimator, clone
 
 import sk_autoencoder
 from sk_autoencoder import AutoencoderTransformer
@@ -31,8 +33,8 @@ CLASSES = [
     if inspect.isclass(value := getattr(sk_autoencoder, name))
     and issubclass(value, BaseEstimator)
 ]
-QUICK = {"hidden_layer_sizes": (16,), "channels": (8, 16), "max_epochs": 8}
-QUICK |= {"random_state": 0}
+QUICK = {"hidden_layer_sizes": (16,), "channels": (8, 16), "max_epochs": 5}
+QUICK |= {"batch_size": 32, "random_state": 0}
 
 
 def quick(cls, **parameters):
@@ -84,3 +86,24 @@ def name(estimator):
     keys = ("sparsity", "noise_std", "prior", "method", "n_estimators")
     shown += [parameters.get(key) for key in keys]
     return "-".join(str(part) for part in shown if part)
+
+
+def label(value):
+    """Return how an estimator, a class or a function is named in the id of a test."""
+    return name(value) if hasattr(value, "fit") else getattr(value, "__name__", None)
+
+
+_FITTED = {}
+
+
+def fit_once(estimator, X):
+    """Return an estimator fitted to X, which tests share and do not change."""
+    key = joblib.hash((estimator, X))
+    if key not in _FITTED:
+        _FITTED[key] = clone(estimator).fit(X)
+    return _FITTED[key]
+
+
+def fitted(estimator, X):
+    """Return a copy of an estimator fitted to X, for a test that changes it."""
+    return pickle.loads(pickle.dumps(fit_once(estimator, X)))

@@ -151,6 +151,7 @@ def test_training_starts_at_pca_with_the_moments_of_the_prior(digits, prior):
     np.testing.assert_allclose(codes.std(axis=0), std, rtol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", PRIORS)
 def test_held_out_codes_are_nearer_to_the_prior_than_those_of_pca(prior):
     X_train, X_test = train_test_split(load_digits().data, random_state=0)

@@ -67,8 +67,10 @@ def size(compressor, X):
 # What it is for
 
 
-@pytest.mark.parametrize("budget", [2, 5, 12])
-@pytest.mark.parametrize("autoencoder", [None, PCA(30), PLAIN])
+@pytest.mark.parametrize(
+    ("autoencoder", "budget"),
+    [(None, 2), (None, 12), (PCA(30), 2), (PCA(30), 5), (PCA(30), 12), (PLAIN, 5)],
+)
 def test_the_budget_is_met(pixels, autoencoder, budget):
     compressor = AutoencoderCompressor(autoencoder, bytes_per_row=budget, random_state=0)
     compressor.fit(pixels[0])
@@ -77,6 +79,7 @@ def test_the_budget_is_met(pixels, autoencoder, budget):
     assert size(compressor, pixels[1]) < 1.08 * budget + 24 / 400
 
 
+@pytest.mark.slow
 def test_training_pays_where_rows_are_curved(moved, monkeypatch):
     monkeypatch.setattr("sk_autoencoder.compression._autoencoder.MAX_EPOCHS", 40)
     fit, others = moved
@@ -101,7 +104,7 @@ def test_more_bytes_give_better_rows(pixels):
         AutoencoderCompressor(PCA(), bytes_per_row=budget, random_state=0)
         .fit(pixels[0])
         .score(pixels[1])
-        for budget in (1, 4, 16, 64, 256)
+        for budget in (1, 16, 256)
     ]
     assert scores == sorted(scores)
     assert scores[-1] > 1 - 1e-6
@@ -110,8 +113,11 @@ def test_more_bytes_give_better_rows(pixels):
 # Bytes and back
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("max_error", [None, 0.5, 1.5])
+@pytest.mark.parametrize(
+    ("dtype", "max_error"),
+    [(dtype, None) for dtype in DTYPES]
+    + [("f4", 0.5), ("u1", 1.5), ("i8", 0.5), ("?", 1.5)],
+)
 def test_the_type_comes_back(pixels, dtype, max_error):
     fit, others = (X > 8 if dtype == "?" else X.astype(dtype) for X in pixels)
     compressor = AutoencoderCompressor(
@@ -162,8 +168,13 @@ def test_frames_are_rows_too(pixels):
 # The bound on errors
 
 
-@pytest.mark.parametrize("max_error", [0.01, 0.2, 0.7, 1.0, 3.6])
-@pytest.mark.parametrize("dtype", ["f4", "f8", "u1", "i4"])
+@pytest.mark.parametrize(
+    ("dtype", "max_error"),
+    [
+        *[("f4", 0.01), ("f8", 0.2), ("f4", 0.7), ("f8", 1.0), ("f4", 3.6)],
+        *[("u1", 0.01), ("i4", 0.2), ("u1", 0.7), ("u1", 1.0), ("i4", 3.6)],
+    ],
+)
 def test_no_cell_is_off_by_more_than_the_bound(pixels, dtype, max_error):
     rng = np.random.default_rng(0)
     fit, others = (X.astype(dtype) for X in pixels)
@@ -302,14 +313,15 @@ def test_columns_of_equal_weight():
 def test_in_pipelines_and_under_grid_search(pixels):
     pipeline = make_pipeline(StandardScaler(), AutoencoderCompressor(PCA(8)))
     grid = {"autoencodercompressor__bytes_per_row": [1, 4]}
-    search = GridSearchCV(pipeline, grid, cv=2).fit(pixels[0])
+    search = GridSearchCV(pipeline, grid, cv=2).fit(pixels[0][:200])
     assert search.best_params_["autoencodercompressor__bytes_per_row"] == 4
 
 
 def test_training_is_shown_on_demand(pixels, capsys):
-    AutoencoderCompressor(bytes_per_row=3, random_state=0).fit(pixels[0])
+    X = pixels[0][:200]
+    AutoencoderCompressor(bytes_per_row=3, random_state=0).fit(X)
     assert not capsys.readouterr().out
-    AutoencoderCompressor(bytes_per_row=3, verbose=1, random_state=0).fit(pixels[0])
+    AutoencoderCompressor(bytes_per_row=3, verbose=1, random_state=0).fit(X)
     assert "valid_bits" in capsys.readouterr().out
 
 
@@ -322,7 +334,7 @@ def test_the_same_rows_are_held_out_for_training_and_for_the_step(pixels, monkey
 
     for user in ("core._recipe", "compression._codec"):
         monkeypatch.setattr(f"sk_autoencoder.{user}.hold_out", recorded)
-    AutoencoderCompressor(bytes_per_row=3, random_state=0).fit(pixels[0])
+    AutoencoderCompressor(bytes_per_row=3, random_state=0).fit(pixels[0][:200])
     held_out = [out for _, out in calls if out is not None]
     assert len(held_out) == 2
     np.testing.assert_array_equal(*held_out)

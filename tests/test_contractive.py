@@ -157,6 +157,7 @@ def test_a_weight_of_zero_gives_the_plain_autoencoder_bit_for_bit(digits):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_components", [2, 10])
 def test_codes_move_less_at_equal_reconstruction(n_components):
     X = load_digits().data / 16

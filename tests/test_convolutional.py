@@ -45,9 +45,11 @@ def random_start(n_features, n_components):
 SHAPES = [(28, 28), (7, 5), (1, 9), (1, 1), (5, 4, 3)]
 
 
+SIZES = [(1, 4), (2, (4, 6)), (3, (4, 6, 8))]  # of patches, and of channels
+
+
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("patch_size", [1, 2, 3])
-@pytest.mark.parametrize("channels", [4, (4, 6), (4, 6, 8)])
+@pytest.mark.parametrize(("patch_size", "channels"), SIZES)
 def test_reconstructions_have_the_size_of_the_image(shape, patch_size, channels):
     n_features = int(np.prod(shape))
     spec = Convolutional(shape, channels=channels, patch_size=patch_size)
@@ -131,6 +133,7 @@ def test_a_denoiser_keeps_the_image_for_a_code(digits):
     assert bottle.transform(digits).shape == (300, 5)
 
 
+@pytest.mark.slow
 def test_convolutions_remove_noise(digits):
     X = load_digits().data / 16
     noisy = X[1000:] + np.random.default_rng(0).normal(0, 0.25, (797, 64))

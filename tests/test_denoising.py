@@ -116,6 +116,7 @@ def test_shrunk_eigenvalues_are_the_variance_along_their_axes(aspect):
 # Training
 
 
+@pytest.mark.slow
 def test_it_beats_the_linear_denoiser_where_the_rows_are_curved(curved):
     noisy = curved[400:] + 0.3 * RNG.normal(size=curved[400:].shape)
     settings = {"scaling": None, "noise_level": 0.3, "random_state": 0}
@@ -125,6 +126,7 @@ def test_it_beats_the_linear_denoiser_where_the_rows_are_curved(curved):
     assert error(fitted, noisy, curved[400:]) < 0.7 * error(linear, noisy, curved[400:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corruption", NAMES)
 def test_every_corruption_is_undone_better_than_linearly(corruption, curved):
     settings = {"corruption": corruption, "noise_level": 0.2, "random_state": 0}
@@ -140,6 +142,7 @@ def test_every_corruption_is_undone_better_than_linearly(corruption, curved):
     assert errors[0] < 0.8 * errors[1]
 
 
+@pytest.mark.slow
 def test_pairs_teach_what_no_corruption_does(curved):
     bent = np.sign(curved) * curved**2 + 1  # another map than noise
     fitted = DenoisingAutoencoder(hidden_layer_sizes=(64, 32), random_state=0)
@@ -152,6 +155,14 @@ def test_pairs_teach_what_no_corruption_does(curved):
     np.testing.assert_allclose(
         expected.denoise(bent), fitted.denoise(bent), rtol=1e-3, atol=1e-3
     )
+
+
+def test_sparse_pairs_train_as_dense_ones(curved):
+    bent = np.sign(curved) * curved**2 + 1
+    small = DenoisingAutoencoder(hidden_layer_sizes=(8,), max_epochs=2, random_state=0)
+    dense = clone(small).fit(bent, curved).denoise(bent)
+    sparse = small.fit(csr_array(bent), csr_array(curved)).denoise(bent)
+    np.testing.assert_allclose(sparse, dense, rtol=1e-3, atol=1e-3)
 
 
 def test_pairs_train_in_batches_and_in_a_search(curved):
@@ -198,6 +209,7 @@ def test_an_ensemble_of_denoisers_detects(curved):
 # Noisy rows
 
 
+@pytest.mark.slow
 def test_noisy_rows_alone_teach_more_than_the_linear_denoiser(curved):
     rng = np.random.default_rng(0)
     t = rng.uniform(-3, 3, (2_000, 1))

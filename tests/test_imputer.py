@@ -170,6 +170,7 @@ def test_values_stay_in_the_observed_range_unless_told_otherwise():
     assert np.isfinite(free.transform(rows)).all()
 
 
+@pytest.mark.slow
 def test_draws_are_as_uncertain_as_what_they_stand_for():
     rng = np.random.default_rng(0)
     signal = rng.normal(size=(1_500, 1))
@@ -190,7 +191,7 @@ def test_draws_are_as_uncertain_as_what_they_stand_for():
 
 
 def test_draws_need_no_autoencoder_to_be_named(iris):
-    holed, hidden = hide(iris)
+    holed, hidden = hide(iris[::3])
     imputer = AutoencoderImputer(sample_posterior=True, random_state=0).fit(holed)
     assert isinstance(imputer.autoencoder_, VAETransformer)
     found = imputer.transform(holed)
@@ -225,9 +226,10 @@ def test_a_table_with_a_single_row_that_has_values():
 
 
 def test_training_is_shown_on_demand(iris, capsys):
-    AutoencoderImputer(random_state=0).fit(hide(iris)[0])
+    holed = hide(iris[::3])[0]
+    AutoencoderImputer(random_state=0).fit(holed)
     assert not capsys.readouterr().out
-    AutoencoderImputer(verbose=1, random_state=0).fit(hide(iris)[0])
+    AutoencoderImputer(verbose=1, random_state=0).fit(holed)
     assert "valid_loss" in capsys.readouterr().out
 
 
@@ -237,7 +239,7 @@ def test_in_a_pipeline_under_grid_search():
         AutoencoderImputer(PLAIN, random_state=0), LogisticRegression(max_iter=500)
     )
     grid = {"autoencoderimputer__autoencoder__n_components": [1, 2]}
-    search = GridSearchCV(pipeline, grid, cv=3).fit(hide(X, 0.1)[0], y)
+    search = GridSearchCV(pipeline, grid, cv=2).fit(hide(X, 0.1)[0], y)
     assert search.best_score_ > 0.8
 
 
@@ -344,7 +346,7 @@ def test_few_rows_are_judged_before_all_are_fitted_to():
 
 
 def test_the_precision_of_x_changes_nothing_but_the_last_digits(clusters):
-    holed, _ = hide(clusters)
+    holed, _ = hide(clusters[:300])
     found = [
         AutoencoderImputer(random_state=0).fit(holed.astype(kind)).transform(holed)
         for kind in (np.float32, np.float64)

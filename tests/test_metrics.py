@@ -4,8 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
-from catalogue import quick
+from catalogue import fit_once, quick
 from scipy.sparse import csr_array
+from skimage import metrics as skimage
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -25,8 +26,6 @@ from sk_autoencoder import (
     VAETransformer,
     metrics,
 )
-
-skimage = pytest.importorskip("skimage.metrics")
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +209,7 @@ def test_a_scorer_of_images_in_cross_validation(digits):
 
 @pytest.mark.parametrize("scorer", [*SCORERS.values(), metrics.two_sample_scorer])
 def test_scorers_can_be_copied(scorer, curved):
-    vae = quick(VAETransformer).fit(curved)
+    vae = fit_once(quick(VAETransformer), curved)
     score = scorer(vae, curved)
     assert pickle.loads(pickle.dumps(scorer))(vae, curved) == score
     search = clone(GridSearchCV(vae, {}, scoring=scorer))

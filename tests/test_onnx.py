@@ -11,7 +11,16 @@ import onnxruntime
 import pytest
 import skl2onnx
 import torch
-from catalogue import AUTOENCODERS, COMPRESSORS, DETECTORS, IMPUTERS, PLAIN, name, quick
+from catalogue import (
+    AUTOENCODERS,
+    COMPRESSORS,
+    DETECTORS,
+    IMPUTERS,
+    PLAIN,
+    fit_once,
+    name,
+    quick,
+)
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_iris
@@ -104,7 +113,7 @@ def test_autoencoders_give_in_onnxruntime_what_they_give(number, method):
 
 @pytest.mark.parametrize("detector", EXPORTED_DETECTORS, ids=name)
 def test_detectors_give_in_onnxruntime_what_they_give(detector):
-    detector = clone(detector).fit(X)
+    detector = fit_once(detector, X)
     run = load(to_onnx(detector))
     for n_rows in SIZES:
         found = run(X[:n_rows])
@@ -117,7 +126,7 @@ def test_detectors_give_in_onnxruntime_what_they_give(detector):
 
 @pytest.mark.parametrize("imputer", IMPUTERS, ids=name)
 def test_imputers_give_in_onnxruntime_what_they_give(imputer):
-    imputer = clone(imputer).fit(HOLED)
+    imputer = fit_once(imputer, HOLED)
     rows = np.vstack([np.full((1, 3), np.nan, np.float32), HOLED])
     check(to_onnx(imputer), imputer.transform, rows, "variable")
 
@@ -245,7 +254,7 @@ def test_a_variant_exports_in_an_imputer():
 
 @pytest.mark.parametrize("model_rows", ["complete", "incomplete"])
 def test_missing_values_are_filled_in_as_the_estimator_does(model_rows):
-    autoencoder = clone(PLAIN).fit(FEW if model_rows == "complete" else HOLED)
+    autoencoder = fit_once(PLAIN, FEW if model_rows == "complete" else HOLED)
     model = to_onnx(autoencoder, allow_nan=model_rows == "complete")
     check(model, autoencoder.transform, HOLED, "variable")
 
@@ -257,7 +266,7 @@ def test_an_ensemble_scores_rows_with_missing_values():
 
 
 def test_a_row_that_cannot_be_scored_is_flagged():
-    detector = AutoencoderOutlierDetector(PLAIN, random_state=0).fit(X)
+    detector = fit_once(AutoencoderOutlierDetector(PLAIN, random_state=0), X)
     rows = X[:2].copy()
     rows[0, 0] = np.nan
     found = load(to_onnx(detector))(rows)
@@ -350,7 +359,7 @@ class Counting(Network):
 
 
 def around(estimator):
-    return AutoencoderOutlierDetector(estimator, random_state=0).fit(X)
+    return fit_once(AutoencoderOutlierDetector(estimator, random_state=0), X)
 
 
 @pytest.mark.parametrize(
@@ -358,8 +367,8 @@ def around(estimator):
     [
         (lambda: around(GaussianMixture()), {}, "around a GaussianMixture"),
         (lambda: around(PLAIN), {"method": "transform"}, "of a AutoencoderOutlierDetector"),
-        (lambda: clone(PLAIN).fit(X), {"method": "predict"}, "is not one of 'auto'"),
-        (lambda: clone(PLAIN).fit(X), {"target_opset": 15}, "target_opset=15 is too old"),
+        (lambda: fit_once(PLAIN, X), {"method": "predict"}, "is not one of 'auto'"),
+        (lambda: fit_once(PLAIN, X), {"target_opset": 15}, "target_opset=15 is too old"),
         (
             lambda: SparseAutoencoder(max_epochs=1).fit(X),
             {"allow_nan": True},
@@ -371,7 +380,7 @@ def around(estimator):
             "add_indicator=True cannot be exported",
         ),
         (
-            lambda: clone(IMPUTERS[1]).fit(HOLED),
+            lambda: fit_once(IMPUTERS[1], HOLED),
             {"method": "score_samples"},
             "Use one of 'auto', 'transform'",
         ),

@@ -27,8 +27,9 @@ def unchained(layers, codes):
     return codes
 
 
-@pytest.mark.parametrize("scaling", ["global", "standard", None])
-@pytest.mark.parametrize("tied_weights", [False, True])
+@pytest.mark.parametrize(
+    ("scaling", "tied_weights"), [("global", False), ("standard", True), (None, False)]
+)
 def test_the_layers_make_up_the_network(digits, scaling, tied_weights):
     stacked = StackedAutoencoder(
         4, scaling=scaling, tied_weights=tied_weights, **LAYERS_ALONE
@@ -41,8 +42,9 @@ def test_the_layers_make_up_the_network(digits, scaling, tied_weights):
     assert stacked.n_iter_ == 0
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("dropout", [0.0, 0.5])
+@pytest.mark.parametrize(
+    ("activation", "dropout"), [(name, 0.0) for name in ACTIVATIONS] + [("relu", 0.5)]
+)
 def test_layers_fit_between_any_activation(digits, activation, dropout):
     stacked = StackedAutoencoder(
         4, activation=activation, dropout=dropout, **LAYERS_ALONE | {"max_epochs": 1}

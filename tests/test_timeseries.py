@@ -275,6 +275,7 @@ def test_scoring_needs_no_copy_of_all_windows():
     assert peak < 30 * X.nbytes  # all windows would be 100 times as large
 
 
+@pytest.mark.slow
 def test_it_finds_what_it_can_reconstruct_but_never_saw():
     t = np.arange(2000)
     X = np.sin(2 * np.pi * t / PERIOD) + 0.05 * np.random.default_rng(0).normal(size=2000)

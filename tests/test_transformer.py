@@ -87,6 +87,7 @@ def test_training_in_pieces_gives_what_one_tensor_gives(digits, monkeypatch):
     assert score == pytest.approx(expected, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_cross_entropy_starts_near_pca_and_improves(digits):
     autoencoder = AutoencoderTransformer(8, loss="binary_cross_entropy", random_state=0)
     begin = clone(autoencoder).set_params(**START).fit(digits)
@@ -117,13 +118,13 @@ def test_pca_of_all_rows_is_kept_where_training_does_not_pay():
     X = rng.normal(size=(400, 2)) @ rng.normal(size=(2, 8)) + 0.3 * rng.normal(
         size=(400, 8)
     )
-    autoencoder = AutoencoderTransformer(2, random_state=0).fit(X)
+    autoencoder = AutoencoderTransformer(2, max_epochs=30, random_state=0).fit(X)
     assert autoencoder.best_epoch_ == 0
     assert autoencoder.score(X) == pytest.approx(pca_score(X, X, 2), abs=1e-6)
 
 
 def test_a_curve_is_found_where_no_line_fits(curved):
-    autoencoder = AutoencoderTransformer(1, random_state=0).fit(curved[:400])
+    autoencoder = AutoencoderTransformer(1, max_epochs=40, random_state=0).fit(curved[:400])
     assert pca_score(curved[:400], curved[400:], 1) < 0.5
     assert autoencoder.score(curved[400:]) > 0.85
 
@@ -188,6 +189,7 @@ def test_the_training_loss_is_the_mean_error_of_the_rows(digits):
     assert autoencoder.loss_curve_[-1] == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_absolute_errors_are_not_led_astray_by_wild_rows():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(500, 1)) @ np.ones((1, 6)) + 0.05 * rng.normal(size=(500, 6))
@@ -222,6 +224,7 @@ def test_each_term_of_the_loss_is_recorded_by_name(digits):
         assert last[f"{part}_loss"] == pytest.approx(sum(terms))
 
 
+@pytest.mark.slow
 def test_the_linear_penalty_keeps_codes_readable_for_linear_models():
     X = load_digits().data[:1000] / 16
 
@@ -260,6 +263,7 @@ def test_a_specification_gives_what_its_parameters_give(digits):
     np.testing.assert_array_equal(given.transform(digits), own.transform(digits))
 
 
+@pytest.mark.slow
 def test_partial_fit_learns_from_batches():
     X = load_digits().data[:1500]
     autoencoder = AutoencoderTransformer(2, random_state=0)
@@ -292,7 +296,7 @@ def test_warm_start_goes_on_and_a_cold_one_does_not(digits):
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", torch.optim.RAdam])
 def test_optimizers_train(curved, optimizer):
     autoencoder = AutoencoderTransformer(
-        1, optimizer=optimizer, lr=1e-3, random_state=0, max_epochs=20, early_stopping=False
+        1, optimizer=optimizer, lr=1e-3, random_state=0, max_epochs=5, early_stopping=False
     ).fit(curved)
     assert autoencoder.loss_curve_[-1] < autoencoder.loss_curve_[0]
 
@@ -335,6 +339,7 @@ def test_training_stops_when_the_held_out_loss_stalls(digits):
     assert autoencoder.best_epoch_ < autoencoder.n_iter_ < autoencoder.max_epochs
 
 
+@pytest.mark.slow
 def test_a_few_held_out_rows_are_no_evidence(curved):
     autoencoder = AutoencoderTransformer(1, random_state=0, validation_fraction=0.02)
     assert autoencoder.fit(curved[:600]).best_epoch_ == 0
