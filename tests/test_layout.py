@@ -1,5 +1,6 @@
 """The layout of the package: what import-linter and ruff do not see."""
 
+import ast
 import importlib
 import inspect
 import re
@@ -23,6 +24,40 @@ def test_private_names_of_scikit_learn_have_one_door():
         private = re.findall(r"from (sklearn\S*) import ([^(\n]*)", file.read_text())
         modules = [m for m, names in private if "._" in m or re.search(r"(^|, )_", names)]
         assert not modules or file.name == "_sklearn_compat.py"
+
+
+def test_docstrings_begin_with_a_verb():
+    kinds = ast.FunctionDef | ast.ClassDef | ast.Module
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text())):
+            doc = ast.get_docstring(node) if isinstance(node, kinds) else None
+            assert not VAGUE_OPENER.match(doc or ""), (file, doc)
+
+
+def private_accesses(tree):
+    """Yield attributes with a private name that are read from another object."""
+    modules = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and re.match(r"_[a-z]", node.attr):
+            owner = node.value
+            is_own = isinstance(owner, ast.Name) and owner.id in {"self", "cls", *modules}
+            is_super = isinstance(owner, ast.Call) and ast.unparse(owner.func) == "super"
+            if not is_own and not is_super:
+                yield ast.unparse(node)
+
+
+def test_few_private_names_are_used_across_objects():
+    accesses = {
+        f"{file.relative_to(FOLDER)}: {access}"
+        for file in FILES
+        for access in private_accesses(ast.parse(file.read_text()))
+    }
+    assert len(accesses) <= 5, accesses
 
 
 def public_objects():

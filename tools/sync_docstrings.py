@@ -204,6 +204,13 @@ def replace_docstring(source: str, name: str, doc: str) -> str:
     )
 
 
+def find_file(cls: type) -> Path:
+    """Find the file that defines `cls`, whose ``__module__`` is its public path."""
+    head = re.compile(rf"^class {cls.__name__}\b", re.MULTILINE)
+    files = Path(sk_autoencoder.__file__).parent.rglob("*.py")
+    return next(path for path in files if head.search(path.read_text()))
+
+
 def estimators() -> list[type]:
     """List the public estimators."""
     public = (getattr(sk_autoencoder, name) for name in sk_autoencoder.__all__)
@@ -217,7 +224,7 @@ def main(arguments: list[str] | None = None) -> int:
     check = parser.parse_args(arguments).check
     n_stale = 0
     for cls in estimators():
-        path = Path(inspect.getfile(cls))
+        path = find_file(cls)
         source = path.read_text()
         synced = replace_docstring(source, cls.__name__, sync_docstring(cls))
         if synced == source:

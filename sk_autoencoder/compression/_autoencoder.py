@@ -68,7 +68,7 @@ class CompressionAutoencoder(BaseAutoencoder):
         bodies = super()._build_networks(n_features, n_components, n_networks)
         return [RoundedNetwork(body) for body in bodies]
 
-    def _start(
+    def _initialize(
         self, network, corruption, rows: RowDataset, n_components: int, seed: int
     ) -> bool:
         axes = principal_axes(rows, n_components, seed)

@@ -1,4 +1,4 @@
-"""Where scikit-learn meets torch: what all autoencoders share."""
+"""The base class of all autoencoders: scikit-learn's interface to torch networks."""
 
 import copy
 from collections.abc import Callable
@@ -86,83 +86,86 @@ class BaseAutoencoder(
         ValueError
             If a parameter or X does not fit, or if the loss is not finite.
         """
-        return self._fit_on(X, y)
+        return self._fit_rows(X, y)
 
     @fit_context  # once more for those who call it, and end scikit-learn's callbacks
-    def _fit_on(self, X, y=None, rows: np.ndarray | None = None):
-        """Fit to the rows of X that `rows` names, or (n_members, n_rows) of an ensemble."""
-        goes_on = self.warm_start and hasattr(self, "net_")
-        X = self._check_rows_to_fit(X, y, reset=not goes_on, ensure_min_samples=2)
+    def _fit_rows(self, X, y=None, rows: np.ndarray | None = None):
+        """Fit to the rows of X at `rows`, of shape (n_rows,) or (n_members, n_rows)."""
+        continues = self.warm_start and hasattr(self, "net_")
+        X = self._check_rows_to_fit(X, y, reset=not continues, ensure_min_samples=2)
         rows = np.arange(X.shape[0]) if rows is None else rows
-        if goes_on:
+        if continues:
             check_same_width(self.n_components, self.n_components_)
         device = find_device(self.device)
         context = self._init_callback_context(max_subtasks=self.max_epochs)
-        given = {"X": input_rows(X), "y": target_rows(X)}
-        context.call_on_fit_task_begin(estimator=self, **given)
+        data = {"X": input_rows(X), "y": target_rows(X)}
+        context.call_on_fit_task_begin(estimator=self, **data)
         with seeded_fit(self.random_state, device) as seed:
-            self._fit(X, rows, device, seed, ReportEpochs(self, context, given))
-        context.call_on_fit_task_end(
-            estimator=self, **given, reconstruction_attributes=dict
-        )
+            self._fit(X, rows, device, seed, ReportEpochs(self, context, data))
+        context.call_on_fit_task_end(estimator=self, **data, reconstruction_attributes=dict)
         return self
 
     def _fit(self, X, rows: np.ndarray, device, seed: int, report: Callback) -> None:
-        kept, out = self._hold_out(rows.shape[-1])
+        train_indices, validation_indices = self._hold_out(rows.shape[-1])
         if self.warm_start and hasattr(self, "net_"):
             module, started, build = self.net_.module_, False, None
         else:
             build = self._make_builder(X, rows, seed)
-            module, started = build(rows[..., kept])
+            module, started = build(rows[..., train_indices])
         net = self._make_net(module.to(device), self._epoch_callbacks(report))
-        net.set_params(batch_size=self._batch_size(len(kept)), verbose=self.verbose)
-        train = RowDataset(X, module.scaler, rows[..., kept])
-        valid = None if out is None else RowDataset(X, module.scaler, rows[..., out])
-        with self._threads(module, net.batch_size):
+        net.set_params(
+            batch_size=self._batch_size(len(train_indices)), verbose=self.verbose
+        )
+        train = RowDataset(X, module.scaler, rows[..., train_indices])
+        valid = None
+        if validation_indices is not None:
+            valid = RowDataset(X, module.scaler, rows[..., validation_indices])
+        with self._limit_threads(module, net.batch_size):
             net.initialize()
-            start = net.get_weights()
+            initial = net.get_weights()
             net.partial_fit((train, valid))
             self.best_epoch_ = net.best_epoch
             if started and valid is not None:
-                self._select_interpolation(net, start, X, rows, valid, build)
+                self._select_interpolation(net, initial, X, rows, valid, build)
             self._after_fit(net, train, valid)
-        net.initialize_optimizer()  # its state would be in each pickle
+        net.initialize_optimizer()  # without its state, which pickles would hold
         self.net_, self._is_partial_fit = net, False
 
     def _select_interpolation(
-        self, net, start: StateDict, X, rows: np.ndarray, valid: RowDataset, build
+        self, net, initial: StateDict, X, rows: np.ndarray, valid: RowDataset, build
     ) -> None:
-        """Keep what lies between PCA and the trained weights as the held-out rows say."""
-        schedule, end = net.schedule, net.get_weights()
-        share = select_interpolation(net.interpolated_losses(start, end, valid))
-        self.best_epoch_ *= share > 0
-        net.load_weights(interpolate_weights(start, end, share))
-        self._calibrate_held_out(net, X, rows, valid)
-        if share == 0 or (schedule.is_done_ and rows.shape[-1] <= MAX_REFIT_ROWS):
-            rates = schedule.rates_ if share else []
-            with torch.random.fork_rng(devices=[]):  # else training repeats its draws too
+        """Load the weights between initial and trained ones that validation rows select."""
+        schedule, trained = net.schedule, net.get_weights()
+        step = select_interpolation(net.interpolated_losses(initial, trained, valid))
+        self.best_epoch_ *= step > 0
+        net.load_weights(interpolate_weights(initial, trained, step))
+        self._calibrate_on_validation(net, X, rows, valid)
+        if step == 0 or (schedule.is_done_ and rows.shape[-1] <= MAX_REFIT_ROWS):
+            rates = schedule.rates_ if step else []
+            # Training must not repeat the random numbers of the initial weights.
+            with torch.random.fork_rng(devices=[]):
                 module, _ = build(rows)
             refitted = self._refit(module.to(net.device), X, rows, valid, rates)
             if refitted:
-                net.load_weights(interpolate_weights(*refitted, share))
+                net.load_weights(interpolate_weights(*refitted, step))
 
     def _refit(self, module, X, rows: np.ndarray, valid: RowDataset, rates: list[float]):
-        """Train on all rows; return first and last weights, or None if interrupted."""
+        """Train on all rows, to initial and trained weights, or None if interrupted."""
         callbacks = [("schedule", ReplayLearningRate(rates)), *self._user_callbacks()]
         net = self._make_net(module, callbacks).initialize()
         n_rows = rows.shape[-1]
         net.set_params(batch_size=self._batch_size(n_rows), max_epochs=len(rates))
-        start = net.get_weights()
+        initial = net.get_weights()
         net.partial_fit((RowDataset(X, module.scaler, rows), valid))
         is_done = len(net.curve("train_loss")) == len(rates)
-        return (start, net.get_weights()) if is_done else None
+        return (initial, net.get_weights()) if is_done else None
 
     @fit_context
     def partial_fit(self, X, y=None):
         """Train for one epoch on a batch of rows.
 
-        The first batch also sets the scale of the features and, with ``init="pca"``,
-        the start. Nothing is held out, and the learning rate stays at `lr`.
+        The first batch sets the scale of the features and, with ``init="pca"``, the
+        initial weights. No rows are held out, and the learning rate is constant.
 
         Parameters
         ----------
@@ -194,7 +197,7 @@ class BaseAutoencoder(
             self.net_ = net.set_params(max_epochs=1).initialize()
             self._is_partial_fit = True
         self.net_.set_params(batch_size=self._batch_size(len(indices)))
-        with self._threads(module, self.net_.batch_size):
+        with self._limit_threads(module, self.net_.batch_size):
             rows = RowDataset(X, module.scaler, indices)
             self.net_.partial_fit((rows, None))
             self._after_fit(self.net_, rows, None)
@@ -215,17 +218,17 @@ class BaseAutoencoder(
         return X
 
     def _check_rows_to_fit(self, X, y, **kwargs):
-        goes_on = not kwargs["reset"]
+        continues = not kwargs["reset"]
         X = self._with_targets(self._check_X(X, **kwargs), y)
         is_incomplete = has_missing(input_rows(X))
-        if is_incomplete and goes_on and not self._is_incomplete:
+        if is_incomplete and continues and not self._is_incomplete:
             raise ValueError(
                 "X has missing values, and the rows that training began with had none: "
                 "the network has nothing that sees them. Begin with rows that have some."
             )
-        if is_incomplete and not goes_on:
+        if is_incomplete and not continues:
             check_columns(input_rows(X))
-        self._is_incomplete = is_incomplete or (goes_on and self._is_incomplete)
+        self._is_incomplete = is_incomplete or (continues and self._is_incomplete)
         if not callable(self.loss):
             loss = LOSSES[self.loss]
             check_range(target_rows(X), loss.low, loss.high, f"loss={self.loss!r}")
@@ -235,10 +238,10 @@ class BaseAutoencoder(
         """Pair X with `y` as target rows, where a variant learns from both."""
         return X
 
-    # Using
+    # Inference
 
     def transform(self, X):
-        """Return the codes of X.
+        """Encode X.
 
         Parameters
         ----------
@@ -252,7 +255,7 @@ class BaseAutoencoder(
         return self._map(encode, X)
 
     def inverse_transform(self, X):
-        """Return the rows that codes stand for.
+        """Decode codes to rows.
 
         Parameters
         ----------
@@ -271,11 +274,11 @@ class BaseAutoencoder(
                 f"X has {X.shape[1]} columns, but the codes of this "
                 f"{type(self).__name__} have n_components={self.n_components_}."
             )
-        with self._threads(self.net_.module_, X.shape[0]):
+        with self._limit_threads(self.net_.module_, X.shape[0]):
             return self.net_.map(decode, X)
 
     def reconstruct(self, X):
-        """Return X as the autoencoder sees it: encoded and decoded.
+        """Encode and decode X.
 
         Parameters
         ----------
@@ -286,14 +289,14 @@ class BaseAutoencoder(
         rows : ndarray of shape (n_samples, n_features)
             In the units and the precision of X.
         """
-        return self._map(self._reconstructing(), X)
+        return self._map(self._reconstruct_function(), X)
 
-    def _reconstructing(self) -> Callable:
-        """Return ``(module, rows) -> (batch, n_features)``, what ``reconstruct`` does."""
+    def _reconstruct_function(self) -> Callable:
+        """Make the function ``(module, rows) -> rows`` of ``reconstruct``."""
         return lambda module, rows: module.reconstruct(rows)
 
     def score_samples(self, X):
-        """Return minus the error of each row's reconstruction, as training measures it.
+        """Compute the negative reconstruction error of each row.
 
         Parameters
         ----------
@@ -302,15 +305,16 @@ class BaseAutoencoder(
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Higher is better. A sum over features of errors in scaled units: squared
-            ones for ``loss="squared_error"``, nats for ``"binary_cross_entropy"`` and
-            ``"multinomial"``. Observed cells stand in for missing ones.
+            Higher is better. The error is that of training: a sum over features, in
+            squared scaled units for ``loss="squared_error"``, in nats for
+            ``"binary_cross_entropy"`` and ``"multinomial"``. It is averaged over observed
+            entries and scaled to a full row.
         """
         check_is_fitted(self)
-        return self._map(self._scoring(), X)
+        return self._map(self._score_function(), X)
 
-    def _scoring(self) -> Callable:
-        """Return ``(module, rows) -> (batch,)``, what ``score_samples`` does."""
+    def _score_function(self) -> Callable:
+        """Make the function ``(module, rows) -> (batch,)`` of ``score_samples``."""
         loss = self._loss()
 
         def error(autoencoder: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
@@ -326,11 +330,11 @@ class BaseAutoencoder(
         return score
 
     def score(self, X, y=None):
-        """Return the coefficient of determination R² of the reconstruction.
+        """Compute the coefficient of determination R² of the reconstruction.
 
-        One minus the squared error of the reconstruction divided by the variance of X,
-        each summed over all cells in the units of X: 1 is perfect, and the mean row
-        scores 0. The same number measures PCA.
+        R² is one minus the squared error of the reconstruction divided by the squared
+        deviation from the mean row, each summed over all entries in the units of X. A
+        perfect reconstruction scores 1, and the mean row scores 0.
 
         Parameters
         ----------
@@ -350,34 +354,34 @@ class BaseAutoencoder(
             x, target = rows[:, :n_features], rows[:, -n_features:]
             return (module.reconstruct(x) - target).square().nansum(-1)
 
-        with self._threads(self.net_.module_, n_samples):
+        with self._limit_threads(self.net_.module_, n_samples):
             residual = self._map_rows(squared_distance, X).sum(dtype=np.float64)
-        fitted = moments(target_rows(X), np.arange(n_samples))
-        total = np.nansum(fitted.var_ * fitted.n_samples_seen_)
+        scaler = moments(target_rows(X), np.arange(n_samples))
+        total = np.nansum(scaler.var_ * scaler.n_samples_seen_)
         return float(1 - residual / total) if total else float(residual == 0)
 
     @staticmethod
     def _iter_mapped(net: AutoencoderNet, function: Callable, X, rows: np.ndarray):
-        """Yield what `function` gives for the `rows` of X, in pieces of bounded size."""
-        for piece in iter_chunks(X, rows):
-            yield net.map(function, piece)
+        """Yield the values of `function` for the `rows` of X, in chunks of bounded size."""
+        for chunk in iter_chunks(X, rows):
+            yield net.map(function, chunk)
 
     def _map(self, function: Callable, X) -> np.ndarray:
         check_is_fitted(self)
         X = self._check_X(X, reset=False)
-        with self._threads(self.net_.module_, X.shape[0]):
+        with self._limit_threads(self.net_.module_, X.shape[0]):
             return self._map_rows(function, X)
 
     def _map_rows(self, function: Callable, X) -> np.ndarray:
-        """Map rows; a network that was fitted to complete ones gets their gaps filled."""
+        """Apply `function` to rows, imputed if the network was fitted to complete rows."""
         module = self.net_.module_
         if not self._is_incomplete and has_missing(input_rows(X)):
-            if self._fill is None:
+            if self._imputer is None:
                 raise ValueError(
                     "X has missing values, and nothing was learned to fill them with from "
                     "sparse rows. Fit to dense ones."
                 )
-            module = module.with_imputation(self._fill).to(self.net_.device)
+            module = module.with_imputation(self._imputer).to(self.net_.device)
         return self.net_.map(function, X, module)
 
     # Export
@@ -389,9 +393,11 @@ class BaseAutoencoder(
             return ExportSpec(module, decode, n_components, outputs)
         module = self._copy_module(allow_nan)
         if method == "score_samples":
-            return ExportSpec(module, self._scoring(), n_features, {"score_samples": []})
+            return ExportSpec(
+                module, self._score_function(), n_features, {"score_samples": []}
+            )
         if method == "reconstruct":
-            function, outputs = self._reconstructing(), {"variable": [n_features]}
+            function, outputs = self._reconstruct_function(), {"variable": [n_features]}
             return ExportSpec(module, function, n_features, outputs)
         return ExportSpec(module, encode, n_features, {"variable": [n_components]})
 
@@ -400,14 +406,14 @@ class BaseAutoencoder(
         module = self.net_.module_
         if not allow_nan or self._is_incomplete:
             return copy.deepcopy(module).cpu()
-        if self._fill is None:
+        if self._imputer is None:
             raise ValueError(
                 f"allow_nan=True needs an autoencoder that can fill in missing values, and "
                 f"this {type(self).__name__} cannot."
             )
-        return module.with_imputation(self._fill).cpu()
+        return module.with_imputation(self._imputer).cpu()
 
-    # What was learned
+    # Learned attributes
 
     @property
     def _n_features_out(self) -> int:
@@ -420,12 +426,12 @@ class BaseAutoencoder(
 
     @property
     def history_(self):
-        """What skorch recorded of every epoch."""
+        """History of all epochs, as skorch records it."""
         return self.net_.history
 
     @property
     def n_iter_(self) -> int:
-        """Number of epochs run to their end."""
+        """Number of completed epochs."""
         return len(self.loss_curve_)
 
     @property
@@ -435,7 +441,7 @@ class BaseAutoencoder(
 
     @property
     def validation_curve_(self) -> list[float] | None:
-        """Held-out loss after each epoch; None where nothing was held out."""
+        """Validation loss after each epoch, or None without validation rows."""
         return self.net_.curve("valid_loss") or None
 
     def __sklearn_tags__(self):
@@ -462,7 +468,7 @@ def fit_members(autoencoder: BaseAutoencoder, X, rows: np.ndarray) -> BaseAutoen
     autoencoder : BaseAutoencoder
         The same object, fitted.
     """
-    return autoencoder._fit_on(X, rows=rows)
+    return autoencoder._fit_rows(X, rows=rows)
 
 
 def map_rows(autoencoder: BaseAutoencoder, function: Callable, X) -> np.ndarray:

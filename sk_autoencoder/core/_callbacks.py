@@ -164,23 +164,23 @@ class RateController(Callback):
 class ReportEpochs(Callback):
     """Call scikit-learn's callbacks at each epoch."""
 
-    def __init__(self, estimator, context, given: dict) -> None:
+    def __init__(self, estimator, context, data: dict) -> None:
         self.estimator = estimator
         self.context = context
-        self.given = given  # X and y
+        self.data = data  # X and y
 
     def on_epoch_begin(self, net, **kwargs) -> None:
         self.epoch_ = self.context.subcontext(task_name="epoch")
-        self.epoch_.call_on_fit_task_begin(estimator=self.estimator, **self.given)
+        self.epoch_.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
     def on_epoch_end(self, net, **kwargs) -> None:
         stop = self.epoch_.call_on_fit_task_end(
             estimator=self.estimator,
-            **self.given,
+            **self.data,
             reconstruction_attributes=lambda: {"net_": net},
         )
         if stop:
             raise KeyboardInterrupt  # skorch's way to stop
 
     def on_train_end(self, net, **kwargs) -> None:
-        self.estimator = self.context = self.given = self.epoch_ = None
+        self.estimator = self.context = self.data = self.epoch_ = None

@@ -15,7 +15,7 @@ from sk_autoencoder.utils._sklearn_compat import Interval, RealNotInt, StrOption
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Parameters(BaseEstimator):
-    """Fields give every estimator a typed constructor that only stores."""
+    """Parameters of all autoencoders as fields of a constructor that only stores."""
 
     n_components: int | float | None = field(default=2, kw_only=False)
     hidden_layer_sizes: int | Sequence[int] = (128, 64)

@@ -1,4 +1,4 @@
-"""How the parameters of an autoencoder become its parts."""
+"""Networks, objectives and trainers from the parameters of an autoencoder."""
 
 import copy
 from collections.abc import Callable
@@ -41,9 +41,9 @@ from sk_autoencoder.utils._threads import limit_threads
 
 
 class Builder(Parameters):
-    """Makes networks, objectives and trainers, as the parameters say."""
+    """Base class that builds networks, objectives and trainers from parameters."""
 
-    # What a variant may change
+    # A variant overrides these.
 
     def _make_network(self) -> Callable[[int, int], Network]:
         if self.network is not None:
@@ -52,28 +52,28 @@ class Builder(Parameters):
             self.hidden_layer_sizes, self.activation, self.dropout, self.tied_weights
         )
 
-    _allow_nan: ClassVar[bool] = False  # whether cells of X may be NaN
-    _n_lr_reductions: ClassVar[int] = 2  # of the learning rate, before training stops
-    _cosine_decay: ClassVar[bool] = False  # of the rate to zero, with held-out rows too
-    _corrupt_validation: ClassVar[bool] = False  # whether held-out rows are corrupted too
+    _allow_nan: ClassVar[bool] = False  # whether entries of X may be NaN
+    _n_lr_reductions: ClassVar[int] = 2  # before training stops
+    _cosine_decay: ClassVar[bool] = False  # of the learning rate, with early stopping too
+    _corrupt_validation: ClassVar[bool] = False  # whether validation rows are corrupted too
     _objective_class: ClassVar[type[Objective]] = Objective
-    _is_incomplete: ClassVar[bool] = False  # whether cells are missing in what is fitted to
-    _fill: ClassVar[FactorModelImputer | None] = None  # of missing cells
+    _is_incomplete: ClassVar[bool] = False  # whether training rows have missing entries
+    _imputer: ClassVar[FactorModelImputer | None] = None  # of missing entries
 
     def _hold_out(self, n_rows: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return which of the rows to fit to and which to hold out, if any."""
-        share = self.validation_fraction if self.early_stopping else None
-        return hold_out(n_rows, share)
+        """Split rows into training and validation rows, if any."""
+        fraction = self.validation_fraction if self.early_stopping else None
+        return hold_out(n_rows, fraction)
 
-    def _calibrate_held_out(
+    def _calibrate_on_validation(
         self, net: AutoencoderNet, X, rows: np.ndarray, valid: RowDataset
     ) -> None:
-        """Learn from held-out rows, before what is kept is trained on all `rows` of X."""
+        """Calibrate on validation rows, before a refit on all `rows` of X."""
 
     def _after_fit(
         self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
     ) -> None:
-        """Learn what can be learned only after training."""
+        """Learn further attributes after training."""
 
     def _scaler_kind(self) -> type[Scaler]:
         return Scaler
@@ -82,12 +82,12 @@ class Builder(Parameters):
         return GaussianNoise(self.noise_level)
 
     def _make_penalties(self, module: Autoencoder | Ensemble) -> dict:
-        """Return weight and function of each term of the loss beside the error."""
+        """Make the penalties of the objective, by name: weight and function."""
         linear_penalty = self.linear_penalty if self.init in ("auto", "pca") else 0
         linear = partial(linear_error, self._error(), self.trim_fraction)
         return {"linear": (linear_penalty, linear), "l1": (self.l1_penalty, l1_norm)}
 
-    # What they share
+    # Shared by all variants
 
     def _make_objective(self, module: Autoencoder | Ensemble) -> Objective:
         penalties = self._make_penalties(module)
@@ -97,7 +97,7 @@ class Builder(Parameters):
         return Loss(self.loss) if callable(self.loss) else LOSSES[self.loss]
 
     def _error(self) -> Error:
-        """Return the error of the loss, which skips missing cells where there are any."""
+        """Make the error of the loss, over observed entries if entries are missing."""
         loss = self._loss()
         if not self._is_incomplete:
             return loss.error
@@ -111,51 +111,67 @@ class Builder(Parameters):
         return make_scaler(target_rows(X), indices, scaling, self._scaler_kind())
 
     def _make_builder(self, X, rows: np.ndarray, seed: int) -> Callable:
-        """Return what makes an autoencoder of rows, always from the same draws."""
+        """Make a factory that rebuilds the module for any rows from one RNG state."""
         return partial(
             self._make_module,
             X,
             n_components=self._count_components(X, rows, seed),
             seed=seed,
-            draws=torch.get_rng_state(),
+            rng_state=torch.get_rng_state(),
         )
 
-    def _make_module(self, X, rows: np.ndarray, n_components: int, seed: int, draws):
-        """Return an autoencoder, or an ensemble, and whether it starts at PCA.
+    def _make_module(self, X, rows: np.ndarray, n_components: int, seed: int, rng_state):
+        """Build an autoencoder or an ensemble, initialised on `rows`.
 
-        `draws` is the state of torch's generator that the weights are drawn from.
+        Parameters
+        ----------
+        X : ndarray, CSR array or InputTargetRows of shape (n_samples, n_features)
+        rows : ndarray of shape (n_rows,) or (n_members, n_rows)
+        n_components : int
+        seed : int
+            Seed of PCA.
+        rng_state : Tensor
+            State of torch's generator, from which the weights are drawn.
+
+        Returns
+        -------
+        module : Autoencoder or Ensemble
+        is_initialized : bool
+            Whether the initial weights are those of a linear autoencoder.
         """
-        torch.set_rng_state(draws)
-        whole = rows if rows.ndim == 1 else np.unique(rows)
-        scaler = self._make_scaler(X, whole)
-        complete = self._complete(X, scaler, whole, seed)
-        subsets, members, started = np.atleast_2d(rows), [], False
+        torch.set_rng_state(rng_state)
+        all_rows = rows if rows.ndim == 1 else np.unique(rows)
+        scaler = self._make_scaler(X, all_rows)
+        X_imputed = self._impute_rows(X, scaler, all_rows, seed)
+        subsets, members, is_initialized = np.atleast_2d(rows), [], False
         networks = self._build_networks(X.shape[1], n_components, len(subsets))
-        for network, own in zip(networks, subsets, strict=True):
-            own_rows, link = RowDataset(complete, scaler, own), self._loss().link()
-            corruption = self._make_corruption(own_rows)
-            started = self._start(network, corruption, own_rows, n_components, seed)
+        for network, subset in zip(networks, subsets, strict=True):
+            dataset, link = RowDataset(X_imputed, scaler, subset), self._loss().link()
+            corruption = self._make_corruption(dataset)
+            is_initialized = self._initialize(
+                network, corruption, dataset, n_components, seed
+            )
             if self._is_incomplete:
-                network = network.with_imputation(ImputationLayer(self._fill))
+                network = network.with_imputation(ImputationLayer(self._imputer))
                 corruption = PreserveMissing(corruption)
             members.append(
                 Autoencoder(network, scaler, corruption, link, self._corrupt_validation)
             )
         self.n_components_ = n_components * len(members)
-        return members[0] if rows.ndim == 1 else Ensemble(members), started
+        return members[0] if rows.ndim == 1 else Ensemble(members), is_initialized
 
     def _allows_missing(self) -> bool:
-        # Of a row with missing cells neither length nor shares are known.
+        # The norm of a row with missing entries is unknown.
         return self._allow_nan and self.loss not in ROW_LOSSES
 
-    def _complete(self, X, scaler: Scaler, rows: np.ndarray, seed: int):
-        """Learn to guess missing cells from `rows` of X, and return X with guesses."""
-        self._fill = None
+    def _impute_rows(self, X, scaler: Scaler, rows: np.ndarray, seed: int):
+        """Fit the imputer of missing entries to `rows` of X, and impute X lazily."""
+        self._imputer = None
         if self._allows_missing() and not issparse(input_rows(X)):
-            self._fill = fit_factor_model(
+            self._imputer = fit_factor_model(
                 input_rows(X), scaler, rows, seed, self._is_incomplete
             )
-        return impute_lazily(X, scaler, self._fill) if self._is_incomplete else X
+        return impute_lazily(X, scaler, self._imputer) if self._is_incomplete else X
 
     def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
         if self.n_components is not None and self.n_components >= 1:
@@ -164,8 +180,8 @@ class Builder(Parameters):
         if self.n_components is None:
             return min(len(rows), X.shape[1])
         scaler = self._make_scaler(X, rows)
-        complete = self._complete(target_rows(X), scaler, rows, seed)
-        axes = principal_axes(RowDataset(complete, scaler, rows), None, seed)
+        X_imputed = self._impute_rows(target_rows(X), scaler, rows, seed)
+        axes = principal_axes(RowDataset(X_imputed, scaler, rows), None, seed)
         return count_components(axes, self.n_components)
 
     def _build_networks(
@@ -173,28 +189,28 @@ class Builder(Parameters):
     ) -> list[Network]:
         build = self._make_network()
         networks = [build(n_features, n_components) for _ in range(n_networks)]
-        if len(set(networks)) < max(n_networks, 2):  # may be the user's own module
+        if len(set(networks)) < max(n_networks, 2):  # one module of the user
             networks = [copy.deepcopy(network) for network in networks]
         check_network(networks[0], n_features, n_components)
         return networks
 
-    def _start(
+    def _initialize(
         self, network: Network, corruption, rows: RowDataset, n_components: int, seed: int
     ) -> bool:
-        """Start at PCA of `rows`; return whether that worked."""
-        can_start = type(network).start_from is not Network.start_from
-        if not (can_start and self._starts_from_pca(rows)):
+        """Initialise `network` at a linear autoencoder, if it has a linear path."""
+        has_linear_init = type(network).start_from is not Network.start_from
+        if not (has_linear_init and self._uses_pca_init(rows)):
             return False
-        found = self._fit_linear_autoencoder(corruption, rows, n_components, seed)
-        return network.start_from(linear_init(found, n_components, self._loss()))
+        linear = self._fit_linear_autoencoder(corruption, rows, n_components, seed)
+        return network.start_from(linear_init(linear, n_components, self._loss()))
 
-    def _starts_from_pca(self, rows: RowDataset) -> bool:
+    def _uses_pca_init(self, rows: RowDataset) -> bool:
         return self.init == "pca"
 
     def _fit_linear_autoencoder(
         self, corruption, rows: RowDataset, n_components: int, seed: int
     ):
-        """Return the linear autoencoder to start from: PCA of `rows`."""
+        """Fit the linear autoencoder of the initial weights: PCA of `rows`."""
         return projection(principal_axes(rows, n_components, seed))
 
     def _make_net(self, module: Autoencoder | Ensemble, callbacks: list) -> AutoencoderNet:
@@ -216,16 +232,16 @@ class Builder(Parameters):
         return [clone(callback, safe=False) for callback in self.callbacks or ()]
 
     def _epoch_callbacks(self, report: Callback) -> list:
-        keep_best = EarlyStoppingWithRestarts(
+        early_stopping = EarlyStoppingWithRestarts(
             self.n_iter_no_change, self.tol, self._n_lr_reductions
         )
-        schedule = keep_best if self.early_stopping else CosineAnnealing()
+        schedule = early_stopping if self.early_stopping else CosineAnnealing()
         decays = self._cosine_decay and self.early_stopping
         decay = [("decay", CosineAnnealing())] if decays else []
         others = [*self._user_callbacks(), ("report", report)]
         return [("schedule", schedule), *decay, *others]
 
-    def _threads(self, module: torch.nn.Module, n_rows: int):
+    def _limit_threads(self, module: torch.nn.Module, n_rows: int):
         n_weights = sum(p.numel() for p in module.parameters())
         return limit_threads(n_rows * n_weights, MULTIPLICATIONS_PER_THREAD)
 

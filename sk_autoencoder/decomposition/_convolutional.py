@@ -196,7 +196,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     del _parameter_constraints["hidden_layer_sizes"]
     del _parameter_constraints["tied_weights"], _parameter_constraints["network"]
 
-    def _starts_from_pca(self, rows: RowDataset) -> bool:
+    def _uses_pca_init(self, rows: RowDataset) -> bool:
         return self.init == "pca" or (
             self.init == "auto" and len(rows) <= MAX_PCA_INIT_ROWS
         )

@@ -277,7 +277,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         ValueError
             If a parameter, X or y does not fit, or if the loss is not finite.
         """
-        return self._fit_on(X, y)
+        return self._fit_rows(X, y)
 
     def denoise(self, X):
         """Remove noise from X: encode and decode it.
@@ -340,9 +340,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
             )
         return InputTargetRows(X, clean)
 
-    def _make_module(self, X, rows: np.ndarray, n_components: int, seed: int, draws):
+    def _make_module(self, X, rows: np.ndarray, n_components: int, seed: int, rng_state):
         self.noise_std_ = self._find_noise_std(X, np.unique(rows))
-        return super()._make_module(X, rows, n_components, seed, draws)
+        return super()._make_module(X, rows, n_components, seed, rng_state)
 
     def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
         n_components = super()._count_components(X, rows, seed)

@@ -277,7 +277,7 @@ class SparseAutoencoder(BaseAutoencoder):
             return min(2 * X.shape[1], len(np.unique(rows)), MAX_DEFAULT_ATOMS)
         return super()._count_components(X, rows, seed)
 
-    def _start(
+    def _initialize(
         self, network, corruption, rows: RowDataset, n_components: int, seed: int
     ) -> bool:
         if self.network is None and self.init == "rows":
@@ -332,7 +332,7 @@ class SparseAutoencoder(BaseAutoencoder):
             return super().transform(X)
         X = self._check_X(X, reset=False)
         csr = csr_container()
-        with self._threads(self.net_.module_, X.shape[0]):
+        with self._limit_threads(self.net_.module_, X.shape[0]):
             rows = np.arange(X.shape[0])
             codes = self._iter_mapped(self.net_, encode, X, rows)
             return vstack([csr(code) for code in codes], format="csr")

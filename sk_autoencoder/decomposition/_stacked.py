@@ -207,7 +207,7 @@ class StackedAutoencoder(BaseAutoencoder):
         "layer_noise_level": [Interval(Real, 0, None, closed="left")],
     }
 
-    def _start(
+    def _initialize(
         self, network: Network, corruption, rows: RowDataset, n_components: int, seed: int
     ) -> bool:
         """Train each layer on the codes that the layers before it give `rows`."""
@@ -224,7 +224,7 @@ class StackedAutoencoder(BaseAutoencoder):
                 "sk_autoencoder.nn.Dense, or AutoencoderTransformer."
             )
         network.load_layers([layer.network_ for layer in self.layers_])
-        return self.fine_tune and super()._start(
+        return self.fine_tune and super()._initialize(
             network, corruption, rows, n_components, seed
         )
 

@@ -155,7 +155,7 @@ class GenerativeAutoencoder(BaseAutoencoder):
         n_rows = int(np.clip(MAX_NOISE_BYTES // (8 * X.shape[1]), 2, MAX_NOISE_ROWS))
         subset = np.sort(indices[torch.randperm(len(indices))[:n_rows].numpy()])
         if self._is_incomplete:
-            X = impute_lazily(X, net.module_.scaler, self._fill)
+            X = impute_lazily(X, net.module_.scaler, self._imputer)
         real = as_tensor(X[subset], "cpu").numpy()
         # Columns get equal weight: noise may fit most of them and hide a quiet one.
         scaler = StandardScaler().fit(real)

@@ -291,7 +291,7 @@ class VAETransformer(GenerativeAutoencoder):
             for body in bodies
         ]
 
-    def _start(
+    def _initialize(
         self, network, corruption, rows: RowDataset, n_components: int, seed: int
     ) -> bool:
         mean, variance = scaled_moments(rows)
@@ -389,7 +389,7 @@ class VAETransformer(GenerativeAutoencoder):
         """
         return super().score_samples(X)
 
-    def _scoring(self) -> Callable:
+    def _score_function(self) -> Callable:
         width = self.n_components_ // self.net_.module_.n_members
         density = getattr(self, "code_density_", None)  # ensembles have no `code_density_`
         return log_likelihood_bound(density, self.n_importance_samples, width)

@@ -112,24 +112,24 @@ class ImputationAutoencoder(BaseAutoencoder):
     def _make_corruption(self, rows: RowDataset) -> RandomMissing:
         return RandomMissing(self._hidden_fraction)
 
-    def _complete(self, X, scaler: Scaler, rows: np.ndarray, seed: int):
+    def _impute_rows(self, X, scaler: Scaler, rows: np.ndarray, seed: int):
         return X  # each member fits a factor model of its own, without its validation rows
 
-    def _start(
+    def _initialize(
         self, network, corruption, rows: RowDataset, n_components: int, seed: int
     ) -> bool:
-        self._fill = fit_factor_model(rows.X, rows.scaler, rows.indices, seed)
+        self._imputer = fit_factor_model(rows.X, rows.scaler, rows.indices, seed)
         sample = rows[evenly_spaced_indices(len(rows), MAX_QUANTILE_ROWS)].cpu().numpy()
         sample[:, np.isnan(sample).all(axis=0)] = 0
         quantiles = np.nanquantile(sample, quantile_levels(), axis=0)
-        network.start_at(self._fill, torch.from_numpy(quantiles).float())
+        network.start_at(self._imputer, torch.from_numpy(quantiles).float())
         return True
 
     def _refit(self, module, X, rows: np.ndarray, valid: RowDataset, rates: list[float]):
         # Other members train on the validation rows of this member.
         return None if rates else super()._refit(module, X, rows, valid, rates)
 
-    def _calibrate_held_out(
+    def _calibrate_on_validation(
         self, net: AutoencoderNet, X, rows: np.ndarray, valid: RowDataset
     ) -> None:
         self._nearest = fit_kernel_regression(net, X, select_reference_rows(rows), valid)
@@ -143,9 +143,9 @@ class ImputationAutoencoder(BaseAutoencoder):
                 net, scaled_rows(train.X, train.scaler, reference)
             )
 
-    def _reconstructing(self) -> Callable:
+    def _reconstruct_function(self) -> Callable:
         if self._nearest is None:
-            return super()._reconstructing()
+            return super()._reconstruct_function()
         nearest = self._nearest
 
         def impute(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:

@@ -266,14 +266,14 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
         rows = X[:, self._is_kept]
         is_incomplete = np.isnan(rows).any(axis=1)
         if is_incomplete.any():
-            rows[is_incomplete] = self._fill(rows[is_incomplete])
+            rows[is_incomplete] = self._imputer(rows[is_incomplete])
         if self.keep_empty_features:
             X[:, self._is_kept] = rows
             X[np.isnan(X)] = 0  # columns without an observed value in fit
             rows = X
         return self._concatenate_indicator(rows, indicators)
 
-    def _fill(self, rows: np.ndarray) -> np.ndarray:
+    def _imputer(self, rows: np.ndarray) -> np.ndarray:
         is_observed = ~np.isnan(rows).all(axis=1)
         reconstruction = np.full_like(rows, np.nan)
         if is_observed.any():  # others get the column means

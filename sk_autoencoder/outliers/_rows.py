@@ -359,9 +359,11 @@ class AutoencoderOutlierDetector(
     def _score(self, X) -> np.ndarray:
         if self.method_ == "score_samples":
             return self.autoencoder_.score_samples(X)
-        return map_rows(self.autoencoder_, self._scoring(), X)
+        return map_rows(self.autoencoder_, self._score_function(), X)
 
-    def _scoring(self, reduce: Callable = lambda entries: -entries.sum(-1)) -> Callable:
+    def _score_function(
+        self, reduce: Callable = lambda entries: -entries.sum(-1)
+    ) -> Callable:
         """Make a function ``(module, rows) -> scores``; `reduce` takes entries."""
         return make_score_function(self.error_scale_, self.error_weight_, reduce)
 
@@ -409,7 +411,9 @@ class AutoencoderOutlierDetector(
         """
         check_is_fitted(self)
         rows = self._check_X(X, reset=False)
-        shares = map_rows(self.autoencoder_, self._scoring(lambda entries: entries), rows)
+        shares = map_rows(
+            self.autoencoder_, self._score_function(lambda entries: entries), rows
+        )
         return wrap_like(X, shares)
 
     def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:
@@ -420,7 +424,9 @@ class AutoencoderOutlierDetector(
             )
         check_export_method(self, method, ("auto", "score_samples"))
         inner = self.autoencoder_.__onnx_spec__("score_samples", allow_nan)
-        score = inner.function if self.method_ == "score_samples" else self._scoring()
+        score = (
+            inner.function if self.method_ == "score_samples" else self._score_function()
+        )
         if method == "score_samples":
             return ExportSpec(inner.module, score, inner.n_columns, inner.outputs)
 

@@ -261,7 +261,7 @@ class WindowAutoencoder(BaseAutoencoder):
         min_error = ROUNDING_ERROR * net.map(_squared_norms, X).astype(float).mean()
         self._window_score = WindowScore(errors, codes, self.n_channels, min_error)
 
-    def _scoring(self) -> Callable:
+    def _score_function(self) -> Callable:
         def score(module: nn.Module, rows: Tensor) -> Tensor:
             window_score = copy.deepcopy(self._window_score).to(rows)
             scores = window_score(_squared_errors(module, rows), _encode(module, rows))

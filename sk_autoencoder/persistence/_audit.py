@@ -1,8 +1,8 @@
-"""What a saved file may name, and what its nodes may do.
+"""Audit of skops files before anything is built: trusted names, calls of nodes, sizes.
 
-skops asks whether each name is trusted. It does not ask what a node does with the name: a
-list whose class is a layer's calls the layer's constructor, with any size. Here a kind of
-node may call what it is for, and nothing is imported to find that out.
+skops checks that each name is trusted. It does not check how a node uses the name: a list
+node with the class of a layer calls the constructor of the layer, with any size. Here each
+kind of node has its list of calls, and the audit imports nothing.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""What the versions of torch differ in."""
+"""Differences between the versions of torch."""
 
 import torch
 
