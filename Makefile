@@ -1,37 +1,48 @@
 # Each command makes the virtual environment it needs: nothing but Python and make is assumed.
 PYTHON ?= python3
 VENV ?= .venv
+OLDEST_VENV ?= .venv-oldest
+CONSTRAINTS ?= constraints.txt
 JOBS ?= auto
 RUN = $(VENV)/bin/python
+TESTS ?=
+# Each estimator by scikit-learn's checks, pipelines, files, pictures, extras.
+OLDEST = common display_codes displays pipelines saving versions
+OLDEST_TESTS ?= $(OLDEST:%=tests/test_%.py)
 
-.PHONY: demo test test-all lint docs clean
+.PHONY: demo test test-all test-oldest lint docs clean
 
-# torch is pinned in constraints.txt; an open range would fetch several GB of CUDA packages.
-$(VENV)/%.installed: pyproject.toml constraints.txt
+# torch is pinned in both files of constraints; an open range would fetch several GB of CUDA packages.
+$(VENV)/%.installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$*]"
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable ".[$*]"
 	touch $@
 
 demo: $(VENV)/plot.installed
 	$(RUN) examples/demo.py
 
-test: $(VENV)/compression,images,onnx,plot,progress,save,test.installed
-	$(RUN) -m pytest -n auto --dist worksteal
+test: $(VENV)/all,test.installed
+	$(RUN) -m pytest -n auto --dist worksteal $(TESTS)
 
 # Known answers of long trainings too, and scikit-learn's checks of default parameters.
-test-all: $(VENV)/compression,images,onnx,plot,progress,save,test.installed
+test-all: $(VENV)/all,test.installed
 	$(RUN) -m pytest -n auto --dist worksteal -m ""
 
-lint: $(VENV)/compression,images,onnx,plot,progress,save,test.installed
+# A part of the tests, on the oldest versions that pyproject.toml allows.
+test-oldest:
+	$(MAKE) test VENV=$(OLDEST_VENV) CONSTRAINTS=constraints-oldest.txt TESTS="$(OLDEST_TESTS)"
+
+lint: $(VENV)/all,test.installed
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports
 
 # Runs the code of all pages, then all examples, JOBS at a time; a warning is an error.
 # The pages are in docs/_build/html.
-docs: $(VENV)/compression,docs,images,onnx,plot,progress,save,test.installed
+docs: $(VENV)/all,docs,test.installed
 	$(RUN) -m pytest docs --doctest-glob=docs/*.rst -n auto --dist worksteal
 	$(RUN) -m sphinx -W --keep-going -j $(JOBS) docs docs/_build/html
 
 clean:
-	rm -rf $(VENV) docs/_build docs/auto_examples docs/generated
+	rm -rf $(VENV) $(OLDEST_VENV) docs/_build docs/auto_examples docs/generated

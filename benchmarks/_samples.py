@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.neighbors import NearestNeighbors
 
-from sk_autoencoder.generative._density import told_apart
+from sk_autoencoder.generative._density import nn_two_sample_accuracy
 from sk_autoencoder.metrics import two_sample_accuracy
 
 N_NEIGHBORS = 5
@@ -27,7 +27,7 @@ def boosted_accuracy(drawn: np.ndarray, held: np.ndarray, seed: int = 0) -> floa
 def neighbor_accuracy(drawn: np.ndarray, held: np.ndarray) -> float:
     """Return the leave-one-out accuracy of the nearest neighbour: 0 for exact copies."""
     _check_sizes(drawn, held)
-    return told_apart(drawn, held)
+    return nn_two_sample_accuracy(drawn, held)
 
 
 def density_coverage(

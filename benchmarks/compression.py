@@ -26,7 +26,8 @@ import numpy as np
 from benchmarks import _datasets
 from benchmarks._report import Claims, Table
 from sk_autoencoder import AutoencoderCompressor, RateDistortionDisplay
-from sk_autoencoder.compression import _codec, _coding
+from sk_autoencoder.compression import _codec, _range_coder
+from sk_autoencoder.compression._container import HEADER_STRUCT
 from sk_autoencoder.metrics import reconstruction_r2
 
 N_FIT, N_HELD, FIT_SHARE = 5_000, 1_000, 0.8
@@ -51,7 +52,7 @@ def split(table: _datasets.Table, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def pca_curve(fit: np.ndarray, held: np.ndarray, setting: tuple, seed: int) -> np.ndarray:
     """Return bytes a row and R² for each step, the coarsest first."""
     fit, held = fit.astype(float), held.astype(float)
-    codec = _codec.linear_codec(fit, _codec.LINEAR_CODES, "global", seed)
+    codec = _codec.linear_codec(fit, _codec.MAX_LINEAR_CODES, "global", seed)
     codec.setting = setting
     codes, others = codec.codes(fit), codec.codes(held)
     points = []
@@ -60,7 +61,7 @@ def pca_curve(fit: np.ndarray, held: np.ndarray, setting: tuple, seed: int) -> n
             break
         quantiser = codec.quantiser(codes, step)
         numbers = quantiser.quantise(others)
-        size = _coding.FRAME.size + len(_coding.encode([*numbers.T], quantiser.tables))
+        size = HEADER_STRUCT.size + len(_range_coder.encode([*numbers.T], quantiser.tables))
         found = codec.decode(quantiser.dequantise(numbers))
         points.append((size / len(held), reconstruction_r2(held, found)))
     return np.array(points)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from benchmarks import _datasets
 from benchmarks._report import Claims, Table
 from sk_autoencoder import DenoisingAutoencoder
-from sk_autoencoder.nn import LinearStart, Network
+from sk_autoencoder.nn import LinearInit, Network
 
 KERNEL_ROWS = 1_500  # that KernelPCA is fitted to: its time grows with their cube
 HELD_OUT = 1_000
@@ -191,7 +191,7 @@ class ImageNetwork(Network):
             nn.PixelShuffle(2),
         )
 
-    def start_from(self, start: LinearStart) -> bool:
+    def start_from(self, start: LinearInit) -> bool:
         self.weight.copy_(start.decode_weight @ start.encode_weight)
         self.bias.copy_(start.decode_weight @ start.encode_bias + start.decode_bias)
         return True

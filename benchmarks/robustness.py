@@ -7,7 +7,7 @@ components. On held-out rows, the R² of the reconstruction, and how far noise o
 standard deviations moves the codes:
 
 * ``moved``: mean squared distance over the total variance of the codes,
-* ``each``: the mean over components of squared distance over variance,
+* ``map_members``: the mean over components of squared distance over variance,
 * ``whitened``: the same after the codes were whitened, which no linear map changes.
 
 Then what two classifiers, fitted to clean codes, lose in accuracy by noise.

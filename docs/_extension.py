@@ -3,14 +3,14 @@
 import re
 import warnings
 from contextlib import ExitStack
-from importlib import import_module
 from inspect import getmembers, isclass, isroutine
 from pathlib import Path
-from pkgutil import iter_modules
 
 from docutils import nodes
 
 import sk_autoencoder
+import sk_autoencoder.metrics
+import sk_autoencoder.nn
 
 _strictness = ExitStack()
 
@@ -57,11 +57,9 @@ def methods(cls):
 
 def methods_by_class():
     """Return :func:`methods` of all that is public, by the full names of the classes."""
-    names = [info.name for info in iter_modules(sk_autoencoder.__path__)]
-    public = [f"sk_autoencoder.{name}" for name in names if not name.startswith("_")]
     return {
         f"{module.__name__}.{name}": methods(getattr(module, name))
-        for module in [sk_autoencoder, *map(import_module, public)]
+        for module in (sk_autoencoder, sk_autoencoder.metrics, sk_autoencoder.nn)
         for name in module.__all__
         if isclass(getattr(module, name))
     }

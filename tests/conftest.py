@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib.util import find_spec
 
 # scikit-learn skips one of its checks without this; scipy reads it when it is imported.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
@@ -18,14 +19,16 @@ from sklearn.datasets import load_digits, load_iris
 from sk_autoencoder.compression import _autoencoder as _compressing
 from sk_autoencoder.impute import _autoencoder as _imputing
 
+collect_ignore = [] if find_spec("sklearn.callback") else ["test_sklearn_1_9.py"]
+
 
 @pytest.fixture
 def train_imputers_for(monkeypatch):
     """Set for how many epochs the default design of imputers trains."""
 
     def train_for(n_epochs):
-        sizes = tuple(size._replace(n_epochs=n_epochs) for size in _imputing.SIZES)
-        monkeypatch.setattr(_imputing, "SIZES", sizes)
+        designs = tuple(d._replace(n_epochs=n_epochs) for d in _imputing.DESIGNS)
+        monkeypatch.setattr(_imputing, "DESIGNS", designs)
 
     return train_for
 
@@ -34,7 +37,7 @@ def train_imputers_for(monkeypatch):
 def _quick_designs(monkeypatch, train_imputers_for):
     """Let the default designs of imputers and compressors train for fewer epochs."""
     train_imputers_for(8)
-    monkeypatch.setattr(_compressing, "MOST_EPOCHS", 12)
+    monkeypatch.setattr(_compressing, "MAX_EPOCHS", 12)
 
 
 @pytest.fixture(autouse=True)

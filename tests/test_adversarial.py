@@ -15,8 +15,8 @@ from sk_autoencoder import (
     AutoencoderOutlierDetector,
     AutoencoderTransformer,
 )
-from sk_autoencoder.nn import CriticPenalty, Dense, energy_distance
-from sk_autoencoder.nn._adversarial import PRIORS, normal, prior_moments
+from sk_autoencoder.nn import AdversarialPenalty, Dense, energy_distance
+from sk_autoencoder.nn._adversarial import PRIORS, prior_moments, sample_normal
 
 QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 8, "random_state": 0}
 
@@ -39,7 +39,7 @@ def test_components_of_a_prior_have_mean_0_and_variance_1(prior, n_components):
 
 def test_the_best_critic_of_equal_distributions_has_a_loss_of_log_2():
     torch.manual_seed(0)
-    penalty = CriticPenalty(normal, 2, (16,))
+    penalty = AdversarialPenalty(sample_normal, 2, (16,))
     optimizer = torch.optim.Adam(penalty.parameters(), 0.01)
     for _ in range(300):
         optimizer.zero_grad()
@@ -51,7 +51,7 @@ def test_the_best_critic_of_equal_distributions_has_a_loss_of_log_2():
 
 def test_the_best_critic_of_distant_codes_sees_it():
     torch.manual_seed(0)
-    penalty = CriticPenalty(normal, 2, (16,))
+    penalty = AdversarialPenalty(sample_normal, 2, (16,))
     optimizer = torch.optim.Adam(penalty.parameters(), 0.01)
     for _ in range(300):
         optimizer.zero_grad()
@@ -62,7 +62,7 @@ def test_the_best_critic_of_distant_codes_sees_it():
 
 def test_the_encoder_climbs_the_critic_and_leaves_it_alone():
     torch.manual_seed(0)
-    penalty = CriticPenalty(normal, 3)
+    penalty = AdversarialPenalty(sample_normal, 3)
     code = torch.randn(50, 3, requires_grad=True)
     penalty.encoder_loss(code).backward()
     assert all(p.grad is None for p in penalty.parameters())
@@ -73,11 +73,15 @@ def test_the_encoder_climbs_the_critic_and_leaves_it_alone():
 
 def test_critic_and_encoder_get_their_own_gradients_by_one_step():
     torch.manual_seed(0)
-    x, network, penalty = torch.randn(50, 4), Dense((8,))(4, 2), CriticPenalty(normal, 2)
+    x, network, penalty = (
+        torch.randn(50, 4),
+        Dense((8,))(4, 2),
+        AdversarialPenalty(sample_normal, 2),
+    )
     state = torch.get_rng_state()
     penalty(network, x, network(x)).backward()
     torch.set_rng_state(state)
-    drawn = normal(4 * 50, 2)
+    drawn = sample_normal(4 * 50, 2)
     expected = torch.autograd.grad(
         penalty.critic_loss(network.encode(x).detach(), drawn), list(penalty.parameters())
     )
@@ -96,17 +100,19 @@ def test_critic_and_encoder_get_their_own_gradients_by_one_step():
 def test_the_energy_distance_is_unbiased_and_grows():
     torch.manual_seed(0)
     draws = [
-        energy_distance(normal(20, 3), normal(100, 3)).mean().item() for _ in range(500)
+        energy_distance(sample_normal(20, 3), sample_normal(100, 3)).mean().item()
+        for _ in range(500)
     ]
     assert abs(np.mean(draws)) < 4 * np.std(draws) / 500**0.5
     near, far = (
-        energy_distance(step + normal(500, 3), normal(500, 3)).mean() for step in (0.5, 2)
+        energy_distance(step + sample_normal(500, 3), sample_normal(500, 3)).mean()
+        for step in (0.5, 2)
     )
     assert 0.05 < near < far
 
 
 def test_one_held_out_row_can_be_judged():
-    penalty = CriticPenalty(normal, 2).eval()
+    penalty = AdversarialPenalty(sample_normal, 2).eval()
     x, network = torch.randn(1, 4), Dense((8,))(4, 2)
     value = penalty(network, x, network(x))
     assert value.shape == (1,)

@@ -23,11 +23,13 @@ from sklearn.preprocessing import StandardScaler
 from skorch.history import History
 
 from sk_autoencoder import AutoencoderCompressor, RateDistortionDisplay
-from sk_autoencoder.compression import _coding
-from sk_autoencoder.compression._quantizer import FRUGALITY, Quantiser
-from sk_autoencoder.core._callbacks import MeetBudget
+from sk_autoencoder.compression import _range_coder
+from sk_autoencoder.compression._container import pack, unpack
+from sk_autoencoder.compression._entropy import fit_table
+from sk_autoencoder.compression._quantizer import RD_LAMBDA, Quantizer
+from sk_autoencoder.core._callbacks import RateController
 from sk_autoencoder.core._model_selection import hold_out
-from sk_autoencoder.nn import Dense, Output
+from sk_autoencoder.nn import Dense, NetworkOutput
 from sk_autoencoder.nn._quantization import CodeLength, RoundedNetwork
 
 mpl.use("Agg")
@@ -79,7 +81,7 @@ def test_the_budget_is_met(pixels, autoencoder, budget):
 
 @pytest.mark.slow
 def test_training_pays_where_rows_are_curved(moved, monkeypatch):
-    monkeypatch.setattr("sk_autoencoder.compression._autoencoder.MOST_EPOCHS", 40)
+    monkeypatch.setattr("sk_autoencoder.compression._autoencoder.MAX_EPOCHS", 40)
     fit, others = moved
     ours = AutoencoderCompressor(bytes_per_row=4, random_state=0).fit(fit)
     pca = AutoencoderCompressor(PCA(60), bytes_per_row=4, random_state=0).fit(fit)
@@ -239,17 +241,17 @@ def test_damaged_bytes_are_an_error(linear, pixels):
 
 
 def test_forged_bytes_are_read_or_an_error(linear, pixels):
-    frame, payload = _coding.unpack(linear.compress(pixels[1][:20]))
+    frame, payload = unpack(linear.compress(pixels[1][:20]))
     rng = np.random.default_rng(0)
     for length in rng.integers(0, 200, 200):
-        forged = _coding.pack(frame, rng.bytes(length))
+        forged = pack(frame, rng.bytes(length))
         with suppress(ValueError):
             assert linear.decompress(forged).shape == (20, 64)
     many = frame._replace(n_rows=2**32 - 1)
     with pytest.raises(ValueError, match="4294967295 rows"):
-        linear.decompress(_coding.pack(many, payload))
+        linear.decompress(pack(many, payload))
     with pytest.raises(ValueError, match="type"):
-        linear.decompress(_coding.pack(frame._replace(dtype=np.dtype("S1")), payload))
+        linear.decompress(pack(frame._replace(dtype=np.dtype("S1")), payload))
 
 
 def test_bytes_of_another_compressor_are_an_error(linear, pixels):
@@ -340,8 +342,11 @@ def test_the_same_rows_are_held_out_for_training_and_for_the_step(pixels, monkey
 
 def test_the_coder_is_asked_for_by_name(linear, pixels, monkeypatch):
     monkeypatch.setitem(sys.modules, "constriction", None)
-    with pytest.raises(ImportError, match=r"sk-autoencoder\[compression\]"):
+    text = r"Compression needs constriction: pip install 'sk-autoencoder\[compression\]'"
+    with pytest.raises(ImportError, match=text):
         linear.compress(pixels[1])
+    with pytest.raises(ImportError, match=text):
+        AutoencoderCompressor().fit([["no number is looked at"]])
     linear.reconstruct(pixels[1])
 
 
@@ -383,10 +388,14 @@ def test_whole_numbers_come_back_and_cost_what_they_should(kind, spread):
     numbers = np.rint(getattr(rng, kind)(size=4_000) * spread).astype(np.int64)
     numbers = numbers.clip(-(2**50), 2**50)
     fit, others = numbers[:2_000], numbers[2_000:]
-    table = _coding.fit_table(fit, float(np.median(fit)), float(fit.std()))
-    payload = _coding.encode([others, -others], [table, table])
-    np.testing.assert_array_equal(_coding.decode(payload, [table] * 2, 2_000)[0], others)
-    np.testing.assert_array_equal(_coding.decode(payload, [table] * 2, 2_000)[1], -others)
+    table = fit_table(fit, float(np.median(fit)), float(fit.std()))
+    payload = _range_coder.encode([others, -others], [table, table])
+    np.testing.assert_array_equal(
+        _range_coder.decode(payload, [table] * 2, 2_000)[0], others
+    )
+    np.testing.assert_array_equal(
+        _range_coder.decode(payload, [table] * 2, 2_000)[1], -others
+    )
     bits = table.bits(others).sum() + table.bits(-others).sum()
     assert 8 * len(payload) < 1.002 * bits + 64
     if kind == "normal":
@@ -396,7 +405,7 @@ def test_whole_numbers_come_back_and_cost_what_they_should(kind, spread):
 
 def test_a_table_of_a_few_numbers_is_a_smooth_one():
     numbers = np.array([-3, 0, 1, 5])
-    table = _coding.fit_table(numbers, 0.0, 3.0)
+    table = fit_table(numbers, 0.0, 3.0)
     costs = table.bits(np.arange(-5, 6))
     assert costs.max() < costs.min() + 5
 
@@ -405,12 +414,12 @@ def test_frugal_rounding_pays(pixels):
     codes = PCA(10).fit_transform(pixels[0])
     step = np.full(10, 1.5 * codes.std(axis=0)[3])
     costs = {}
-    for frugality in (0.0, FRUGALITY):
-        quantiser = Quantiser(codes, step, frugality, True)
-        numbers = quantiser.quantise(codes)
-        error = ((quantiser.dequantise(numbers) - codes) / step) ** 2
-        costs[frugality] = error.sum(axis=1) + FRUGALITY * quantiser.bits(numbers)
-    assert costs[FRUGALITY].mean() < 0.97 * costs[0.0].mean()
+    for rd_lambda in (0.0, RD_LAMBDA):
+        quantizer = Quantizer(codes, step, rd_lambda, True)
+        numbers = quantizer.quantize(codes)
+        error = ((quantizer.dequantize(numbers) - codes) / step) ** 2
+        costs[rd_lambda] = error.sum(axis=1) + RD_LAMBDA * quantizer.bits(numbers)
+    assert costs[RD_LAMBDA].mean() < 0.97 * costs[0.0].mean()
 
 
 @torch.no_grad()
@@ -427,11 +436,11 @@ def test_probabilities_of_rounded_codes_sum_to_one():
         for name, weights in lengths.named_parameters():
             single.get_parameter(name).copy_(weights[i : i + 1])
         code = torch.arange(-400.0, 401)[:, None]
-        probabilities = 2 ** -single(None, None, Output(code, code))
+        probabilities = 2 ** -single(None, None, NetworkOutput(code, code))
         assert float(probabilities.sum()) == pytest.approx(1, abs=1e-3)
-        together += single(None, None, Output(code[403:404], code))
+        together += single(None, None, NetworkOutput(code[403:404], code))
     threes = torch.full((1, 3), 3.0)
-    torch.testing.assert_close(lengths(None, None, Output(threes, threes)), together)
+    torch.testing.assert_close(lengths(None, None, NetworkOutput(threes, threes)), together)
 
 
 def test_codes_are_noisy_in_training_and_whole_otherwise():
@@ -453,11 +462,11 @@ def test_the_price_of_bits_follows_the_budget(spent, grows):
     history.record("valid_bits", 3 * spent)
     criterion = SimpleNamespace(weights={"bits": 3.0}, bits=penalty)
     net = SimpleNamespace(history=history, criterion_=criterion, max_epochs=10)
-    MeetBudget("bits", 1.0).on_epoch_end(net)
-    assert (penalty.pressure > 1) == grows
-    zeros = Output(torch.zeros(5, 1), torch.zeros(5, 3))
+    RateController("bits", 1.0).on_epoch_end(net)
+    assert (penalty.rate_multiplier > 1) == grows
+    zeros = NetworkOutput(torch.zeros(5, 1), torch.zeros(5, 3))
     training, judged = (penalty.train(mode)(None, None, zeros) for mode in (True, False))
-    torch.testing.assert_close(training, penalty.pressure * judged)
+    torch.testing.assert_close(training, penalty.rate_multiplier * judged)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from sk_autoencoder import (
     AutoencoderTransformer,
     ContractiveAutoencoder,
 )
-from sk_autoencoder.nn import Dense, LinearStart, jacobian_norm, relative_jacobian_norm
+from sk_autoencoder.nn import Dense, LinearInit, jacobian_norm, relative_jacobian_norm
 from sk_autoencoder.nn._penalties import EXACT_COMPONENTS, SMALL_AXIS, TINY_VARIANCE
 
 QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 8, "random_state": 0}
@@ -23,7 +23,7 @@ def network_and_rows(n_components, hidden, started=False, **spec):
     if started:
         weights = torch.randn(n_components, 6), torch.randn(6, n_components)
         ones = torch.ones(n_components)
-        network.start_from(LinearStart(weights[0], ones, weights[1], torch.ones(6), ones))
+        network.start_from(LinearInit(weights[0], ones, weights[1], torch.ones(6), ones))
     return network.double().eval(), torch.randn(5, 6).double()
 
 

@@ -23,7 +23,7 @@ from sk_autoencoder import (
     SparseAutoencoder,
     VAETransformer,
 )
-from sk_autoencoder.nn import Convolutional, LinearStart, Patches
+from sk_autoencoder.nn import Convolutional, LinearInit, Patches
 from sk_autoencoder.nn._modules import Modules
 
 QUICK = {"max_epochs": 3, "random_state": 0}
@@ -33,7 +33,7 @@ SMALL = Convolutional((8, 8), channels=(4, 8))
 def random_start(n_features, n_components):
     """Return a linear autoencoder."""
     torch.manual_seed(0)
-    return LinearStart(
+    return LinearInit(
         torch.randn(n_components, n_features),
         torch.randn(n_components),
         torch.randn(n_features, n_components),
@@ -189,7 +189,7 @@ def test_parameters_of_the_network_can_be_searched(digits):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"image_shape": (8, 7)}, r"image_shape=\(8, 7\) has 56 entries, X has 64 columns"),
+        ({"image_shape": (8, 7)}, r"image_shape=\(8, 7\) has 56 entries, and rows have 64"),
         ({"image_shape": (64,)}, r"image_shape=\(64,\) has to be \(height, width\)"),
         ({"image_shape": (8, -8)}, r"image_shape=.*positive integers"),
         ({"channels": (8, 0)}, r"channels=\(8, 0\).*positive integers"),

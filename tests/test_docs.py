@@ -1,24 +1,17 @@
 """The documentation names all that is public."""
 
 import importlib
-import pkgutil
 import re
 from pathlib import Path
 
 import pytest
 from catalogue import CLASSES
 
-import sk_autoencoder
-
 ROOT = Path(__file__).parents[1]
-PARTS = [
-    f"sk_autoencoder.{info.name}"
-    for info in pkgutil.iter_modules(sk_autoencoder.__path__)
-    if not info.name.startswith("_")
-]
+PUBLIC = ("sk_autoencoder", "sk_autoencoder.metrics", "sk_autoencoder.nn")
 
 
-@pytest.mark.parametrize("module", ["sk_autoencoder", *PARTS])
+@pytest.mark.parametrize("module", PUBLIC)
 def test_every_public_name_is_in_the_reference(module):
     text = (ROOT / "docs" / "api.rst").read_text()
     sections = text.split(".. currentmodule:: ")

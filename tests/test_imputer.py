@@ -20,9 +20,9 @@ from sk_autoencoder import (
 from sk_autoencoder.impute._neighbors import equal_rows
 from sk_autoencoder.impute._network import (
     ImputationNetwork,
-    NearestRows,
-    NormalScores,
-    quantile_shares,
+    KernelRegressionImputer,
+    RankToNormal,
+    quantile_levels,
 )
 
 
@@ -128,7 +128,7 @@ def test_a_value_that_a_network_does_not_see():
 
 
 def test_an_indicator_says_where_values_were_missing(iris):
-    frame = pd.DataFrame(iris, columns=list("abcd"))
+    frame = pd.DataFrame(iris.copy(), columns=list("abcd"))
     frame.loc[::4, "b"] = np.nan
     imputer = AutoencoderImputer(add_indicator=True, random_state=0)
     found = imputer.set_output(transform="pandas").fit_transform(frame)
@@ -253,12 +253,12 @@ def test_several_members_are_averaged(table):
 
 def test_normal_scores_are_those_of_the_ranks():
     x = torch.randn(20_000, 2, generator=torch.Generator().manual_seed(0)).exp()
-    quantiles = torch.quantile(x, quantile_shares(), dim=0)
-    scores = NormalScores(quantiles)(x)
+    quantiles = torch.quantile(x, quantile_levels(), dim=0)
+    scores = RankToNormal(quantiles)(x)
     inner = x.log().abs() < 2.5  # beyond, a few cells stretch from quantile to quantile
     torch.testing.assert_close(scores[inner], x.log()[inner], atol=0.15, rtol=0.05)
     assert scores.abs().max() <= 3
-    steps = NormalScores(torch.zeros(len(quantiles), 2))
+    steps = RankToNormal(torch.zeros(len(quantiles), 2))
     assert torch.equal(steps(torch.tensor([[-1.0, 1.0]])), torch.tensor([[-3.0, 3.0]]))
 
 
@@ -283,7 +283,7 @@ def test_near_rows_help_where_rows_lie_close_together(clusters):
     imputer = AutoencoderImputer(random_state=0).fit(holed[:600])
     found = imputer.transform(holed[600:])
     nearest = imputer.autoencoder_._nearest
-    assert 0.5 < nearest.share <= 1
+    assert 0.5 < nearest.weight <= 1
     imputer.autoencoder_._nearest = None
     alone = imputer.transform(holed[600:])
     errors = [rmse(each, clusters[600:], hidden[600:]) for each in (found, alone)]
@@ -322,7 +322,9 @@ def test_a_training_row_is_filled_in_as_if_it_were_new(clusters):
     for i in range(20):  # each in turn is not among the rows that it is drawn to
         others = torch.arange(len(nearest.rows)) != i
         parts = nearest.rows[others], nearest.is_observed[others]
-        autoencoder._nearest = NearestRows(*parts, nearest.bandwidth, nearest.share)
+        autoencoder._nearest = KernelRegressionImputer(
+            *parts, nearest.bandwidth, nearest.weight
+        )
         np.testing.assert_allclose(imputer.transform(holed[[i]]), found[[i]], rtol=1e-5)
 
 
@@ -333,14 +335,14 @@ def test_copies_of_rows_do_not_judge_themselves():
     copies = holed[rng.integers(300, size=300)]
     imputer = AutoencoderImputer(random_state=0).fit(copies)
     nearest = imputer.autoencoder_._nearest
-    assert nearest is None or nearest.share < 0.7
+    assert nearest is None or nearest.weight < 0.7
 
 
 def test_few_rows_are_judged_before_all_are_fitted_to():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(8, 20))[rng.integers(8, size=40)] + rng.normal(0, 0.1, (40, 20))
     imputer = AutoencoderImputer(random_state=0).fit(hide(X)[0])
-    assert imputer.autoencoder_._nearest.share > 0.9
+    assert imputer.autoencoder_._nearest.weight > 0.9
 
 
 def test_the_precision_of_x_changes_nothing_but_the_last_digits(clusters):
@@ -353,7 +355,7 @@ def test_the_precision_of_x_changes_nothing_but_the_last_digits(clusters):
 
 
 def test_more_members_than_judging_rows(clusters, monkeypatch):
-    monkeypatch.setattr("sk_autoencoder.impute._neighbors.MOST_JUDGING", 1)
+    monkeypatch.setattr("sk_autoencoder.impute._neighbors.MAX_CALIBRATION_ROWS", 1)
     imputer = AutoencoderImputer(n_estimators=3, random_state=0)
     assert np.isfinite(imputer.fit_transform(hide(clusters)[0])).all()
 
@@ -361,29 +363,29 @@ def test_more_members_than_judging_rows(clusters, monkeypatch):
 def test_distances_are_computed_a_piece_at_a_time(monkeypatch):
     rng = torch.Generator().manual_seed(0)
     known, guess = (torch.randn(n, 3, generator=rng) for n in (40, 25))
-    nearest = NearestRows(known, torch.ones(40, 3), bandwidth=0.2, share=0.7)
+    nearest = KernelRegressionImputer(known, torch.ones(40, 3), bandwidth=0.2, weight=0.7)
     x = guess.clone()
     x[:, 1] = torch.nan
     expected = nearest(x, guess)
-    monkeypatch.setattr("sk_autoencoder.impute._network.MOST_DISTANCES", 100)
+    monkeypatch.setattr("sk_autoencoder.impute._network.MAX_DISTANCES", 100)
     torch.testing.assert_close(nearest(x, guess), expected)
 
 
 def test_rows_that_do_not_know_the_cell_are_no_neighbours():
     known = torch.tensor([[0.0, 0.0, 9.0], [0.5, 0.0, 1.0]])
     observed = torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
-    nearest = NearestRows(known, observed, bandwidth=0.01, share=1.0)
+    nearest = KernelRegressionImputer(known, observed, bandwidth=0.01, weight=1.0)
     x = torch.tensor([[0.0, 0.0, torch.nan]])
     found = nearest(x, torch.tensor([[0.0, 0.0, 9.0]]))
     assert float(found[0, 2]) == pytest.approx((1 + 0.01 * 9) / 1.01)
-    nobody = NearestRows(known[:1], observed[:1], bandwidth=0.01, share=1.0)
+    nobody = KernelRegressionImputer(known[:1], observed[:1], bandwidth=0.01, weight=1.0)
     assert float(nobody(x, torch.tensor([[0.0, 0.0, 7.0]]))[0, 2]) == 7
 
 
 def test_near_rows_are_weighted_by_distance_and_by_what_was_observed():
     known = torch.tensor([[0.0, 1.0, 5.0], [0.0, 3.0, 7.0], [9.0, 9.0, 9.0]])
     observed = torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0], [1.0, 1.0, 1.0]])
-    nearest = NearestRows(known, observed, bandwidth=1.0, share=1.0)
+    nearest = KernelRegressionImputer(known, observed, bandwidth=1.0, weight=1.0)
     x = torch.tensor([[0.0, torch.nan, torch.nan]])
     guess = torch.tensor([[0.0, 2.0, 6.0]])
     away = nearest.distances(guess, x.isnan())

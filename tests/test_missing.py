@@ -18,12 +18,13 @@ from sk_autoencoder import (
     DenoisingAutoencoder,
     VAETransformer,
 )
-from sk_autoencoder.core._initialization._factor_model import find_fill
-from sk_autoencoder.core._missing import Filled
-from sk_autoencoder.impute._multiple import draw_missing
+from sk_autoencoder.core._base import map_rows
+from sk_autoencoder.core._initialization._factor_model import fit_factor_model
+from sk_autoencoder.core._missing import ImputedRows
+from sk_autoencoder.impute._multiple import sample_missing
 from sk_autoencoder.nn._likelihoods import LIKELIHOODS
 from sk_autoencoder.nn._losses import LOSSES, observed_error
-from sk_autoencoder.nn._missing import Completion, GaussianFill, KeepMissing
+from sk_autoencoder.nn._missing import FactorModelImputer, ImputationLayer, PreserveMissing
 from sk_autoencoder.nn._scalers import Scaler
 
 ALL = AUTOENCODERS + DETECTORS
@@ -208,7 +209,7 @@ def model():
     noise = torch.rand(5, generator=generator, dtype=torch.float64) + 0.1
     mean = torch.arange(5.0, dtype=torch.float64)
     low, high = (torch.full((5,), value).double() for value in (-99, 99))
-    return GaussianFill(mean, loadings, noise, low, high)
+    return FactorModelImputer(mean, loadings, noise, low, high)
 
 
 def conditional_mean(mean, covariance, row):
@@ -240,8 +241,8 @@ def test_em_finds_what_the_true_model_knows():
     loadings = np.random.default_rng(7).normal(size=(3, 6))
     covariance = loadings.T @ loadings + 0.09 * np.eye(6)
     scaler = Scaler(torch.full((6,), 5.0).double(), torch.ones(6).double())
-    fill = find_fill(holed, scaler, np.arange(2_000), seed=0)
-    found = Filled(holed, scaler, fill)[2_000:]
+    fill = fit_factor_model(holed, scaler, np.arange(2_000), seed=0)
+    found = ImputedRows(holed, scaler, fill)[2_000:]
     best = [conditional_mean(np.full(6, 5.0), covariance, row) for row in holed[2_000:]]
     hidden = np.isnan(holed[2_000:])
     errors = [
@@ -255,13 +256,15 @@ def test_a_column_without_a_value_among_the_rows_is_filled_with_the_center():
     holed = make_rows()[1]
     holed[:, 2] = np.nan
     scaler = Scaler(torch.full((6,), 5.0).double(), torch.ones(6).double())
-    found = Filled(holed, scaler, find_fill(holed, scaler, np.arange(300), seed=0))[:]
+    found = ImputedRows(
+        holed, scaler, fit_factor_model(holed, scaler, np.arange(300), seed=0)
+    )[:]
     np.testing.assert_allclose(found[:, 2], 5, atol=1e-6)
     assert np.isfinite(found).all()
 
 
 def test_a_completion_starts_at_the_guess_and_leaves_complete_rows(model):
-    completion = Completion(model.float())
+    completion = ImputationLayer(model.float())
     x = torch.randn(20, 5)
     holed = torch.where(torch.rand(20, 5) < 0.3, torch.nan, x)
     torch.testing.assert_close(completion(holed), model(holed))
@@ -278,7 +281,7 @@ def test_errors_skip_missing_cells(loss):
     x = torch.rand(7, 3)
     holed = x.clone()
     holed[:, 1] = torch.nan
-    found = observed_error(loss.error, loss.blank, output, holed)
+    found = observed_error(loss.error, loss.neutral_output, output, holed)
     torch.testing.assert_close(found, loss.error(output[:, [0, 2]], x[:, [0, 2]]))
     found.sum().backward()
     assert (output.grad[:, 1] == 0).all()
@@ -303,7 +306,7 @@ def test_likelihoods_skip_missing_cells(kind):
 
 def test_a_corruption_leaves_missing_cells_missing():
     x = torch.tensor([[1.0, torch.nan], [torch.nan, 2.0]])
-    found = KeepMissing(torch.nn.Threshold(9.0, 0.0))(x)
+    found = PreserveMissing(torch.nn.Threshold(9.0, 0.0))(x)
     assert torch.equal(found.isnan(), x.isnan())
     assert found.nansum() == 0
 
@@ -323,7 +326,7 @@ def test_draws_are_distributed_as_the_model_says(gain, spread):
     mean, covariance = given_the_others(vae, row)
     rows = np.tile(row, (5_000, 1))
     torch.manual_seed(0)
-    drawn = vae._map(draw_missing, rows)
+    drawn = map_rows(vae, sample_missing, rows)
     np.testing.assert_array_equal(drawn[:, 3:], rows[:, 3:])
     error = np.sqrt(np.diag(covariance) / len(rows))
     assert (np.abs(drawn[:, :3].mean(axis=0) - mean) < 5 * error).all()

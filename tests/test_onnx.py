@@ -2,14 +2,25 @@
 
 import pkgutil
 import sys
+from dataclasses import dataclass
 from functools import cache
+from typing import ClassVar
 
 import numpy as np
 import onnxruntime
 import pytest
 import skl2onnx
 import torch
-from catalogue import AUTOENCODERS, COMPRESSORS, DETECTORS, IMPUTERS, PLAIN, fit_once, name
+from catalogue import (
+    AUTOENCODERS,
+    COMPRESSORS,
+    DETECTORS,
+    IMPUTERS,
+    PLAIN,
+    fit_once,
+    name,
+    quick,
+)
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_iris
@@ -28,6 +39,7 @@ from sk_autoencoder import (
     register_onnx_converters,
     to_onnx,
 )
+from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.export._tracing import (
     cat,
     cholesky,
@@ -124,7 +136,7 @@ def test_what_near_rows_say_is_exported_and_saved(tmp_path):
     X = rng.normal(size=(60, 16))[rng.integers(60, size=600)]
     X = np.where(rng.random(X.shape) < 0.1, np.nan, X).astype(np.float32)
     imputer = AutoencoderImputer(n_estimators=2, random_state=0).fit(X)
-    assert imputer.autoencoder_._nearest.share > 0.5
+    assert imputer.autoencoder_._nearest.weight > 0.5
     expected = imputer.transform(X)
     check(to_onnx(imputer), imputer.transform, X, "variable")
     imputer.save(tmp_path / "imputer.safetensors")
@@ -174,6 +186,67 @@ def test_a_pipeline_may_hold_two_autoencoders():
 def test_columns_may_go_different_ways():
     ways = make_column_transformer((clone(PLAIN), [0, 1, 2]), (StandardScaler(), [3]))
     check(to_onnx(ways.fit(X)), ways.transform, X, "transformed_column")
+
+
+# A user's own variant
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Shrunk(BaseAutoencoder):
+    """A variant with a penalty on the squares of its codes, as a user writes one."""
+
+    shrinkage: float = 0.1
+    _allow_nan: ClassVar[bool] = True
+
+    def _make_penalties(self, module):
+        def square(network, x, out):
+            return out.code.square().sum(-1)
+
+        return {**super()._make_penalties(module), "square": (self.shrinkage, square)}
+
+
+@pytest.mark.parametrize("method", ["transform", "inverse_transform", "score_samples"])
+def test_a_variant_exports_alone(method):
+    variant = quick(Shrunk).fit(X)
+    rows = variant.transform(X) if method == "inverse_transform" else X
+    output = "score_samples" if method == "score_samples" else "variable"
+    check(to_onnx(variant, method=method), getattr(variant, method), rows, output)
+
+
+@pytest.mark.parametrize("through_skl2onnx", [False, True])
+def test_a_variant_exports_in_a_pipeline(through_skl2onnx):
+    pipeline = make_pipeline(StandardScaler(), quick(Shrunk)).fit(X)
+    if through_skl2onnx:
+        register_onnx_converters()
+        model = skl2onnx.to_onnx(pipeline, X[:1], target_opset=18)
+    else:
+        model = to_onnx(pipeline)
+    check(model, pipeline.transform, X, "variable")
+
+
+def test_a_class_that_is_defined_after_the_registration_exports_too():
+    register_onnx_converters()
+
+    class Later(AutoencoderTransformer):
+        """A class that no registration has met."""
+
+    pipeline = make_pipeline(StandardScaler(), quick(Later)).fit(X)
+    check(to_onnx(pipeline), pipeline.transform, X, "variable")
+
+
+@pytest.mark.parametrize("method", ["reconstruction", "score_samples"])
+def test_a_variant_exports_in_a_detector(method):
+    detector = AutoencoderOutlierDetector(quick(Shrunk), method=method, random_state=0)
+    detector.fit(X)
+    model = to_onnx(detector, method="score_samples")
+    check(model, detector.score_samples, X, "score_samples")
+    labels = load(to_onnx(detector))(X)["label"]
+    np.testing.assert_array_equal(labels[:, 0], detector.predict(X))
+
+
+def test_a_variant_exports_in_an_imputer():
+    imputer = AutoencoderImputer(quick(Shrunk), random_state=0).fit(HOLED)
+    check(to_onnx(imputer), imputer.transform, HOLED, "variable")
 
 
 # Missing values, and rows far from zero
@@ -352,5 +425,5 @@ def test_imputers_that_draw_say_so():
 @pytest.mark.parametrize("call", [lambda: to_onnx(fitted(0)), register_onnx_converters])
 def test_the_extra_is_named_where_it_is_missing(call, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(ImportError, match=r"pip install sk-autoencoder\[onnx\]"):
+    with pytest.raises(ImportError, match=r"pip install 'sk-autoencoder\[onnx\]"):
         call()

@@ -16,11 +16,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_autoencoder import AutoencoderOutlierDetector, AutoencoderTransformer
+from sk_autoencoder.core._base import fit_members
 from sk_autoencoder.nn import Dense, Network
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.nn._scalers import Scaler
 from sk_autoencoder.outliers import _scores as _unusual
+from sk_autoencoder.outliers import _threshold
 
 QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 8, "random_state": 0}
 
@@ -128,9 +130,9 @@ def test_the_threshold_comes_from_rows_not_trained_on():
 
 def test_the_fence_and_the_quantile_of_known_scores():
     scores = np.arange(1.0, 100.0)  # fifths 20.6 and 79.4
-    assert _unusual.threshold(scores, None) == pytest.approx(20.6 - 0.25 * 58.8)
-    assert _unusual.threshold(scores, 0.05) == 5.0
-    assert _unusual.threshold(scores, 0.001) == 1.0
+    assert _threshold.threshold(scores, None) == pytest.approx(20.6 - 0.25 * 58.8)
+    assert _threshold.threshold(scores, 0.05) == 5.0
+    assert _threshold.threshold(scores, 0.001) == 1.0
 
 
 def test_usual_errors_are_quantiles_and_the_median_row_is_a_one():
@@ -271,7 +273,7 @@ def test_an_ensemble_gives_what_its_members_give(options):
     x = torch.randn(5, 6)
     own = torch.randn(3, 5, 6)
     expected = torch.stack([each.reconstruct(x) for each in alone])
-    torch.testing.assert_close(together.each(Autoencoder.reconstruct, x), expected)
+    torch.testing.assert_close(together.map_members(Autoencoder.reconstruct, x), expected)
     torch.testing.assert_close(together.reconstruct(x), expected.mean(0))
     codes = torch.cat([each.encode(x) for each in alone], dim=1)
     torch.testing.assert_close(together.encode(x), codes)
@@ -279,7 +281,7 @@ def test_an_ensemble_gives_what_its_members_give(options):
     expected = torch.stack(
         [a.reconstruct(rows) for a, rows in zip(alone, own, strict=True)]
     )
-    torch.testing.assert_close(together.each(Autoencoder.reconstruct, own), expected)
+    torch.testing.assert_close(together.map_members(Autoencoder.reconstruct, own), expected)
 
 
 def test_members_may_use_a_layer_twice():
@@ -293,7 +295,9 @@ def test_members_may_use_a_layer_twice():
     together, x = Ensemble(alone), torch.randn(5, 6)
     expected = torch.stack([each.reconstruct(x) for each in alone])
     for _ in range(2):  # the first time leaves everything as it was
-        torch.testing.assert_close(together.each(Autoencoder.reconstruct, x), expected)
+        torch.testing.assert_close(
+            together.map_members(Autoencoder.reconstruct, x), expected
+        )
     assert len(list(together.parameters())) == len(list(alone[0].parameters()))
 
 
@@ -308,7 +312,7 @@ def test_members_may_share_a_buffer_between_layers_and_freeze_weights():
         each.network.encoder = torch.nn.Sequential(*layers, each.network.encoder)
     together, x = Ensemble(alone), torch.randn(5, 6)
     expected = torch.stack([each.reconstruct(x) for each in alone])
-    torch.testing.assert_close(together.each(Autoencoder.reconstruct, x), expected)
+    torch.testing.assert_close(together.map_members(Autoencoder.reconstruct, x), expected)
     first, second = together.network.encoder[:2]
     assert first.shared is second.shared
     assert first.shared.shape == (3, 6)
@@ -325,10 +329,10 @@ def test_members_train_as_if_alone(correlated):
     options |= {"batch_size": 200, "max_epochs": 5, "scaling": None}
     queue = iter(networks)
     together = AutoencoderTransformer(3, network=lambda d, k: next(queue), **options)
-    together._fit_on(correlated, rows=rows)
+    fit_members(together, correlated, rows)
     for i, network in enumerate(networks):
         alone = AutoencoderTransformer(3, network=lambda d, k, n=network: n, **options)
-        alone._fit_on(correlated, rows=rows[i])
+        fit_members(alone, correlated, rows[i])
         codes = together.transform(correlated)[:, 3 * i : 3 * i + 3]
         np.testing.assert_allclose(codes, alone.transform(correlated), rtol=1e-3, atol=1e-4)
 

@@ -10,10 +10,10 @@ from torch import nn
 from sk_autoencoder.nn import (
     Dense,
     GaussianNoise,
-    LinearStart,
+    LinearInit,
     Network,
+    NetworkOutput,
     Objective,
-    Output,
     absolute_error,
     binary_cross_entropy,
     cosine,
@@ -21,7 +21,7 @@ from sk_autoencoder.nn import (
     multinomial,
     squared_error,
 )
-from sk_autoencoder.nn._losses import LOSSES, softmax_start
+from sk_autoencoder.nn._losses import LOSSES, softmax_init
 from sk_autoencoder.nn._penalties import l1_norm
 from sk_autoencoder.nn._scalers import RowScaler, Scaler, row_lengths
 
@@ -61,7 +61,7 @@ def test_cosine_sees_angles_only():
 
 
 def test_a_softmax_starts_at_the_shares_of_the_mean_row():
-    bias, weights = softmax_start(torch.tensor([3.0, 1.0, 0.0]), torch.eye(3)[:, :2])
+    bias, weights = softmax_init(torch.tensor([3.0, 1.0, 0.0]), torch.eye(3)[:, :2])
     np.testing.assert_allclose(bias.softmax(-1), [0.75, 0.25, 0], atol=0.01)
     tangent = (bias + 1e-3 * weights[:, 0]).softmax(-1) - bias.softmax(-1)
     assert tangent[0] > 0 > tangent[1]
@@ -86,7 +86,7 @@ def test_rows_are_brought_to_unit_length_in_any_container(container):
     np.testing.assert_allclose(row_lengths(X, 1), [7, 1, 2])
 
 
-ELEMENTWISE = {name: loss for name, loss in LOSSES.items() if loss.line is None}
+ELEMENTWISE = {name: loss for name, loss in LOSSES.items() if loss.init_output is None}
 
 
 @pytest.mark.parametrize("loss", ELEMENTWISE.values(), ids=list(ELEMENTWISE))
@@ -138,7 +138,7 @@ def test_a_dense_network_starts_from_any_linear_autoencoder(tied, dropout):
     torch.manual_seed(0)
     encode = torch.randn(3, 5)
     decode = encode.T if tied else torch.randn(5, 3)
-    start = LinearStart(encode, torch.randn(3), decode, torch.randn(5), torch.rand(3) + 1)
+    start = LinearInit(encode, torch.randn(3), decode, torch.randn(5), torch.rand(3) + 1)
     network = Dense((8, 4), "sigmoid", dropout, tied)(5, 3)
     assert network.start_from(start)
     x = torch.randn(7, 5)
@@ -153,7 +153,7 @@ def test_starting_twice_forgets_the_first_start():
     network = Dense((8,))(4, 2)
     for _ in range(2):
         encode, decode = torch.randn(2, 4), torch.randn(4, 2)
-        start = LinearStart(encode, torch.zeros(2), decode, torch.zeros(4), torch.ones(2))
+        start = LinearInit(encode, torch.zeros(2), decode, torch.zeros(4), torch.ones(2))
         network.start_from(start)
     x = torch.randn(3, 4)
     torch.testing.assert_close(network.encode(x), x @ start.encode_weight.T)
@@ -164,7 +164,7 @@ def test_networks_without_a_linear_path_say_so():
         encode = decode = staticmethod(lambda x: x)
 
     assert not Plain().start_from(None)
-    assert isinstance(Plain()(torch.zeros(1, 2)), Output)
+    assert isinstance(Plain()(torch.zeros(1, 2)), NetworkOutput)
 
 
 def test_dropout_is_only_there_when_asked_for():

@@ -7,7 +7,6 @@ import pytest
 import torch
 from catalogue import AUTOENCODERS
 from sklearn.base import clone
-from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -115,37 +114,6 @@ def test_a_pipeline_decodes_and_scores():
     assert rows.shape == X.shape
     assert pipeline.score(X) > 0.5
     assert cross_val_score(pipeline, X, cv=2).shape == (2,)
-
-
-def test_scikit_learn_monitors_every_epoch():
-    monitor = ScoringMonitor(scoring={"r2": lambda fitted, X, y: fitted.score(X)})
-    autoencoder = quick(max_epochs=5).set_callbacks(monitor).fit(X)
-    log = monitor.get_logs()
-    scores = [row["r2"] for row in log.data if row["task_name"] == "epoch"]
-    assert len(scores) == autoencoder.n_iter_ == 5
-    assert scores[-1] > scores[0]
-    assert scores[-1] == pytest.approx(autoencoder.score(X), abs=0.05)
-    assert not hasattr(autoencoder, "_callback_fit_ctx")
-
-
-def test_scikit_learn_callbacks_may_stop_training():
-    class Stop:
-        def setup(self, estimator, context): ...
-
-        def teardown(self, estimator, context): ...
-
-        def on_fit_task_begin(self, estimator, context): ...
-
-        def on_fit_task_end(self, estimator, context):
-            return context.task_name == "epoch" and context.task_id == 1
-
-    assert quick(max_epochs=5).set_callbacks(Stop()).fit(X).n_iter_ == 2
-
-
-def test_a_progress_bar_over_epochs_inside_a_grid_search(capsys):
-    search = GridSearchCV(quick(), {"n_components": [1, 2]}, cv=2)
-    search.set_callbacks(ProgressBar()).fit(X)
-    assert "AutoencoderTransformer" in capsys.readouterr().out
 
 
 def test_verbose_prints_a_line_an_epoch(capsys):

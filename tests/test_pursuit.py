@@ -6,10 +6,10 @@ import torch
 from torch.distributions import Bernoulli, kl_divergence
 from torch.nn import functional as F
 
-from sk_autoencoder.nn import Coder, Dense, Output, Pursuit, TopK, orthogonal_pursuit
+from sk_autoencoder.nn import Coder, Dense, NetworkOutput, Pursuit, TopK, orthogonal_pursuit
 from sk_autoencoder.nn._penalties import code_norm, rate_divergence
-from sk_autoencoder.nn._pursuit import surely_worth, worth
-from sk_autoencoder.nn._sparse import Dictionary, dead_error
+from sk_autoencoder.nn._pursuit import conservative_gain_threshold, gain_threshold
+from sk_autoencoder.nn._sparse import Dictionary, auxk_loss
 
 
 @pytest.fixture
@@ -85,18 +85,18 @@ def test_copies_of_an_atom_are_used_once(rows):
 @pytest.mark.parametrize("n_active", [1, 2.5, 6])
 def test_worth_gives_the_average(rows, atoms, n_active):
     falling = orthogonal_pursuit(rows, atoms, depth=10).gains.cummin(1).values
-    n_steps = (falling > worth(falling, n_active)).sum(1).double()
+    n_steps = (falling > gain_threshold(falling, n_active)).sum(1).double()
     assert n_steps.mean().item() == pytest.approx(n_active, abs=0.051)
     assert n_steps.std() > 0
-    sure = (falling > surely_worth(falling, n_active)).sum(1).double()
+    sure = (falling > conservative_gain_threshold(falling, n_active)).sum(1).double()
     error = n_steps.std(correction=0) / 20**0.5
     assert (n_active - sure.mean()).item() == pytest.approx(error.item(), abs=0.051)
 
 
 def test_worth_of_more_steps_than_there_are_is_nothing():
     gains = torch.tensor([[3.0, 2.0], [1.0, 0.0]])
-    assert worth(gains, 5) == 0
-    assert worth(gains, 0) == 2.5  # never less than one step in all
+    assert gain_threshold(gains, 5) == 0
+    assert gain_threshold(gains, 0) == 2.5  # never less than one step in all
 
 
 def test_a_pursuit_follows_the_average_in_training_and_the_least_gain_after(rows):
@@ -104,7 +104,7 @@ def test_a_pursuit_follows_the_average_in_training_and_the_least_gain_after(rows
     network = Pursuit(n_active=3)(12, 30).double()
     for mode in (True, False):
         assert network.train(mode)(rows).code.count_nonzero() == 60
-    network.least_gain.fill_(2.0)
+    network.min_gain.fill_(2.0)
     alone = torch.cat([network.encode(row[None]) for row in rows])
     torch.testing.assert_close(network.encode(rows), alone)
     path = network.path(rows)
@@ -158,15 +158,17 @@ def test_tied_atoms_are_the_weights_of_the_encoder():
 def test_code_norm_and_rate_divergence_are_the_formulas():
     torch.manual_seed(0)
     code = torch.rand(40, 6, dtype=torch.float64)
-    out = Output(code, code)
+    out = NetworkOutput(code, code)
     torch.testing.assert_close(code_norm(None, code, out), code.abs().sum(1))
     found = rate_divergence(0.05, None, code, out)
     rates = torch.full((6,), 0.05, dtype=torch.float64)
     expected = kl_divergence(Bernoulli(rates), Bernoulli(code.mean(0))).sum()
     torch.testing.assert_close(found, expected)
-    at_rate = Output(rates.expand(40, 6), code)
+    at_rate = NetworkOutput(rates.expand(40, 6), code)
     assert rate_divergence(0.05, None, code, at_rate).item() == pytest.approx(0, abs=1e-12)
-    saturated = Output(torch.zeros(4, 6).scatter(1, torch.zeros(4, 1).long(), 1), code)
+    saturated = NetworkOutput(
+        torch.zeros(4, 6).scatter(1, torch.zeros(4, 1).long(), 1), code
+    )
     assert torch.isfinite(rate_divergence(0.05, None, code, saturated))
 
 
@@ -176,14 +178,14 @@ def test_only_unused_units_learn_from_the_dead_error(rows):
     out = network(rows)
     unused = (out.code == 0).all(0)
     assert 0 < unused.sum() < 40
-    dead_error(network, rows, out).backward()
+    auxk_loss(network, rows, out).backward()
     reached = network.encoder[0].weight.grad.abs().sum(1) > 0
     assert reached.any()
     assert not reached[~unused].any()
     assert not (network.decode.own_weight.grad.abs().sum(1) > 0)[~unused].any()
-    assert dead_error(network.eval(), rows, out) == 0
+    assert auxk_loss(network.eval(), rows, out) == 0
 
 
 def test_without_unused_units_there_is_no_dead_error(rows):
     network = Coder(Dense(()), torch.nn.Sigmoid())(12, 4).double()
-    assert dead_error(network, rows, network(rows)) == 0
+    assert auxk_loss(network, rows, network(rows)) == 0

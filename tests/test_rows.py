@@ -8,7 +8,7 @@ from scipy.sparse import csr_array, random_array
 
 from sk_autoencoder import AutoencoderTransformer
 from sk_autoencoder.core import _data, _trainer
-from sk_autoencoder.core._data import Batches, Rows
+from sk_autoencoder.core._data import BatchIterator, RowDataset
 from sk_autoencoder.nn._scalers import Scaler
 
 X = np.arange(60.0).reshape(20, 3)
@@ -21,21 +21,23 @@ SCALER = Scaler(torch.tensor([1.0, 2.0, 3.0]).double(), torch.full((3,), 2.0).do
 def test_an_epoch_sees_each_chosen_row_once(
     monkeypatch, container, resident_bytes, piece_bytes
 ):
-    monkeypatch.setattr(_data, "RESIDENT_BYTES", resident_bytes)
-    monkeypatch.setattr(_data, "PIECE_BYTES", piece_bytes)
-    rows = Rows(container(X), SCALER, np.arange(5, 18))
-    batches = list(Batches(rows, batch_size=4, shuffle=True))
+    monkeypatch.setattr(_data, "MAX_CACHED_BYTES", resident_bytes)
+    monkeypatch.setattr(_data, "CHUNK_BYTES", piece_bytes)
+    rows = RowDataset(container(X), SCALER, np.arange(5, 18))
+    batches = list(BatchIterator(rows, batch_size=4, shuffle=True))
     assert [len(b) for b in batches] == [4, 4, 4, 1]
     assert {b.dtype for b in batches} == {torch.float32}
     seen = torch.cat(batches).sort(dim=0).values
     expected = (X[5:18] - [1, 2, 3]) / 2
     np.testing.assert_allclose(seen, expected)
-    in_order = torch.cat(list(Batches(rows, batch_size=4, shuffle=False)))
+    in_order = torch.cat(list(BatchIterator(rows, batch_size=4, shuffle=False)))
     np.testing.assert_allclose(in_order, expected)
 
 
 def test_the_order_changes_from_epoch_to_epoch():
-    batches = Batches(Rows(X, SCALER, np.arange(20)), batch_size=20, shuffle=True)
+    batches = BatchIterator(
+        RowDataset(X, SCALER, np.arange(20)), batch_size=20, shuffle=True
+    )
     assert not torch.equal(next(iter(batches)), next(iter(batches)))
 
 

@@ -227,7 +227,7 @@ def a_partial(function, *args):
 
 IDENTITY = "torch.nn.modules.linear.Identity"
 FORGED = {
-    "a hook": an_object(IDENTITY, _settle_in=a_partial({"name": "os.system"}, "true")),
+    "a hook": an_object(IDENTITY, _restore_device=a_partial({"name": "os.system"}, "true")),
     "a reader": an_object(IDENTITY, x={"name": "sk_autoencoder.persistence._plain.read"}),
     "a finder": an_object(
         IDENTITY, x={"name": "sk_autoencoder.persistence._trust.look_up"}
@@ -410,5 +410,5 @@ def test_scikit_learns_callbacks_end_where_a_wrapper_fits(iris):
 
 def test_safetensors_is_an_extra(file, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
-    with pytest.raises(ImportError, match=r"pip install sk-autoencoder\[save\]"):
+    with pytest.raises(ImportError, match=r"pip install 'sk-autoencoder\[save\]"):
         save(PCA(), file)

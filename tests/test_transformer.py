@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import ExponentialLR
 
 from sk_autoencoder import AutoencoderTransformer
 from sk_autoencoder.core._initialization._pca import principal_axes
-from sk_autoencoder.core._model_selection import share_of_the_way
+from sk_autoencoder.core._model_selection import select_interpolation
 from sk_autoencoder.core._optimizers import OPTIMIZERS
 from sk_autoencoder.nn import Dense
 from sk_autoencoder.nn._base import ACTIVATIONS
@@ -71,8 +71,8 @@ def test_the_start_from_sparse_rows_is_pca(n_features):
 
 
 def test_the_start_from_rows_in_pieces_is_pca(digits, monkeypatch):
-    monkeypatch.setattr("sk_autoencoder.core._data.RESIDENT_BYTES", 0)
-    monkeypatch.setattr("sk_autoencoder.core._data.PIECE_BYTES", 64 * 8 * 70)
+    monkeypatch.setattr("sk_autoencoder.core._data.MAX_CACHED_BYTES", 0)
+    monkeypatch.setattr("sk_autoencoder.core._data.CHUNK_BYTES", 64 * 8 * 70)
     autoencoder = AutoencoderTransformer(5, **START).fit(digits)
     assert autoencoder.score(digits) == pytest.approx(
         pca_score(digits, digits, 5), abs=1e-5
@@ -81,8 +81,8 @@ def test_the_start_from_rows_in_pieces_is_pca(digits, monkeypatch):
 
 def test_training_in_pieces_gives_what_one_tensor_gives(digits, monkeypatch):
     expected = AutoencoderTransformer(5, **QUICK).fit(digits).score(digits)
-    monkeypatch.setattr("sk_autoencoder.core._data.RESIDENT_BYTES", 0)
-    monkeypatch.setattr("sk_autoencoder.core._data.PIECE_BYTES", 64 * 4 * 70)
+    monkeypatch.setattr("sk_autoencoder.core._data.MAX_CACHED_BYTES", 0)
+    monkeypatch.setattr("sk_autoencoder.core._data.CHUNK_BYTES", 64 * 4 * 70)
     score = AutoencoderTransformer(5, **QUICK).fit(digits).score(digits)
     assert score == pytest.approx(expected, abs=1e-3)
 
@@ -360,7 +360,7 @@ def test_a_few_held_out_rows_are_no_evidence(curved):
     ],
 )
 def test_how_far_training_leaves_the_start(errors, expected):
-    assert share_of_the_way(errors) == expected
+    assert select_interpolation(errors) == expected
 
 
 @pytest.mark.parametrize("n_rows", [600, 1100])

@@ -12,11 +12,18 @@ from sklearn.mixture import GaussianMixture
 from torch.distributions import Normal
 
 from sk_autoencoder import AutoencoderOutlierDetector, VAETransformer
-from sk_autoencoder.nn import Dense, Divergence, Gaussian, NegativeBinomial, Output, Poisson
+from sk_autoencoder.nn import (
+    Dense,
+    Gaussian,
+    KLDivergence,
+    NegativeBinomial,
+    NetworkOutput,
+    Poisson,
+)
 from sk_autoencoder.nn._likelihoods import count_mean
 from sk_autoencoder.nn._variational import (
-    divergences,
     importance_bound,
+    kl_divergences,
     mixture_log_prob,
     normal_log_prob,
 )
@@ -89,7 +96,7 @@ def mean_bounds(vae, X, sizes):
     for size in sizes:
         draws = torch.randn(size, len(x), vae.n_components_).double()
         bound = importance_bound(network, x, normal_log_prob, draws).mean()
-        found.append(float(bound - network.likelihood.log_volume().sum()))
+        found.append(float(bound - network.likelihood.log_abs_det_jacobian().sum()))
     network.float()
     return found
 
@@ -147,18 +154,18 @@ def test_the_divergence_has_its_closed_form():
     mean, std = torch.tensor([[0.5, -2.0]]), torch.tensor([[0.3, 1.5]])
     posterior = Normal(mean, std)
     expected = (mean**2 + std**2 - 1) / 2 - std.log()
-    torch.testing.assert_close(divergences(posterior), expected)
+    torch.testing.assert_close(kl_divergences(posterior), expected)
     torch.manual_seed(0)
     code = posterior.sample((200_000,))
     drawn = (posterior.log_prob(code) - Normal(0, 1).log_prob(code)).mean(0)
-    torch.testing.assert_close(divergences(posterior), drawn, atol=0.02, rtol=0)
+    torch.testing.assert_close(kl_divergences(posterior), drawn, atol=0.02, rtol=0)
 
 
 def test_free_bits_and_warmth_count_while_training_only():
     posterior = Normal(torch.tensor([[1.0, 0.1]]), torch.ones(1, 2))
-    out = Output(posterior.mean, posterior.mean, posterior)
-    divergence, network = Divergence(free_bits=0.2), torch.nn.Identity()
-    divergence.warmth = 0.5
+    out = NetworkOutput(posterior.mean, posterior.mean, posterior)
+    divergence, network = KLDivergence(free_bits=0.2), torch.nn.Identity()
+    divergence.annealing_factor = 0.5
     assert divergence(network.train(), None, out) == pytest.approx(0.5 * (0.5 + 0.2))
     assert divergence(network.eval(), None, out).tolist() == pytest.approx([0.505])
 

@@ -1,4 +1,4 @@
-"""Rows as few bytes: any autoencoder, a quantiser and an entropy coder."""
+"""Rows as few bytes: any autoencoder, a quantizer and an entropy coder."""
 
 from dataclasses import dataclass, field
 from numbers import Real
@@ -10,14 +10,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sk_autoencoder import metrics
-from sk_autoencoder.compression import _codec, _coding
-from sk_autoencoder.compression._autoencoder import default_compressing
+from sk_autoencoder.compression import _codec, _range_coder
+from sk_autoencoder.compression._autoencoder import make_default_autoencoder
 from sk_autoencoder.compression._codec import Codec, quality
-from sk_autoencoder.compression._coding import TYPES
+from sk_autoencoder.compression._container import DTYPES, Header, pack, unpack
 from sk_autoencoder.compression._residuals import Residuals, as_type
-from sk_autoencoder.core._model_selection import JUDGE_ROWS
+from sk_autoencoder.core._export import ExportMixin, ExportSpec
+from sk_autoencoder.core._model_selection import MIN_VALIDATION_ROWS
 from sk_autoencoder.persistence._files import Savable
-from sk_autoencoder.utils._random import clone_with_seed
+from sk_autoencoder.utils._random import clone_with_seed, draw_seed
 from sk_autoencoder.utils._sklearn_compat import (
     HasMethods,
     Interval,
@@ -28,11 +29,11 @@ from sk_autoencoder.utils._sklearn_compat import (
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class AutoencoderCompressor(
-    Savable, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    Savable, ExportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
     r"""Lossy compression of rows to bytes, for a budget of bytes a row.
 
-    An autoencoder gives codes, a quantiser rounds them to multiples of a step, and a range
+    An autoencoder gives codes, a quantizer rounds them to multiples of a step, and a range
     coder writes each with a table of how frequent its values are. By default the
     autoencoder is trained for just that [1]_, from PCA on: it minimises
 
@@ -94,7 +95,8 @@ class AutoencoderCompressor(
     pickle of that, reads it. Tables are whole numbers that are stored with the
     compressor, so that no rounding decides what bytes mean.
 
-    Compressing needs the package constriction: ``pip install sk-autoencoder[compression]``.
+    Compressing needs the package constriction: ``pip install
+    'sk-autoencoder[compression]'``.
 
     References
     ----------
@@ -157,12 +159,15 @@ class AutoencoderCompressor(
 
         Raises
         ------
+        ImportError
+            If the package constriction is missing.
         ValueError
             If a parameter or X does not fit.
         """
+        _range_coder.coders()  # a missing package shows before the fit
         X = self._read(X, reset=True, ensure_min_samples=2)
         rows = X.astype(np.float64)
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        seed = draw_seed(check_random_state(self.random_state))
         self._linear, codec = self._find_codecs(rows, seed)
         self._codec = self._linear if codec is None else codec
         self.autoencoder_, self.step_ = self._codec.autoencoder, self._codec.step
@@ -180,43 +185,45 @@ class AutoencoderCompressor(
             self,
             X,
             reset=reset,
-            dtype=[*TYPES.values()],
+            dtype=[*DTYPES.values()],
             ensure_min_samples=ensure_min_samples,
         )
 
     def _find_codecs(self, rows: np.ndarray, seed: int) -> tuple[Codec, Codec | None]:
-        """Return the linear codec, and the one to use in its place, if there is any."""
+        """Fit the linear codec, and a nonlinear codec if one is better."""
         split, budget = _codec.split(rows, self.scaling, seed), 8 * self.bytes_per_row
-        linear = _codec.linear_codec(split.fit, _codec.LINEAR_CODES, self.scaling, seed)
+        linear = _codec.linear_codec(
+            split.train, _codec.MAX_LINEAR_CODES, self.scaling, seed
+        )
         linear, errors = _codec.best_codec([linear], split, budget)
-        found = None
+        codec = None
         if self.autoencoder is not None:
-            given = clone_with_seed(self.autoencoder, self.random_state, seed)
-            codecs = _codec.given_codecs(given.fit(split.fit, None), split)
-            found, _ = _codec.best_codec(codecs, split, budget)
-        elif not linear.is_finest and len(errors) >= JUDGE_ROWS:
-            autoencoder = default_compressing(len(split.fit), self.bytes_per_row)
+            user = clone_with_seed(self.autoencoder, self.random_state, seed)
+            codecs = _codec.user_codecs(user.fit(split.train, None), split)
+            codec, _ = _codec.best_codec(codecs, split, budget)
+        elif not linear.is_finest and len(errors) >= MIN_VALIDATION_ROWS:
+            autoencoder = make_default_autoencoder(len(split.train), self.bytes_per_row)
             autoencoder.set_params(
                 scaling=self.scaling, random_state=seed, verbose=self.verbose
             ).fit(rows)  # it holds out the same rows
-            trained, own = _codec.best_codec(
+            trained, trained_errors = _codec.best_codec(
                 [_codec.trained_codec(autoencoder)], split, budget
             )
-            found = trained if _codec.is_better(own, errors) else None
-        if found is not None:
-            found.settle(rows)
-        return _codec.whole_linear_codec(linear, rows, self.scaling, seed), found
+            codec = trained if _codec.is_better(trained_errors, errors) else None
+        if codec is not None:
+            codec.fit_tables(rows)
+        return _codec.refit_linear_codec(linear, rows, self.scaling, seed), codec
 
     def _take_fingerprint(self) -> bytes:
         tables = [] if self._residuals is None else self._residuals.tables
         parts = [np.r_[t.low, t.shift, t.frequencies] for t in tables]
         bound = np.array(self.max_error or 0.0)
-        return _codec.digest([bound, *parts, *self._codec.parts()])
+        return _codec.fingerprint([bound, *parts, *self._codec.fingerprint_arrays()])
 
     @property
     def n_components_(self) -> int:
         """Number of codes."""
-        return len(self._codec.units)
+        return len(self._codec.relative_steps)
 
     @property
     def _n_features_out(self) -> int:
@@ -248,12 +255,12 @@ class AutoencoderCompressor(
 
     def _write(self, X: np.ndarray, codec: Codec, depth: float, residuals) -> bytes:
         numbers = codec.numbers(X.astype(np.float64), depth)
-        columns, tables = [*numbers.T], [*codec.depths[depth].tables]
+        columns, tables = [*numbers.T], [*codec.quantizers[depth].tables]
         if residuals is not None:
             columns += [*residuals.numbers(X, codec.rows(numbers)).T]
             tables += residuals.tables
-        frame = _coding.Frame(X.dtype, *X.shape, self._fingerprint)
-        return _coding.pack(frame, _coding.encode(columns, tables))
+        header = Header(X.dtype, *X.shape, self._fingerprint)
+        return pack(header, _range_coder.encode(columns, tables))
 
     def decompress(self, blob: bytes) -> np.ndarray:
         """Return the rows that bytes hold.
@@ -274,22 +281,22 @@ class AutoencoderCompressor(
             If the blob is damaged, of another version, or of another compressor.
         """
         check_is_fitted(self)
-        frame, payload = _coding.unpack(blob)
-        if frame.fingerprint != self._fingerprint:
+        header, payload = unpack(blob)
+        if header.fingerprint != self._fingerprint:
             raise ValueError(
                 f"blob was written by the compressor with fingerprint "
-                f"{frame.fingerprint.hex()}, and this one has {self._fingerprint.hex()}. "
+                f"{header.fingerprint.hex()}, and this one has {self._fingerprint.hex()}. "
                 "Keep a pickle of the compressor beside what it has written."
             )
         residuals = [] if self._residuals is None else self._residuals.tables
-        tables = self._codec.depths[1.0].tables
-        columns = _coding.decode(payload, [*tables, *residuals], frame.n_rows)
+        tables = self._codec.quantizers[1.0].tables
+        columns = _range_coder.decode(payload, [*tables, *residuals], header.n_rows)
         numbers = np.stack(columns, axis=1)
         n_codes = len(tables)
         rows = self._codec.rows(numbers[:, :n_codes])
         if residuals:
-            rows = self._residuals.add(rows, numbers[:, n_codes:], frame.dtype)
-        return as_type(rows, frame.dtype)
+            rows = self._residuals.add(rows, numbers[:, n_codes:], header.dtype)
+        return as_type(rows, header.dtype)
 
     def transform(self, X):
         """Return the codes of X as the bytes will hold them: rounded.
@@ -305,8 +312,8 @@ class AutoencoderCompressor(
         """
         check_is_fitted(self)
         X = self._read(X, reset=False)
-        quantiser = self._codec.depths[1.0]
-        codes = quantiser.dequantise(self._codec.numbers(X.astype(np.float64)))
+        quantizer = self._codec.quantizers[1.0]
+        codes = quantizer.dequantize(self._codec.numbers(X.astype(np.float64)))
         return codes if X.dtype.kind != "f" else codes.astype(X.dtype)
 
     def inverse_transform(self, X):
@@ -391,7 +398,7 @@ class AutoencoderCompressor(
         X = self._read(X, reset=False)
         raw = X.itemsize * X.shape[1]
         rows = []
-        for depth in _codec.DEPTHS:
+        for depth in _codec.STEP_FACTORS:
             size, *quality = self._measure(X, self._codec, depth)
             pca = self._measure(X, self._linear, depth)
             rows.append([depth, size, raw / size, *quality, *pca])
@@ -405,3 +412,9 @@ class AutoencoderCompressor(
         size = len(self._write(X, codec, depth, None)) / len(X)
         found = as_type(codec.rows(codec.numbers(rows, depth), depth), X.dtype)
         return size, *quality(rows, found, self._peak)
+
+    def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:
+        raise ValueError(
+            "AutoencoderCompressor cannot be exported: ONNX has no range coder. Export an "
+            "autoencoder, and store its codes."
+        )

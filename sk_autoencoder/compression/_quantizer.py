@@ -1,36 +1,38 @@
-"""Codes as whole numbers: one step for all, tables for each, found for a budget."""
+"""Scalar quantization of codes: one step for all, a table for each, by a budget."""
 
 from collections.abc import Callable
 
 import numpy as np
 from scipy.optimize import brentq
 
-from sk_autoencoder.compression._coding import LARGEST, Table, fit_table
+from sk_autoencoder.compression._entropy import MAX_SYMBOL, Table, fit_table
 
-FRUGALITY = 2 * np.log(2) / 12  # squared steps that a bit is worth where steps are small
-ROUNDS = 2  # of rounding by the bits of the tables, and tables of what was rounded
-SHRINKAGE = 4  # rows that the middle of a step counts for, beside the mean of its codes
-FINEST, COARSEST = 2.0**-24, 2.0**6  # step, in standard deviations of the widest code
-PRECISION = 0.005  # of the step, in powers of 2
+RD_LAMBDA = 2 * np.log(2) / 12  # squared steps a bit, the slope of high-rate theory
+N_REFINEMENTS = 2  # rounds of rate-distortion rounding and new tables
+CENTROID_PRIOR_ROWS = (
+    4  # rows that the middle of a step counts for, beside the mean of its codes
+)
+MIN_STEP, MAX_STEP = 2.0**-24, 2.0**6  # in standard deviations of the widest code
+LOG_STEP_TOLERANCE = 0.005  # of the base 2 logarithm of the step
 
 
-class Quantiser:
-    """Rounds each code to multiples of its step, frugally, and knows the bits of each.
+class Quantizer:
+    """Entropy-constrained scalar quantizer of codes.
 
-    A code goes to the neighbouring multiple for which the squared error plus `frugality`
-    times the bits is less [1]_.
+    A code is rounded to the neighbouring multiple of its step that minimises the squared
+    error plus `rd_lambda` times the bits [1]_.
 
     Parameters
     ----------
     codes : ndarray of shape (n_samples, n_codes)
-        What tables and means are learned from.
+        Training codes of tables and centroids.
     steps : ndarray of shape (n_codes,)
         In the units of the codes.
-    frugality : float
-        Squared steps that a bit is worth; 0 rounds to the nearest.
-    centred : bool
-        Whether a number stands for the mean of the codes that went there, or the multiple
-        itself.
+    rd_lambda : float
+        Squared steps per bit; 0 rounds to the nearest multiple.
+    use_centroids : bool
+        Whether a number is decoded to the mean of its training codes, or to the
+        multiple of the step.
 
     References
     ----------
@@ -40,18 +42,18 @@ class Quantiser:
     """
 
     def __init__(
-        self, codes: np.ndarray, steps: np.ndarray, frugality: float, centred: bool
+        self, codes: np.ndarray, steps: np.ndarray, rd_lambda: float, use_centroids: bool
     ) -> None:
         self.steps = steps
-        self.frugality = frugality
+        self.rd_lambda = rd_lambda
         scaled = self._scale(codes)
         numbers = np.rint(scaled).astype(np.int64)
         self.tables = self._fit_tables(scaled, numbers)
-        for _ in range(ROUNDS if frugality else 0):
-            numbers = self.quantise(codes)
+        for _ in range(N_REFINEMENTS if rd_lambda else 0):
+            numbers = self.quantize(codes)
             self.tables = self._fit_tables(scaled, numbers)
         pairs = zip(self.tables, scaled.T, numbers.T, strict=True)
-        self.offsets = [_offsets(*pair) for pair in pairs] if centred else None
+        self.offsets = [_offsets(*pair) for pair in pairs] if use_centroids else None
 
     @staticmethod
     def _fit_tables(scaled: np.ndarray, numbers: np.ndarray) -> list[Table]:
@@ -63,12 +65,12 @@ class Quantiser:
         ]
 
     def _scale(self, codes: np.ndarray) -> np.ndarray:
-        return np.clip(codes / self.steps, -LARGEST, LARGEST)
+        return np.clip(codes / self.steps, -MAX_SYMBOL, MAX_SYMBOL)
 
-    def quantise(self, codes: np.ndarray) -> np.ndarray:
-        """Return the whole numbers (n_samples, n_codes) that stand for `codes`."""
+    def quantize(self, codes: np.ndarray) -> np.ndarray:
+        """Quantize `codes` to integers (n_samples, n_codes)."""
         scaled = self._scale(codes)
-        if not self.frugality:
+        if not self.rd_lambda:
             return np.rint(scaled).astype(np.int64)
         columns = [self._round(*pair) for pair in zip(scaled.T, self.tables, strict=True)]
         return np.stack(columns, axis=1)
@@ -76,45 +78,45 @@ class Quantiser:
     def _round(self, scaled: np.ndarray, table: Table) -> np.ndarray:
         below = np.floor(scaled).astype(np.int64)
         rest = scaled - below
-        less_bits = table.bits(below) - table.bits(below + 1)
-        # rest² + f * bits_below > (1 - rest)² + f * bits_above
-        return below + (2 * rest - 1 + self.frugality * less_bits > 0)
+        saved_bits = table.bits(below) - table.bits(below + 1)
+        # Round up if rest² + lambda * bits_below > (1 - rest)² + lambda * bits_above.
+        return below + (2 * rest - 1 + self.rd_lambda * saved_bits > 0)
 
-    def dequantise(self, numbers: np.ndarray) -> np.ndarray:
-        """Return the codes that whole numbers (n_samples, n_codes) stand for."""
+    def dequantize(self, numbers: np.ndarray) -> np.ndarray:
+        """Decode integers (n_samples, n_codes) to codes."""
         codes = numbers.astype(np.float64)
         for i, offsets in enumerate(self.offsets or ()):
-            codes[:, i] += offsets[self.tables[i].places(numbers[:, i])]
+            codes[:, i] += offsets[self.tables[i].symbols(numbers[:, i])]
         return codes * self.steps
 
     def bits(self, numbers: np.ndarray) -> np.ndarray:
-        """Return the bits of each row of whole numbers (n_samples, n_codes)."""
+        """Compute the bits of each row of integers (n_samples, n_codes)."""
         columns = zip(self.tables, numbers.T, strict=True)
         return sum((t.bits(c) for t, c in columns), np.zeros(len(numbers)))
 
 
 def _offsets(table: Table, scaled: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Return what to add to the number at each place of a table."""
+    """Compute the offset of the centroid of each symbol from its multiple."""
     size = len(table.frequencies)
     if table.shift:
         return np.zeros(size)
-    place = table.places(numbers)
-    counts = np.bincount(place, minlength=size)
-    sums = np.bincount(place, scaled - numbers, minlength=size)
-    offsets = sums / (counts + SHRINKAGE)
+    symbols = table.symbols(numbers)
+    counts = np.bincount(symbols, minlength=size)
+    sums = np.bincount(symbols, scaled - numbers, minlength=size)
+    offsets = sums / (counts + CENTROID_PRIOR_ROWS)
     offsets[-1] = 0
     return offsets
 
 
 def find_step(bits_with: Callable[[float], float], widest: float, budget: float) -> float:
-    """Return the step that needs as many bits as the budget, or the finest one.
+    """Find the step that meets a budget of bits, within the range of steps.
 
-    Codes that do not vary have a step of 1.
+    Constant codes have a step of 1.
 
     Parameters
     ----------
     bits_with : callable
-        Mean bits a row for a step.
+        Function from a step to the mean bits a row.
     widest : float
         Standard deviation of the widest code, in the unit of the step.
     budget : float
@@ -122,13 +124,16 @@ def find_step(bits_with: Callable[[float], float], widest: float, budget: float)
     """
     if not widest:
         return 1.0
-    low, high = np.log2(widest * FINEST), np.log2(widest * COARSEST)
+    low, high = np.log2(widest * MIN_STEP), np.log2(widest * MAX_STEP)
 
-    def too_many(log_step: float) -> float:
+    def log_excess(log_step: float) -> float:
         return float(np.log((1 + bits_with(2**log_step)) / (1 + budget)))
 
-    if too_many(low) <= 0:
+    if log_excess(low) <= 0:
         return float(2**low)
-    if too_many(high) >= 0:
+    if log_excess(high) >= 0:
         return float(2**high)
-    return float(2 ** brentq(too_many, low, high, xtol=PRECISION, rtol=PRECISION))
+    log_step = brentq(
+        log_excess, low, high, xtol=LOG_STEP_TOLERANCE, rtol=LOG_STEP_TOLERANCE
+    )
+    return float(2**log_step)

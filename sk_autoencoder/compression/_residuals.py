@@ -1,24 +1,25 @@
-"""What compressed rows lack, so that no cell is off by more than a bound."""
+"""Residuals of compressed rows, which bound the error of every entry."""
 
 import numpy as np
 
-from sk_autoencoder.compression._coding import LARGEST, Table
-from sk_autoencoder.compression._quantizer import Quantiser
+from sk_autoencoder.compression._entropy import MAX_SYMBOL, Table
+from sk_autoencoder.compression._quantizer import Quantizer
 
-SLACK = 1e-3  # share of the bound that is left to rounding
+ROUNDING_MARGIN = 1e-3  # fraction of the bound for rounding errors
 
 
 class Residuals:
-    """Rounds what is left of rows to steps of twice the bound.
+    """Quantizer of residuals with a step of twice the bound.
 
-    Whole numbers stay whole: their step is odd, and a bound below 1 loses nothing.
+    The step of integer rows is odd, so that restored rows are integers. A bound below 1 is
+    lossless for integers.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-        Rows, in their own type.
+        Rows in their original type.
     restored : ndarray of shape (n_samples, n_features)
-        What they are without residuals.
+        Decoded rows without residuals.
     max_error : float
         The bound, in the units of X.
     """
@@ -28,32 +29,33 @@ class Residuals:
     def __init__(self, X: np.ndarray, restored: np.ndarray, max_error: float) -> None:
         self.max_error = max_error
         step = self._step(X.dtype)
-        left = X.astype(np.float64) - _whole(restored, X.dtype)
-        self.tables = Quantiser(left, np.full(left.shape[1], step), 0, False).tables
+        residuals = X.astype(np.float64) - _round_integers(restored, X.dtype)
+        steps = np.full(residuals.shape[1], step)
+        self.tables = Quantizer(residuals, steps, 0, False).tables
 
     def _step(self, dtype: np.dtype) -> float:
         if dtype.kind == "f":
-            return 2 * self.max_error * (1 - SLACK)
+            return 2 * self.max_error * (1 - ROUNDING_MARGIN)
         return 2 * np.floor(self.max_error) + 1
 
     def numbers(self, X: np.ndarray, restored: np.ndarray) -> np.ndarray:
-        """Return the whole numbers (n_samples, n_features) that residuals become."""
+        """Quantize the residuals of X to integers (n_samples, n_features)."""
         self._check(X)
         rows = X.astype(np.float64)
-        numbers = np.rint((rows - _whole(restored, X.dtype)) / self._step(X.dtype))
-        if not (np.abs(numbers) <= LARGEST).all():
+        numbers = np.rint((rows - _round_integers(restored, X.dtype)) / self._step(X.dtype))
+        if not (np.abs(numbers) <= MAX_SYMBOL).all():
             raise ValueError(
                 f"max_error={self.max_error} is too small for X, whose cells are up to "
-                f"{np.abs(rows).max():.6g}: a residual has more than {LARGEST} steps."
+                f"{np.abs(rows).max():.6g}: a residual has more than {MAX_SYMBOL} steps."
             )
         return numbers.astype(np.int64)
 
     def _check(self, X: np.ndarray) -> None:
         largest = np.abs(X.astype(np.float64)).max()
         if X.dtype.kind == "f":
-            too_large = np.finfo(X.dtype).eps * largest > SLACK * self.max_error
+            too_large = np.finfo(X.dtype).eps * largest > ROUNDING_MARGIN * self.max_error
         else:
-            too_large = largest > LARGEST
+            too_large = largest > MAX_SYMBOL
         if too_large:
             raise ValueError(
                 f"max_error={self.max_error} is finer than {X.dtype} resolves in X, whose "
@@ -61,16 +63,16 @@ class Residuals:
             )
 
     def add(self, restored: np.ndarray, numbers: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Return rows with their residuals."""
-        return _whole(restored, dtype) + numbers * self._step(dtype)
+        """Add residuals to decoded rows."""
+        return _round_integers(restored, dtype) + numbers * self._step(dtype)
 
 
-def _whole(rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def _round_integers(rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return rows if dtype.kind == "f" else np.rint(rows)
 
 
 def as_type(rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return `rows` in a type: rounded, and kept within its range, for integers."""
+    """Convert `rows` to a type: integers are rounded and clipped to its range."""
     if dtype.kind == "b":
         return rows > 0.5
     if dtype.kind == "f":

@@ -1,25 +1,26 @@
 """Where scikit-learn meets torch: what all autoencoders share."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from skorch.callbacks import Callback
 
-from sk_autoencoder.core._callbacks import Replay, ReportEpochs
-from sk_autoencoder.core._data import Rows, inputs, pieces, targets
+from sk_autoencoder.core._callbacks import ReplayLearningRate, ReportEpochs
+from sk_autoencoder.core._data import RowDataset, input_rows, iter_chunks, target_rows
+from sk_autoencoder.core._export import ExportMixin, ExportSpec
 from sk_autoencoder.core._missing import has_missing
 from sk_autoencoder.core._model_selection import (
-    REFIT_ROWS,
-    State,
-    between,
-    share_of_the_way,
+    MAX_REFIT_ROWS,
+    StateDict,
+    interpolate_weights,
+    select_interpolation,
 )
-from sk_autoencoder.core._recipe import Building
+from sk_autoencoder.core._recipe import Builder
 from sk_autoencoder.core._scaling import moments
 from sk_autoencoder.core._trainer import AutoencoderNet
 from sk_autoencoder.nn._autoencoder import Autoencoder
@@ -34,8 +35,12 @@ from sk_autoencoder.utils._checks import (
     check_same_width,
 )
 from sk_autoencoder.utils._devices import find_device
-from sk_autoencoder.utils._random import seeded
-from sk_autoencoder.utils._sklearn_compat import finite, fit_context
+from sk_autoencoder.utils._random import seeded_fit
+from sk_autoencoder.utils._sklearn_compat import (
+    CallbackSupportMixin,
+    ensure_all_finite,
+    fit_context,
+)
 
 
 def encode(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
@@ -51,10 +56,11 @@ def decode(module: torch.nn.Module, codes: torch.Tensor) -> torch.Tensor:
 @dataclass(kw_only=True, eq=False, repr=False)
 class BaseAutoencoder(
     Savable,
+    ExportMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    Building,
+    Builder,
 ):
     """Base class of autoencoders: a variant overrides one of the ``_make`` methods."""
 
@@ -92,9 +98,9 @@ class BaseAutoencoder(
             check_same_width(self.n_components, self.n_components_)
         device = find_device(self.device)
         context = self._init_callback_context(max_subtasks=self.max_epochs)
-        given = {"X": inputs(X), "y": targets(X)}
+        given = {"X": input_rows(X), "y": target_rows(X)}
         context.call_on_fit_task_begin(estimator=self, **given)
-        with seeded(self.random_state, device) as seed:
+        with seeded_fit(self.random_state, device) as seed:
             self._fit(X, rows, device, seed, ReportEpochs(self, context, given))
         context.call_on_fit_task_end(
             estimator=self, **given, reconstruction_attributes=dict
@@ -110,44 +116,46 @@ class BaseAutoencoder(
             module, started = build(rows[..., kept])
         net = self._make_net(module.to(device), self._epoch_callbacks(report))
         net.set_params(batch_size=self._batch_size(len(kept)), verbose=self.verbose)
-        train = Rows(X, module.scaler, rows[..., kept])
-        valid = None if out is None else Rows(X, module.scaler, rows[..., out])
+        train = RowDataset(X, module.scaler, rows[..., kept])
+        valid = None if out is None else RowDataset(X, module.scaler, rows[..., out])
         with self._threads(module, net.batch_size):
             net.initialize()
-            start = net.copy_state()
+            start = net.get_weights()
             net.partial_fit((train, valid))
             self.best_epoch_ = net.best_epoch
             if started and valid is not None:
-                self._settle(net, start, X, rows, valid, build)
-            self._finish(net, train, valid)
+                self._select_interpolation(net, start, X, rows, valid, build)
+            self._after_fit(net, train, valid)
         net.initialize_optimizer()  # its state would be in each pickle
-        self.net_, self._streams = net, False
+        self.net_, self._is_partial_fit = net, False
 
-    def _settle(self, net, start: State, X, rows: np.ndarray, valid: Rows, build) -> None:
+    def _select_interpolation(
+        self, net, start: StateDict, X, rows: np.ndarray, valid: RowDataset, build
+    ) -> None:
         """Keep what lies between PCA and the trained weights as the held-out rows say."""
-        schedule, end = net.schedule, net.copy_state()
-        share = share_of_the_way(net.losses_between(start, end, valid))
+        schedule, end = net.schedule, net.get_weights()
+        share = select_interpolation(net.interpolated_losses(start, end, valid))
         self.best_epoch_ *= share > 0
-        net.load_state(between(start, end, share))
-        self._judge(net, X, rows, valid)
-        if share == 0 or (schedule.is_done_ and rows.shape[-1] <= REFIT_ROWS):
+        net.load_weights(interpolate_weights(start, end, share))
+        self._calibrate_held_out(net, X, rows, valid)
+        if share == 0 or (schedule.is_done_ and rows.shape[-1] <= MAX_REFIT_ROWS):
             rates = schedule.rates_ if share else []
             with torch.random.fork_rng(devices=[]):  # else training repeats its draws too
                 module, _ = build(rows)
             refitted = self._refit(module.to(net.device), X, rows, valid, rates)
             if refitted:
-                net.load_state(between(*refitted, share))
+                net.load_weights(interpolate_weights(*refitted, share))
 
-    def _refit(self, module, X, rows: np.ndarray, valid: Rows, rates: list[float]):
+    def _refit(self, module, X, rows: np.ndarray, valid: RowDataset, rates: list[float]):
         """Train on all rows; return first and last weights, or None if interrupted."""
-        callbacks = [("schedule", Replay(rates)), *self._user_callbacks()]
+        callbacks = [("schedule", ReplayLearningRate(rates)), *self._user_callbacks()]
         net = self._make_net(module, callbacks).initialize()
         n_rows = rows.shape[-1]
         net.set_params(batch_size=self._batch_size(n_rows), max_epochs=len(rates))
-        start = net.copy_state()
-        net.partial_fit((Rows(X, module.scaler, rows), valid))
+        start = net.get_weights()
+        net.partial_fit((RowDataset(X, module.scaler, rows), valid))
         is_done = len(net.curve("train_loss")) == len(rates)
-        return (start, net.copy_state()) if is_done else None
+        return (start, net.get_weights()) if is_done else None
 
     @fit_context
     def partial_fit(self, X, y=None):
@@ -171,25 +179,25 @@ class BaseAutoencoder(
         X = self._check_rows_to_fit(X, y, reset=is_first, ensure_min_samples=1 + is_first)
         device = find_device(self.device)
         n_seen = 0 if is_first else self.n_iter_
-        with seeded(self.random_state, device, n_seen) as seed:
-            self._stream(X, device, seed)
+        with seeded_fit(self.random_state, device, n_seen) as seed:
+            self._fit_batch(X, device, seed)
         return self
 
-    def _stream(self, X, device: torch.device, seed: int) -> None:
+    def _fit_batch(self, X, device: torch.device, seed: int) -> None:
         indices = np.arange(X.shape[0])
         if not hasattr(self, "net_"):
             module, _ = self._make_builder(X, indices, seed)(indices)
         else:
             module = self.net_.module_
-        if not getattr(self, "_streams", False):
+        if not getattr(self, "_is_partial_fit", False):
             net = self._make_net(module.to(device), self._user_callbacks())
             self.net_ = net.set_params(max_epochs=1).initialize()
-            self._streams = True
+            self._is_partial_fit = True
         self.net_.set_params(batch_size=self._batch_size(len(indices)))
         with self._threads(module, self.net_.batch_size):
-            rows = Rows(X, module.scaler, indices)
+            rows = RowDataset(X, module.scaler, indices)
             self.net_.partial_fit((rows, None))
-            self._finish(self.net_, rows, None)
+            self._after_fit(self.net_, rows, None)
         self.best_epoch_ = self.n_iter_
 
     def _check_X(self, X, *, reset: bool, ensure_min_samples: int = 1):
@@ -199,7 +207,7 @@ class BaseAutoencoder(
             reset=reset,
             accept_sparse="csr",
             dtype=[np.float64, np.float32],
-            ensure_all_finite=finite(self),
+            ensure_all_finite=ensure_all_finite(self),
             ensure_min_samples=ensure_min_samples,
         )
         if has_missing(X):
@@ -208,23 +216,23 @@ class BaseAutoencoder(
 
     def _check_rows_to_fit(self, X, y, **kwargs):
         goes_on = not kwargs["reset"]
-        X = self._pair(self._check_X(X, **kwargs), y)
-        is_incomplete = has_missing(inputs(X))
+        X = self._with_targets(self._check_X(X, **kwargs), y)
+        is_incomplete = has_missing(input_rows(X))
         if is_incomplete and goes_on and not self._is_incomplete:
             raise ValueError(
                 "X has missing values, and the rows that training began with had none: "
                 "the network has nothing that sees them. Begin with rows that have some."
             )
         if is_incomplete and not goes_on:
-            check_columns(inputs(X))
+            check_columns(input_rows(X))
         self._is_incomplete = is_incomplete or (goes_on and self._is_incomplete)
         if not callable(self.loss):
             loss = LOSSES[self.loss]
-            check_range(targets(X), loss.low, loss.high, f"loss={self.loss!r}")
+            check_range(target_rows(X), loss.low, loss.high, f"loss={self.loss!r}")
         return X
 
-    def _pair(self, X, y):
-        """Return X, or :class:`Pairs` of X and `y` where a variant learns from both."""
+    def _with_targets(self, X, y):
+        """Pair X with `y` as target rows, where a variant learns from both."""
         return X
 
     # Using
@@ -308,10 +316,12 @@ class BaseAutoencoder(
         def error(autoencoder: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
             x = autoencoder.scaler(rows)
             output = autoencoder.network.reconstruct(x)
-            return observed_error(loss.error, loss.blank, output, x) / observed_share(x)
+            return observed_error(
+                loss.error, loss.neutral_output, output, x
+            ) / observed_share(x)
 
         def score(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
-            return -module.each(error, rows).reshape(-1, rows.shape[0]).mean(0)
+            return -module.map_members(error, rows).reshape(-1, rows.shape[0]).mean(0)
 
         return score
 
@@ -333,7 +343,7 @@ class BaseAutoencoder(
         score : float
         """
         check_is_fitted(self)
-        X = self._pair(self._check_X(X, reset=False), y)
+        X = self._with_targets(self._check_X(X, reset=False), y)
         n_samples, n_features = X.shape
 
         def squared_distance(module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
@@ -342,14 +352,14 @@ class BaseAutoencoder(
 
         with self._threads(self.net_.module_, n_samples):
             residual = self._map_rows(squared_distance, X).sum(dtype=np.float64)
-        fitted = moments(targets(X), np.arange(n_samples))
+        fitted = moments(target_rows(X), np.arange(n_samples))
         total = np.nansum(fitted.var_ * fitted.n_samples_seen_)
         return float(1 - residual / total) if total else float(residual == 0)
 
     @staticmethod
-    def _map_pieces(net: AutoencoderNet, function: Callable, X, rows: np.ndarray):
+    def _iter_mapped(net: AutoencoderNet, function: Callable, X, rows: np.ndarray):
         """Yield what `function` gives for the `rows` of X, in pieces of bounded size."""
-        for piece in pieces(X, rows):
+        for piece in iter_chunks(X, rows):
             yield net.map(function, piece)
 
     def _map(self, function: Callable, X) -> np.ndarray:
@@ -361,14 +371,41 @@ class BaseAutoencoder(
     def _map_rows(self, function: Callable, X) -> np.ndarray:
         """Map rows; a network that was fitted to complete ones gets their gaps filled."""
         module = self.net_.module_
-        if not self._is_incomplete and has_missing(inputs(X)):
+        if not self._is_incomplete and has_missing(input_rows(X)):
             if self._fill is None:
                 raise ValueError(
                     "X has missing values, and nothing was learned to fill them with from "
                     "sparse rows. Fit to dense ones."
                 )
-            module = module.completed(self._fill).to(self.net_.device)
+            module = module.with_imputation(self._fill).to(self.net_.device)
         return self.net_.map(function, X, module)
+
+    # Export
+
+    def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:
+        n_features, n_components = self.n_features_in_, self.n_components_
+        if method == "inverse_transform":
+            module, outputs = self._copy_module(False), {"variable": [n_features]}
+            return ExportSpec(module, decode, n_components, outputs)
+        module = self._copy_module(allow_nan)
+        if method == "score_samples":
+            return ExportSpec(module, self._scoring(), n_features, {"score_samples": []})
+        if method == "reconstruct":
+            function, outputs = self._reconstructing(), {"variable": [n_features]}
+            return ExportSpec(module, function, n_features, outputs)
+        return ExportSpec(module, encode, n_features, {"variable": [n_components]})
+
+    def _copy_module(self, allow_nan: bool) -> torch.nn.Module:
+        """Copy the fitted module to the CPU, behind an imputation if `allow_nan`."""
+        module = self.net_.module_
+        if not allow_nan or self._is_incomplete:
+            return copy.deepcopy(module).cpu()
+        if self._fill is None:
+            raise ValueError(
+                f"allow_nan=True needs an autoencoder that can fill in missing values, and "
+                f"this {type(self).__name__} cannot."
+            )
+        return module.with_imputation(self._fill).cpu()
 
     # What was learned
 
@@ -408,3 +445,41 @@ class BaseAutoencoder(
         tags.input_tags.positive_only = self.loss == "multinomial"
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def fit_members(autoencoder: BaseAutoencoder, X, rows: np.ndarray) -> BaseAutoencoder:
+    """Fit an autoencoder, or an ensemble of its members, to some of the rows of X.
+
+    Parameters
+    ----------
+    autoencoder : BaseAutoencoder
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    rows : ndarray of shape (n_rows,) or (n_members, n_rows)
+        Indices of the rows to fit to; with two axes, those of each member.
+
+    Returns
+    -------
+    autoencoder : BaseAutoencoder
+        The same object, fitted.
+    """
+    return autoencoder._fit_on(X, rows=rows)
+
+
+def map_rows(autoencoder: BaseAutoencoder, function: Callable, X) -> np.ndarray:
+    """Apply a function in torch to all rows of X, in bounded memory.
+
+    Parameters
+    ----------
+    autoencoder : BaseAutoencoder
+        Fitted.
+    function : callable
+        ``(module, rows) -> (batch, ...)``, for rows of shape (batch, n_features).
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Missing values are imputed as the autoencoder does.
+
+    Returns
+    -------
+    values : ndarray of shape (n_samples, ...)
+        In the precision of X.
+    """
+    return autoencoder._map(function, X)

@@ -1,90 +1,95 @@
-"""What happens between epochs: the learning rate, the best weights, reports."""
+"""Callbacks between epochs: early stopping, learning rates, annealing, reports."""
 
 import numpy as np
 from skorch.callbacks import Callback
 
-STEERED = 0.7  # share of the epochs in which a penalty is brought to its budget
+CONTROLLED_FRACTION = 0.7  # of the epochs, in which a penalty is steered to its budget
+CONTROL_EXPONENT = 0.7  # of the ratio of penalty and budget
+CONTROL_STEP = 0.7, 1.4  # bounds of the factor of one epoch
+RATE_MULTIPLIER_RANGE = 0.05, 20
 
 
-class KeepBest(Callback):
-    """Keep the weights of the lowest held-out loss in memory, the start among them.
+class EarlyStoppingWithRestarts(Callback):
+    """Keep the weights of the lowest validation loss in memory, also the initial ones.
 
-    When the loss has not fallen for `patience` epochs, training goes back to the best
-    weights with a smaller learning rate, and stops after `n_drops` such steps.
+    When the loss has not fallen for `patience` epochs, training restarts from the best
+    weights with a smaller learning rate. It stops after `n_lr_reductions` restarts.
 
     Parameters
     ----------
     patience : int
         Epochs without improvement that end a stage.
     tol : float
-        Share of the loss by which it has to fall to count as an improvement.
-    n_drops : int, default=2
-        How often the learning rate is lowered before training stops.
+        Relative decrease of the loss that counts as an improvement.
+    n_lr_reductions : int, default=2
+        Number of restarts before training stops.
     factor : float, default=0.3
-        What the learning rate is multiplied by.
+        Factor of the learning rate in each restart.
 
     Attributes
     ----------
     best_epoch_ : int
-        Epoch of the kept weights; 0 is the start.
+        Epoch of the best weights; 0 is the initial state.
     rates_ : list of float
-        Learning rate of each epoch that led to the kept weights, those left out from
-        which training went back.
+        Learning rate of each epoch that led to the best weights, without epochs that a
+        restart discarded.
     is_done_ : bool
-        Whether training came to its end, not to an interrupt.
+        Whether training ended without an interrupt.
     """
 
-    def __init__(self, patience: int, tol: float, n_drops: int = 2, factor: float = 0.3):
+    def __init__(
+        self, patience: int, tol: float, n_lr_reductions: int = 2, factor: float = 0.3
+    ):
         self.patience = patience
         self.tol = tol
-        self.n_drops = n_drops
+        self.n_lr_reductions = n_lr_reductions
         self.factor = factor
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
-        self.best_epoch_ = self.n_stale_ = self.n_dropped_ = 0
+        self.best_epoch_ = self.n_stale_ = self.n_restarts_ = 0
         self.best_loss_ = self.best_state_ = None
         self.path_, self.rates_, self.is_done_ = [], [], False
 
     def on_epoch_begin(self, net, dataset_valid=None, **kwargs):
         if self.best_state_ is None:
-            self._keep(net, net.mean_loss(dataset_valid), epoch=0)
+            self._set_best(net, net.mean_loss(dataset_valid), epoch=0)
 
     def on_epoch_end(self, net, **kwargs):
         self.path_.append(net.optimizer_.param_groups[0]["lr"])
         net.history.record("event_lr", self.path_[-1])
         loss = net.history[-1, "valid_loss"]
         if loss < self.best_loss_ - self.tol * abs(self.best_loss_):
-            self._keep(net, loss, epoch=len(net.history))
+            self._set_best(net, loss, epoch=len(net.history))
         else:
             self.n_stale_ += 1
         self.is_done_ = len(net.history) == net.max_epochs
         if self.n_stale_ >= self.patience:
-            self._end_stage(net)
+            self._restart(net)
 
     def on_train_end(self, net, X=None, y=None, **kwargs):
         if self.best_state_ is not None:
-            net.load_state(self.best_state_)
+            net.load_weights(self.best_state_)
         self.best_state_ = None
 
-    def _keep(self, net, loss: float, epoch: int) -> None:
+    def _set_best(self, net, loss: float, epoch: int) -> None:
         self.best_loss_, self.best_epoch_, self.n_stale_ = loss, epoch, 0
-        self.best_state_, self.rates_ = net.copy_state(), self.path_.copy()
+        self.best_state_, self.rates_ = net.get_weights(), self.path_.copy()
 
-    def _end_stage(self, net) -> None:
-        if self.n_dropped_ == self.n_drops:
+    def _restart(self, net) -> None:
+        if self.n_restarts_ == self.n_lr_reductions:
             self.is_done_ = True
             raise KeyboardInterrupt  # skorch's way to stop
-        net.load_state(self.best_state_)
+        net.load_weights(self.best_state_)
         self.path_ = self.rates_.copy()
-        # The momentum leads on along the way that was given up.
+        # Reset the optimizer: its momentum belongs to the discarded weights.
         net.optimizer_.state.clear()
         for group in net.optimizer_.param_groups:
             group["lr"] *= self.factor
-        self.n_dropped_ += 1
+        self.n_restarts_ += 1
         self.n_stale_ = 0
 
 
-class Replay(Callback):
+class ReplayLearningRate(Callback):
     """Set the learning rate of each epoch to one of `rates`."""
 
     def __init__(self, rates: list[float]):
@@ -95,28 +100,28 @@ class Replay(Callback):
             group["lr"] = self.rates[len(net.history) - 1]
 
 
-class Cosine(Callback):
-    """Let the learning rate fall to zero along half a cosine.
+class CosineAnnealing(Callback):
+    """Anneal the learning rate to zero along half a cosine.
 
-    skorch's ``LRScheduler`` listens to every batch, which small networks would feel.
+    skorch's ``LRScheduler`` has a hook for every batch, which slows small networks down.
     """
 
     def on_epoch_begin(self, net, **kwargs):
-        done = (len(net.history) - 1) / net.max_epochs
+        progress = (len(net.history) - 1) / net.max_epochs
         for group in net.optimizer_.param_groups:
-            group["lr"] = net.lr * (1 + np.cos(np.pi * done)) / 2
+            group["lr"] = net.lr * (1 + np.cos(np.pi * progress)) / 2
         net.history.record("event_lr", group["lr"])
 
 
 class WarmUp(Callback):
-    """Let a penalty of the objective grow to its full weight over the first epochs.
+    """Anneal a penalty of the objective linearly to its full weight.
 
     Parameters
     ----------
     name : str
-        Name of the penalty, which has an attribute ``warmth``.
+        Name of the penalty; its attribute ``annealing_factor`` is set.
     n_epochs : int
-        Epochs after which it has its full weight.
+        Epochs until the full weight.
     """
 
     def __init__(self, name: str, n_epochs: int):
@@ -125,20 +130,20 @@ class WarmUp(Callback):
 
     def on_epoch_begin(self, net, **kwargs):
         penalty = getattr(net.criterion_, self.name)
-        penalty.warmth = min((len(net.history) - 1) / self.n_epochs, 1.0)
+        penalty.annealing_factor = min((len(net.history) - 1) / self.n_epochs, 1.0)
 
 
-class MeetBudget(Callback):
-    """Set the pressure of a penalty such that it comes to a budget.
+class RateController(Callback):
+    """Control the weight of a penalty such that the penalty meets a budget.
 
-    The pressure stays as it is in the last part of training.
+    The weight is constant in the last epochs.
 
     Parameters
     ----------
     name : str
-        Name of the penalty, which has an attribute ``pressure``, a factor while training.
+        Name of the penalty; its attribute ``rate_multiplier`` is a factor in training.
     budget : float
-        Mean of the penalty, without its weight, on held-out rows.
+        Mean of the penalty on validation rows, without its weight.
     """
 
     def __init__(self, name: str, budget: float):
@@ -147,15 +152,17 @@ class MeetBudget(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         penalty = getattr(net.criterion_, self.name)
-        spent = net.history[-1, f"valid_{self.name}"] / net.criterion_.weights[self.name]
-        net.history.record("event_pressure", penalty.pressure)
-        if len(net.history) < STEERED * net.max_epochs:
-            turn = np.clip((spent / self.budget) ** 0.7, 0.7, 1.4)
-            penalty.pressure = float(np.clip(penalty.pressure * turn, 0.05, 20))
+        rate = net.history[-1, f"valid_{self.name}"] / net.criterion_.weights[self.name]
+        net.history.record("event_rate_multiplier", penalty.rate_multiplier)
+        if len(net.history) < CONTROLLED_FRACTION * net.max_epochs:
+            factor = np.clip((rate / self.budget) ** CONTROL_EXPONENT, *CONTROL_STEP)
+            penalty.rate_multiplier = float(
+                np.clip(penalty.rate_multiplier * factor, *RATE_MULTIPLIER_RANGE)
+            )
 
 
 class ReportEpochs(Callback):
-    """Tell scikit-learn's callbacks about each epoch."""
+    """Call scikit-learn's callbacks at each epoch."""
 
     def __init__(self, estimator, context, given: dict) -> None:
         self.estimator = estimator

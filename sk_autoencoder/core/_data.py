@@ -11,12 +11,12 @@ from torch.utils.data import Dataset
 
 from sk_autoencoder.nn._scalers import Scaler
 
-RESIDENT_BYTES = 64 * 2**20  # scaled rows are kept as one tensor up to this size
-PIECE_BYTES = 8 * 2**20  # larger dense arrays are shuffled and scaled in such pieces
+MAX_CACHED_BYTES = 64 * 2**20  # scaled rows are kept as one tensor up to this size
+CHUNK_BYTES = 8 * 2**20  # larger dense arrays are shuffled and scaled in such chunks
 
 
-class Pairs:
-    """Rows and what they should become, read as one array with both side by side.
+class InputTargetRows:
+    """Input and target rows, read as one array with both side by side.
 
     Parameters
     ----------
@@ -35,22 +35,22 @@ class Pairs:
         return join([self.X[index], self.targets[index]])  # (n_rows, 2 * n_features)
 
 
-def inputs(X):
-    """Return the rows that go in: those of :class:`Pairs`, or X itself."""
+def input_rows(X):
+    """Get the input rows: those of :class:`InputTargetRows`, or X itself."""
     return getattr(X, "X", X)
 
 
-def targets(X):
-    """Return the rows that should come out: those of :class:`Pairs`, or X itself."""
+def target_rows(X):
+    """Get the target rows: those of :class:`InputTargetRows`, or X itself."""
     return getattr(X, "targets", X)
 
 
-class Rows(Dataset):
-    """Rows of an array as scaled float32 tensors, without a copy of the whole.
+class RowDataset(Dataset):
+    """Rows of an array as scaled float32 tensors, without a copy of the array.
 
     Parameters
     ----------
-    X : ndarray, memory map, CSR array or Pairs, of shape (n_samples, n_features)
+    X : ndarray, memory map, CSR array or InputTargetRows, of shape (n_samples, n_features)
     scaler : Scaler
     indices : ndarray of shape (n_rows,) or (n_members, n_rows)
         The rows of X to use, or those that each member of an ensemble uses.
@@ -61,75 +61,76 @@ class Rows(Dataset):
         self.scaler = scaler
         self.indices = indices.ravel()
         self.n_members = len(indices) if indices.ndim > 1 else None
-        self.resident: Tensor | None = None
+        self.cached: Tensor | None = None
         row_bytes = 4 * X[:1].shape[1]
-        if not issparse(X) and indices.size * row_bytes <= RESIDENT_BYTES:
-            self.resident = self[np.arange(indices.size)]
-        piece_bytes = 0 if issparse(X) else PIECE_BYTES // (self.n_members or 1)
-        self.piece = len(self) if self.resident is not None else piece_bytes // row_bytes
+        if not issparse(X) and indices.size * row_bytes <= MAX_CACHED_BYTES:
+            self.cached = self[np.arange(indices.size)]
+        chunk_bytes = 0 if issparse(X) else CHUNK_BYTES // (self.n_members or 1)
+        self.chunk_size = len(self) if self.cached is not None else chunk_bytes // row_bytes
 
     def __len__(self) -> int:
-        """Return the number of rows, of each member where there are several."""
+        """Count the rows, per member of an ensemble."""
         return len(self.indices) // (self.n_members or 1)
 
     def __getitem__(self, where: np.ndarray | int) -> Tensor:
         shape = (*np.shape(where), -1)
         flat = np.reshape(where, -1)
-        if self.resident is not None:  # three times as fast as indexing
-            index = torch.from_numpy(flat).to(self.resident.device)
-            return self.resident.index_select(0, index).reshape(shape)
-        part = as_tensor(self.X[self.indices[flat]], self.scaler.center.device)
-        each = part.unflatten(-1, (-1, self.X.shape[1]))  # (n_rows, 1 or 2, n_features)
-        return self.scaler(each).to(torch.float32).reshape(shape)
+        if self.cached is not None:  # three times as fast as indexing
+            index = torch.from_numpy(flat).to(self.cached.device)
+            return self.cached.index_select(0, index).reshape(shape)
+        rows = as_tensor(self.X[self.indices[flat]], self.scaler.center.device)
+        # (n_rows, 1 or 2, n_features): targets are scaled as inputs are.
+        inputs_and_targets = rows.unflatten(-1, (-1, self.X.shape[1]))
+        return self.scaler(inputs_and_targets).to(torch.float32).reshape(shape)
 
-    def order(self, shuffle: bool) -> np.ndarray:
-        """Return the positions of all rows, of shape (n_rows,) or (n_members, n_rows)."""
+    def permutation(self, shuffle: bool) -> np.ndarray:
+        """Order the positions of all rows, of shape (n_rows,) or (n_members, n_rows)."""
         n_rows = len(self)
-        draw = torch.randperm if shuffle else torch.arange
+        order = torch.randperm if shuffle else torch.arange
         if self.n_members is None:
-            return draw(n_rows).numpy()
-        return np.stack([draw(n_rows) + i * n_rows for i in range(self.n_members)])
+            return order(n_rows).numpy()
+        return np.stack([order(n_rows) + i * n_rows for i in range(self.n_members)])
 
 
-def has_pairs(rows: Rows) -> bool:
-    """Whether `rows` come with what they should become."""
-    return targets(rows.X) is not rows.X
+def has_targets(rows: RowDataset) -> bool:
+    """Check whether `rows` have target rows of their own."""
+    return target_rows(rows.X) is not rows.X
 
 
-def as_tensor(part, device: torch.device | str) -> Tensor:
-    """Return rows of an array, dense or sparse, as a dense tensor on `device`.
+def as_tensor(rows, device: torch.device | str) -> Tensor:
+    """Convert rows of an array, dense or sparse, to a dense tensor on `device`.
 
-    Contiguous, so that the order of the array in memory does not change the rounding.
+    The tensor is contiguous: the memory order of the array must not change rounding.
     """
-    dense = part.toarray() if issparse(part) else np.ascontiguousarray(part)
+    dense = rows.toarray() if issparse(rows) else np.ascontiguousarray(rows)
     if not dense.flags.writeable:  # torch would warn: it has no read-only tensors
         dense = dense.copy()
     return torch.from_numpy(dense).to(device)
 
 
-def evenly(n_rows: int, most: int) -> np.ndarray:
-    """Return the positions of at most `most` of so many rows, evenly spaced."""
-    return np.linspace(0, n_rows - 1, min(n_rows, most)).astype(int)
+def evenly_spaced_indices(n_rows: int, n_max: int) -> np.ndarray:
+    """Space at most `n_max` positions evenly over `n_rows` rows."""
+    return np.linspace(0, n_rows - 1, min(n_rows, n_max)).astype(int)
 
 
-class Batches:
-    """The batches of one epoch, drawn anew each time they are iterated over."""
+class BatchIterator:
+    """Batches of one epoch, in a new order for each iteration."""
 
-    def __init__(self, rows: Rows, batch_size: int, shuffle: bool) -> None:
+    def __init__(self, rows: RowDataset, batch_size: int, shuffle: bool) -> None:
         self.rows = rows
         self.batch_size = batch_size
         self.shuffle = shuffle
 
     def __iter__(self) -> Iterator[Tensor]:
         n = len(self.rows)
-        order = self.rows.order(self.shuffle)
-        piece = max(self.rows.piece // self.batch_size, 1) * self.batch_size
-        for where in gen_batches(n, n if self.rows.piece >= n else piece):
+        order = self.rows.permutation(self.shuffle)
+        chunk = max(self.rows.chunk_size // self.batch_size, 1) * self.batch_size
+        for where in gen_batches(n, n if self.rows.chunk_size >= n else chunk):
             yield from self.rows[order[..., where]].split(self.batch_size, dim=-2)
 
 
-def pieces(X, indices: np.ndarray) -> Iterator:
-    """Yield the rows `indices` of X in pieces of bounded size."""
-    size = max(PIECE_BYTES // (8 * X.shape[1]), 1)
+def iter_chunks(X, indices: np.ndarray) -> Iterator:
+    """Yield the rows `indices` of X in chunks of bounded size."""
+    size = max(CHUNK_BYTES // (8 * X.shape[1]), 1)
     for where in gen_batches(len(indices), size):
         yield X[indices[where]]

@@ -6,45 +6,48 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 
-from sk_autoencoder.core._data import Pairs, as_tensor, inputs, targets
-from sk_autoencoder.nn._missing import GaussianFill
+from sk_autoencoder.core._data import InputTargetRows, as_tensor, input_rows, target_rows
+from sk_autoencoder.nn._missing import FactorModelImputer
 from sk_autoencoder.nn._scalers import Scaler
 
 
-class Filled:
-    """Rows with their missing cells filled, computed as they are read.
+class ImputedRows:
+    """Rows whose missing entries are imputed as the rows are read.
 
     Parameters
     ----------
-    holed : ndarray of shape (n_samples, n_features)
+    X_missing : ndarray of shape (n_samples, n_features)
+        Missing entries are NaN.
     scaler : Scaler
-    fill : GaussianFill
+    imputer : FactorModelImputer
     """
 
-    def __init__(self, holed: np.ndarray, scaler: Scaler, fill: GaussianFill) -> None:
-        self.holed = holed
-        self.scaler = copy.deepcopy(scaler).cpu()  # where the fill is, and stays
-        self.fill = fill
-        self.shape = holed.shape
-        self.dtype = holed.dtype
+    def __init__(
+        self, X_missing: np.ndarray, scaler: Scaler, imputer: FactorModelImputer
+    ) -> None:
+        self.X_missing = X_missing
+        self.scaler = copy.deepcopy(scaler).cpu()  # the imputer stays on the CPU
+        self.imputer = imputer
+        self.shape = X_missing.shape
+        self.dtype = X_missing.dtype
 
     def __getitem__(self, index) -> np.ndarray:
-        rows = as_tensor(self.holed[index], "cpu")
-        filled = self.fill(self.scaler(rows).float()).to(rows.dtype)
-        return torch.where(rows.isnan(), self.scaler.inverse(filled), rows).numpy()
+        rows = as_tensor(self.X_missing[index], "cpu")
+        imputed = self.imputer(self.scaler(rows).float()).to(rows.dtype)
+        return torch.where(rows.isnan(), self.scaler.inverse(imputed), rows).numpy()
 
 
-def fill_in(X, scaler: Scaler, fill: GaussianFill):
-    """Return X, rows or Pairs of complete targets, with missing cells filled."""
-    filled = Filled(inputs(X), scaler, fill)
-    return filled if targets(X) is X else Pairs(filled, targets(X))
+def impute_lazily(X, scaler: Scaler, imputer: FactorModelImputer):
+    """Wrap X, rows or InputTargetRows, such that missing inputs are imputed on access."""
+    imputed = ImputedRows(input_rows(X), scaler, imputer)
+    return imputed if target_rows(X) is X else InputTargetRows(imputed, target_rows(X))
 
 
 def has_missing(X) -> bool:
-    """Whether a cell of X is NaN."""
+    """Check whether an entry of X is NaN."""
     return not issparse(X) and bool(np.isnan(np.min(X)))  # makes no array as large as X
 
 
-def missing_share(X, indices: np.ndarray) -> float:
-    """Return the share of the cells in the rows `indices` of X that is missing."""
+def missing_fraction(X, indices: np.ndarray) -> float:
+    """Compute the fraction of missing entries in the rows `indices` of X."""
     return float(np.isnan(X[np.unique(indices)]).mean())

@@ -1,59 +1,86 @@
-"""Hold out rows, and choose weights by the errors of these rows."""
+"""Draw validation rows, and select weights by the errors of these rows."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
-SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the way from the start to the trained weights
-State = list[dict[str, Tensor]]  # the weights of the module and of the criterion
+VALIDATION_FRACTION, N_VALIDATION_ROWS = 0.1, 32  # aims of validation_fraction="auto"
+INTERPOLATION_STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)  # from initial to trained weights
+N_STANDARD_ERRORS = 1.5  # by which training has to beat the initial weights
+MIN_VALIDATION_ROWS = 15  # fewer rows cannot show an improvement
+MAX_REFIT_ROWS = 1_000  # up to which a second training with the validation rows pays
 
-
-def between(start: State, end: State, share: float) -> State:
-    """Return the weights at a `share` of the straight way from `start` to `end`."""
-
-    def mix(a: Tensor, b: Tensor) -> Tensor:
-        return a.lerp(b, share) if a.is_floating_point() else b
-
-    return [{k: mix(a[k], b[k]) for k in a} for a, b in zip(start, end, strict=True)]
-
-
-HELD_OUT_SHARE, HELD_OUT_ROWS = 0.1, 32  # what validation_fraction="auto" aims at
-START_NOISE = 1.5  # standard errors by which training has to beat PCA
-JUDGE_ROWS = 15  # fewer held-out rows cannot tell whether training paid
-REFIT_ROWS = 1_000  # up to which the rows held out are worth a second training
+StateDict = list[dict[str, Tensor]]  # weights of the module and of the criterion
 
 
 def hold_out(
-    n_rows: int, share: float | str | None
+    n_rows: int, fraction: float | str | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the rows to fit to and those held out, drawn at random but kept in order."""
+    """Split rows at random into training and validation rows, each in order.
+
+    Parameters
+    ----------
+    n_rows : int
+    fraction : float, "auto" or None
+        Fraction of validation rows. None holds out no rows.
+
+    Returns
+    -------
+    train : ndarray of shape (n_train,)
+    validation : ndarray of shape (n_validation,) or None
+
+    Raises
+    ------
+    ValueError
+        If no training row is left.
+    """
     order = torch.randperm(n_rows).numpy()
-    if share is None:
+    if fraction is None:
         return np.sort(order), None
-    if share == "auto":
-        n_held_out = max(HELD_OUT_SHARE * n_rows, min(HELD_OUT_ROWS, n_rows // 3))
+    if fraction == "auto":
+        size = max(VALIDATION_FRACTION * n_rows, min(N_VALIDATION_ROWS, n_rows // 3))
     else:
-        n_held_out = share * n_rows
-    n_held_out = int(np.ceil(n_held_out))
-    if n_held_out >= n_rows:
+        size = fraction * n_rows
+    n_validation = int(np.ceil(size))
+    if n_validation >= n_rows:
         raise ValueError(
-            f"validation_fraction={share!r} holds out {n_held_out} of {n_rows} rows "
+            f"validation_fraction={fraction!r} holds out {n_validation} of {n_rows} rows "
             "and leaves none to fit to. Lower it, or set early_stopping=False."
         )
-    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+    return np.sort(order[n_validation:]), np.sort(order[:n_validation])
 
 
-def share_of_the_way(losses: dict[float, np.ndarray]) -> float:
-    """Return how far to go from the start, given the losses of the same rows on the way.
+def interpolate_weights(initial: StateDict, trained: StateDict, step: float) -> StateDict:
+    """Interpolate linearly between `initial` (step 0) and `trained` weights (step 1)."""
 
-    Where the mean loss falls most after one and a half standard errors are taken off;
-    that is nowhere if none is left, or if fewer than 15 rows were held out.
+    def mix(a: Tensor, b: Tensor) -> Tensor:
+        return a.lerp(b, step) if a.is_floating_point() else b
+
+    pairs = zip(initial, trained, strict=True)
+    return [{name: mix(a[name], b[name]) for name in a} for a, b in pairs]
+
+
+def select_interpolation(losses: dict[float, np.ndarray]) -> float:
+    """Select the interpolation step between initial and trained weights.
+
+    The step has the largest lower bound, mean - 1.5 standard errors, of the improvement of
+    the validation loss over the initial weights. It is 0 if no bound is positive, and if
+    there are fewer than 15 validation rows.
+
+    Parameters
+    ----------
+    losses : dict of float to ndarray of shape (n_validation,)
+        Loss of each validation row, by step.
+
+    Returns
+    -------
+    step : float
     """
 
-    def cautious_gain(share: float) -> float:
-        gain = losses[0.0] - losses[share]
-        return gain.mean() - START_NOISE * gain.std(ddof=1) / len(gain) ** 0.5
+    def lower_bound(step: float) -> float:
+        gain = losses[0.0] - losses[step]
+        return gain.mean() - N_STANDARD_ERRORS * gain.std(ddof=1) / len(gain) ** 0.5
 
-    if len(losses[0.0]) < JUDGE_ROWS:
+    if len(losses[0.0]) < MIN_VALIDATION_ROWS:
         return 0.0
-    return max(losses, key=cautious_gain)  # the smallest of equals
+    return max(losses, key=lower_bound)  # the smallest step of equals

@@ -12,7 +12,7 @@ OPTIMIZERS = {
 }
 
 
-def known_options(optimizer: Callable, **wished) -> dict:
-    """Return those `wished` options that `optimizer` takes, in skorch's names."""
-    known = inspect.signature(optimizer).parameters
-    return {f"optimizer__{k}": v for k, v in wished.items() if k in known}
+def supported_options(optimizer: Callable, **options) -> dict:
+    """Select the options that `optimizer` has, under skorch's names."""
+    parameters = inspect.signature(optimizer).parameters
+    return {f"optimizer__{k}": v for k, v in options.items() if k in parameters}

@@ -11,21 +11,21 @@ from scipy.sparse import issparse
 from sklearn.base import clone
 from skorch.callbacks import Callback
 
-from sk_autoencoder.core._callbacks import Cosine, KeepBest
-from sk_autoencoder.core._data import Rows, inputs, targets
-from sk_autoencoder.core._initialization._factor_model import find_fill
+from sk_autoencoder.core._callbacks import CosineAnnealing, EarlyStoppingWithRestarts
+from sk_autoencoder.core._data import RowDataset, input_rows, target_rows
+from sk_autoencoder.core._initialization._factor_model import fit_factor_model
 from sk_autoencoder.core._initialization._pca import (
     count_components,
-    linear_start,
+    linear_init,
     principal_axes,
     projection,
 )
-from sk_autoencoder.core._missing import fill_in
+from sk_autoencoder.core._missing import impute_lazily
 from sk_autoencoder.core._model_selection import hold_out
-from sk_autoencoder.core._optimizers import OPTIMIZERS, known_options
+from sk_autoencoder.core._optimizers import OPTIMIZERS, supported_options
 from sk_autoencoder.core._parameters import Parameters
 from sk_autoencoder.core._scaling import make_row_scaler, make_scaler
-from sk_autoencoder.core._trainer import THREAD_WORK, AutoencoderNet
+from sk_autoencoder.core._trainer import MULTIPLICATIONS_PER_THREAD, AutoencoderNet
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._checks import as_specification, check_network
@@ -33,14 +33,14 @@ from sk_autoencoder.nn._corruptions import GaussianNoise
 from sk_autoencoder.nn._dense import Dense
 from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.nn._losses import LOSSES, ROW_LOSSES, Error, Loss, observed_error
-from sk_autoencoder.nn._missing import Completion, GaussianFill, KeepMissing
+from sk_autoencoder.nn._missing import FactorModelImputer, ImputationLayer, PreserveMissing
 from sk_autoencoder.nn._objective import Objective
 from sk_autoencoder.nn._penalties import l1_norm, linear_error
 from sk_autoencoder.nn._scalers import Scaler
-from sk_autoencoder.utils._threads import threads
+from sk_autoencoder.utils._threads import limit_threads
 
 
-class Building(Parameters):
+class Builder(Parameters):
     """Makes networks, objectives and trainers, as the parameters say."""
 
     # What a variant may change
@@ -52,29 +52,33 @@ class Building(Parameters):
             self.hidden_layer_sizes, self.activation, self.dropout, self.tied_weights
         )
 
-    accepts_missing: ClassVar[bool] = False  # whether cells of X may be NaN
-    n_drops: ClassVar[int] = 2  # how often the rate is lowered before training stops
-    decays: ClassVar[bool] = False  # whether the rate falls to zero, with held-out rows too
-    judge_corrupted: ClassVar[bool] = False  # whether held-out rows are corrupted too
-    objective_kind: ClassVar[type[Objective]] = Objective
+    _allow_nan: ClassVar[bool] = False  # whether cells of X may be NaN
+    _n_lr_reductions: ClassVar[int] = 2  # of the learning rate, before training stops
+    _cosine_decay: ClassVar[bool] = False  # of the rate to zero, with held-out rows too
+    _corrupt_validation: ClassVar[bool] = False  # whether held-out rows are corrupted too
+    _objective_class: ClassVar[type[Objective]] = Objective
     _is_incomplete: ClassVar[bool] = False  # whether cells are missing in what is fitted to
-    _fill: ClassVar[GaussianFill | None] = None  # of missing cells
+    _fill: ClassVar[FactorModelImputer | None] = None  # of missing cells
 
     def _hold_out(self, n_rows: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Return which of the rows to fit to and which to hold out, if any."""
         share = self.validation_fraction if self.early_stopping else None
         return hold_out(n_rows, share)
 
-    def _judge(self, net: AutoencoderNet, X, rows: np.ndarray, valid: Rows) -> None:
+    def _calibrate_held_out(
+        self, net: AutoencoderNet, X, rows: np.ndarray, valid: RowDataset
+    ) -> None:
         """Learn from held-out rows, before what is kept is trained on all `rows` of X."""
 
-    def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
+    def _after_fit(
+        self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
+    ) -> None:
         """Learn what can be learned only after training."""
 
     def _scaler_kind(self) -> type[Scaler]:
         return Scaler
 
-    def _make_corruption(self, rows: Rows) -> torch.nn.Module:
+    def _make_corruption(self, rows: RowDataset) -> torch.nn.Module:
         return GaussianNoise(self.noise_level)
 
     def _make_penalties(self, module: Autoencoder | Ensemble) -> dict:
@@ -87,7 +91,7 @@ class Building(Parameters):
 
     def _make_objective(self, module: Autoencoder | Ensemble) -> Objective:
         penalties = self._make_penalties(module)
-        return self.objective_kind(self._error(), self.trim_fraction, **penalties)
+        return self._objective_class(self._error(), self.trim_fraction, **penalties)
 
     def _loss(self) -> Loss:
         return Loss(self.loss) if callable(self.loss) else LOSSES[self.loss]
@@ -97,14 +101,14 @@ class Building(Parameters):
         loss = self._loss()
         if not self._is_incomplete:
             return loss.error
-        return partial(observed_error, loss.error, loss.blank)
+        return partial(observed_error, loss.error, loss.neutral_output)
 
     def _make_scaler(self, X, indices: np.ndarray):
         loss = self._loss()
-        if loss.order is not None:
-            return make_row_scaler(targets(X), indices, loss.order)
+        if loss.norm_order is not None:
+            return make_row_scaler(target_rows(X), indices, loss.norm_order)
         scaling = self.scaling if loss.scaled else None
-        return make_scaler(targets(X), indices, scaling, self._scaler_kind())
+        return make_scaler(target_rows(X), indices, scaling, self._scaler_kind())
 
     def _make_builder(self, X, rows: np.ndarray, seed: int) -> Callable:
         """Return what makes an autoencoder of rows, always from the same draws."""
@@ -128,28 +132,30 @@ class Building(Parameters):
         subsets, members, started = np.atleast_2d(rows), [], False
         networks = self._build_networks(X.shape[1], n_components, len(subsets))
         for network, own in zip(networks, subsets, strict=True):
-            own_rows, link = Rows(complete, scaler, own), self._loss().link()
+            own_rows, link = RowDataset(complete, scaler, own), self._loss().link()
             corruption = self._make_corruption(own_rows)
             started = self._start(network, corruption, own_rows, n_components, seed)
             if self._is_incomplete:
-                network = network.completed(Completion(self._fill))
-                corruption = KeepMissing(corruption)
+                network = network.with_imputation(ImputationLayer(self._fill))
+                corruption = PreserveMissing(corruption)
             members.append(
-                Autoencoder(network, scaler, corruption, link, self.judge_corrupted)
+                Autoencoder(network, scaler, corruption, link, self._corrupt_validation)
             )
         self.n_components_ = n_components * len(members)
         return members[0] if rows.ndim == 1 else Ensemble(members), started
 
     def _allows_missing(self) -> bool:
         # Of a row with missing cells neither length nor shares are known.
-        return self.accepts_missing and self.loss not in ROW_LOSSES
+        return self._allow_nan and self.loss not in ROW_LOSSES
 
     def _complete(self, X, scaler: Scaler, rows: np.ndarray, seed: int):
         """Learn to guess missing cells from `rows` of X, and return X with guesses."""
         self._fill = None
-        if self._allows_missing() and not issparse(inputs(X)):
-            self._fill = find_fill(inputs(X), scaler, rows, seed, self._is_incomplete)
-        return fill_in(X, scaler, self._fill) if self._is_incomplete else X
+        if self._allows_missing() and not issparse(input_rows(X)):
+            self._fill = fit_factor_model(
+                input_rows(X), scaler, rows, seed, self._is_incomplete
+            )
+        return impute_lazily(X, scaler, self._fill) if self._is_incomplete else X
 
     def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
         if self.n_components is not None and self.n_components >= 1:
@@ -158,8 +164,8 @@ class Building(Parameters):
         if self.n_components is None:
             return min(len(rows), X.shape[1])
         scaler = self._make_scaler(X, rows)
-        complete = self._complete(targets(X), scaler, rows, seed)
-        axes = principal_axes(Rows(complete, scaler, rows), None, seed)
+        complete = self._complete(target_rows(X), scaler, rows, seed)
+        axes = principal_axes(RowDataset(complete, scaler, rows), None, seed)
         return count_components(axes, self.n_components)
 
     def _build_networks(
@@ -173,25 +179,27 @@ class Building(Parameters):
         return networks
 
     def _start(
-        self, network: Network, corruption, rows: Rows, n_components: int, seed: int
+        self, network: Network, corruption, rows: RowDataset, n_components: int, seed: int
     ) -> bool:
         """Start at PCA of `rows`; return whether that worked."""
         can_start = type(network).start_from is not Network.start_from
         if not (can_start and self._starts_from_pca(rows)):
             return False
-        found = self._find_filter(corruption, rows, n_components, seed)
-        return network.start_from(linear_start(found, n_components, self._loss()))
+        found = self._fit_linear_autoencoder(corruption, rows, n_components, seed)
+        return network.start_from(linear_init(found, n_components, self._loss()))
 
-    def _starts_from_pca(self, rows: Rows) -> bool:
+    def _starts_from_pca(self, rows: RowDataset) -> bool:
         return self.init == "pca"
 
-    def _find_filter(self, corruption, rows: Rows, n_components: int, seed: int):
+    def _fit_linear_autoencoder(
+        self, corruption, rows: RowDataset, n_components: int, seed: int
+    ):
         """Return the linear autoencoder to start from: PCA of `rows`."""
         return projection(principal_axes(rows, n_components, seed))
 
     def _make_net(self, module: Autoencoder | Ensemble, callbacks: list) -> AutoencoderNet:
         optimizer = OPTIMIZERS.get(self.optimizer, self.optimizer)
-        options = known_options(optimizer, weight_decay=self.weight_decay, fused=True)
+        options = supported_options(optimizer, weight_decay=self.weight_decay, fused=True)
         return AutoencoderNet(
             module,
             self._make_objective(module),
@@ -208,15 +216,18 @@ class Building(Parameters):
         return [clone(callback, safe=False) for callback in self.callbacks or ()]
 
     def _epoch_callbacks(self, report: Callback) -> list:
-        keep_best = KeepBest(self.n_iter_no_change, self.tol, self.n_drops)
-        schedule = keep_best if self.early_stopping else Cosine()
-        decay = [("decay", Cosine())] if self.decays and self.early_stopping else []
+        keep_best = EarlyStoppingWithRestarts(
+            self.n_iter_no_change, self.tol, self._n_lr_reductions
+        )
+        schedule = keep_best if self.early_stopping else CosineAnnealing()
+        decays = self._cosine_decay and self.early_stopping
+        decay = [("decay", CosineAnnealing())] if decays else []
         others = [*self._user_callbacks(), ("report", report)]
         return [("schedule", schedule), *decay, *others]
 
     def _threads(self, module: torch.nn.Module, n_rows: int):
         n_weights = sum(p.numel() for p in module.parameters())
-        return threads(n_rows * n_weights, THREAD_WORK)
+        return limit_threads(n_rows * n_weights, MULTIPLICATIONS_PER_THREAD)
 
     def _batch_size(self, n_rows: int) -> int:
         if self.batch_size == "auto":

@@ -1,4 +1,4 @@
-"""The trainer: one skorch net for every variant, and the rows it is fed.
+"""The trainer: one skorch net for every variant.
 
 Only this module moves tensors between numpy, the CPU and a device, and only here
 gradients are switched off.
@@ -18,16 +18,20 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PrintLog
 from torch import Tensor
 
-from sk_autoencoder.core._data import Batches, Rows, as_tensor
-from sk_autoencoder.core._model_selection import SHARES, State, between
+from sk_autoencoder.core._data import BatchIterator, RowDataset, as_tensor
+from sk_autoencoder.core._model_selection import (
+    INTERPOLATION_STEPS,
+    StateDict,
+    interpolate_weights,
+)
 from sk_autoencoder.core._optimizers import OPTIMIZERS
 from sk_autoencoder.nn._autoencoder import Autoencoder
-from sk_autoencoder.utils._random import draws_of
+from sk_autoencoder.utils._random import fork_rng_with_seed
 
-INFERENCE_BYTES = 2**20  # rows that go through a network at once, so that they stay cached
-LEAST_ROWS = 16  # that do, however wide they are
-THREAD_WORK = 3 * 2**19  # multiplications of a batch that keep one thread busy
-HELD_OUT_SEED = 2**31  # added to the seed of training
+INFERENCE_BYTES = 2**20  # of rows in one forward pass, so that they stay in the cache
+MIN_INFERENCE_ROWS = 16  # in one forward pass, however wide the rows are
+MULTIPLICATIONS_PER_THREAD = 3 * 2**19  # of a batch, which keep one thread busy
+VALIDATION_SEED_OFFSET = 2**31  # added to the seed of training
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
@@ -35,8 +39,8 @@ class AutoencoderNet(NeuralNet):
     """The trainer of every autoencoder.
 
     `module` is an :class:`~sk_autoencoder.nn._autoencoder.Autoencoder`, `criterion` an
-    :class:`~sk_autoencoder.nn.Objective`; ``fit`` takes the pair of training
-    and held-out :class:`Rows`, the latter None where nothing is held out.
+    :class:`~sk_autoencoder.nn.Objective`. ``fit`` takes a pair of :class:`RowDataset`:
+    training rows, and validation rows or None.
 
     Batches are slices of one tensor, and losses are read once an epoch: a loader that
     fetches single rows costs three to five times as much.
@@ -47,15 +51,15 @@ class AutoencoderNet(NeuralNet):
         return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
 
     def get_split_datasets(self, X, y=None, **fit_params):
-        """Return the pair of training and held-out rows that ``fit`` was given."""
+        """Return the pair of training and validation rows that ``fit`` was given."""
         return X
 
     def get_iterator(self, dataset, training=False):
-        """Return the batches of `dataset`, shuffled for training."""
-        return Batches(dataset, self.batch_size, shuffle=training)
+        """Iterate over batches of `dataset`, shuffled for training."""
+        return BatchIterator(dataset, self.batch_size, shuffle=training)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Go once through `iterator` and record the mean of each term of the loss."""
+        """Run one epoch and record the mean of each term of the loss."""
         if iterator is None:
             return
         try:
@@ -65,38 +69,38 @@ class AutoencoderNet(NeuralNet):
             raise
         for name, value in terms.items():
             self.history.record(f"{prefix}_{name}", value)
-        self.history.record(f"{prefix}_loss", self._checked_loss(terms))
+        self.history.record(f"{prefix}_loss", self._sum_terms(terms))
 
     def _mean_terms(self, batches, training, prefix, step_fn) -> dict[str, float]:
         self._set_training(training)
-        if self._hears_batches():
-            step_fn = self._reported(step_fn, training, prefix)
+        if self._has_batch_callbacks():
+            step_fn = self._notify_batches(step_fn, training, prefix)
         elif training:
-            step_fn = self._make_quiet_step()
+            step_fn = self._make_fast_step()
         n_rows, totals = 0, defaultdict(lambda: torch.zeros((), dtype=torch.float64))
-        with nullcontext() if training else self._same_draws():
+        with nullcontext() if training else self._fixed_noise():
             for batch in batches:
                 terms = step_fn(batch)["terms"]
                 n_batch = batch.shape[-2]
-                # Summed in place: a list of tensors would pin freed memory between them,
-                # and reading the number would wait for a GPU.
+                # Sums in place: a list of tensors would fragment memory, and reading a
+                # number would wait for a GPU.
                 for name, term in terms.items():
                     totals[name] = totals[name].to(term.device).add_(term, alpha=n_batch)
                 n_rows += n_batch
         return {name: float(total) / n_rows for name, total in totals.items()}
 
-    def _hears_batches(self) -> bool:
-        """Whether a callback listens to single batches."""
+    def _has_batch_callbacks(self) -> bool:
+        """Check whether a callback has a hook for single batches."""
         return any(
             getattr(type(callback), hook) is not getattr(Callback, hook)
             for _, callback in self.callbacks_
             for hook in BATCH_HOOKS
         )
 
-    def _reported(self, step_fn, training: bool, prefix: str):
-        """Return `step_fn` with a report of each batch to the callbacks."""
+    def _notify_batches(self, step_fn, training: bool, prefix: str):
+        """Wrap `step_fn` such that callbacks are notified of each batch."""
 
-        def step_and_report(batch: Tensor) -> dict:
+        def step_and_notify(batch: Tensor) -> dict:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
             self.history.record_batch(f"{prefix}_loss", step["loss"].item())
@@ -104,9 +108,9 @@ class AutoencoderNet(NeuralNet):
             self.notify("on_batch_end", batch=batch, training=training, **step)
             return step
 
-        return step_and_report
+        return step_and_notify
 
-    def _checked_loss(self, terms: dict[str, float]) -> float:
+    def _sum_terms(self, terms: dict[str, float]) -> float:
         loss = sum(terms.values())
         if not np.isfinite(loss):
             raise ValueError(
@@ -116,16 +120,16 @@ class AutoencoderNet(NeuralNet):
             )
         return loss
 
-    def _make_quiet_step(self) -> Callable[[Tensor], dict]:
-        """Return what ``train_step`` does where no callback listens to batches.
+    def _make_fast_step(self) -> Callable[[Tensor], dict]:
+        """Make a faster ``train_step``, for callbacks without hooks for batches.
 
-        The gradients are dropped by hand: ``zero_grad`` reports to torch's profiler, which
-        a small network would feel.
+        Gradients are set to None directly: ``zero_grad`` calls torch's profiler, which
+        slows small networks down.
         """
         parameters = [p for _, p in self.get_all_learnable_params()]
         update = self._find_update()
 
-        def quiet_step(batch: Tensor) -> dict:
+        def fast_step(batch: Tensor) -> dict:
             steps = []
 
             def closure() -> Tensor:
@@ -137,13 +141,13 @@ class AutoencoderNet(NeuralNet):
             update(closure)
             return steps[0]
 
-        return quiet_step
+        return fast_step
 
     def _find_update(self) -> Callable[[Callable[[], Tensor]], object]:
-        """Return the optimizer's ``step``, a built-in one's without its wrappers.
+        """Find the optimizer's ``step``, for built-in optimizers without its wrappers.
 
-        They look for hooks and report to torch's profiler. Other optimizers, and those
-        whose ``step`` was replaced, as schedulers do, may need theirs.
+        The wrappers look for hooks and call torch's profiler. Other optimizers may need
+        them, and so does a ``step`` that was replaced, for example by a scheduler.
         """
         optimizer = self.optimizer_
         if type(optimizer) not in OPTIMIZERS.values() or "step" in vars(optimizer):
@@ -162,9 +166,9 @@ class AutoencoderNet(NeuralNet):
             return self._step(batch)
 
     def _step(self, batch: Tensor) -> dict:
-        terms, reconstruction = self.module_.each(self._terms, batch)
+        terms, reconstruction = self.module_.map_members(self._terms, batch)
         loss = reduce(torch.add, terms.values())
-        if loss.ndim:  # one number a member, each of which trains as if alone
+        if loss.ndim:  # one loss a member: each member trains as if alone
             loss = loss.sum()
             terms = {name: term.mean() for name, term in terms.items()}
         return {
@@ -178,40 +182,42 @@ class AutoencoderNet(NeuralNet):
         out = autoencoder(x)
         return self.criterion_(autoencoder.network, target, out), out.reconstruction
 
-    def mean_loss(self, rows: Rows) -> float:
-        """Return the loss of `rows`, as a held-out epoch records it."""
+    def mean_loss(self, rows: RowDataset) -> float:
+        """Compute the mean loss of `rows`, as a validation epoch records it."""
         batches = self.get_iterator(rows)
         terms = self._mean_terms(batches, False, "start", self.validation_step)
-        return self._checked_loss(terms)
+        return self._sum_terms(terms)
 
-    def row_losses(self, rows: Rows) -> np.ndarray:
-        """Return the loss of each of `rows`."""
+    def row_losses(self, rows: RowDataset) -> np.ndarray:
+        """Compute the loss of each of `rows`."""
         self._set_training(False)
 
         def losses(autoencoder: Autoencoder, rows: Tensor) -> Tensor:
             x, target = autoencoder.split(rows)
             return self.criterion_.row_losses(autoencoder.network, target, autoencoder(x))
 
-        with torch.no_grad(), self._same_draws():
-            found = [
-                self.module_.each(losses, batch).ravel()
+        with torch.no_grad(), self._fixed_noise():
+            batches = [
+                self.module_.map_members(losses, batch).ravel()
                 for batch in self.get_iterator(rows)
             ]
-        return torch.cat(found).cpu().double().numpy()
+        return torch.cat(batches).cpu().double().numpy()
 
-    def losses_between(
-        self, start: State, end: State, rows: Rows
+    def interpolated_losses(
+        self, initial: StateDict, trained: StateDict, rows: RowDataset
     ) -> dict[float, np.ndarray]:
-        """Return the loss of each of `rows` at each of `SHARES` of the way to `end`."""
+        """Compute the loss of each of `rows` at each interpolation step."""
         losses = {}
-        for share in SHARES:
-            self.load_state(between(start, end, share))
-            losses[share] = self.row_losses(rows)
+        for step in INTERPOLATION_STEPS:
+            self.load_weights(interpolate_weights(initial, trained, step))
+            losses[step] = self.row_losses(rows)
         return losses
 
-    def _same_draws(self):
-        """Let held-out rows meet the same noise each time, whatever was drawn before."""
-        return draws_of(torch.initial_seed() + HELD_OUT_SEED, torch.device(self.device))
+    def _fixed_noise(self):
+        """Fix the noise on validation rows, within a context."""
+        return fork_rng_with_seed(
+            torch.initial_seed() + VALIDATION_SEED_OFFSET, torch.device(self.device)
+        )
 
     @property
     def schedule(self) -> Callback:
@@ -220,50 +226,57 @@ class AutoencoderNet(NeuralNet):
 
     @property
     def best_epoch(self) -> int:
-        """The epoch whose weights were kept: the last where nothing was held out."""
-        kept = getattr(self.schedule, "best_epoch_", None)
-        return len(self.history) if kept is None else kept
+        """The epoch of the final weights: the last epoch without validation rows."""
+        epoch = getattr(self.schedule, "best_epoch_", None)
+        return len(self.history) if epoch is None else epoch
 
     def curve(self, name: str) -> list[float]:
-        """Return what was recorded under `name` in each epoch."""
-        # An interrupted epoch has a record, but no losses.
+        """Read the value of `name` in each epoch of the history."""
+        # An interrupted epoch has an entry without losses.
         return [epoch[name] for epoch in self.history if name in epoch]
 
-    def copy_state(self) -> State:
-        """Return a copy of all weights."""
-        parts = (self.module_, self.criterion_)
-        return [{k: v.clone() for k, v in p.state_dict().items()} for p in parts]
+    def get_weights(self) -> StateDict:
+        """Copy all weights, of the module and of the criterion."""
+        modules = (self.module_, self.criterion_)
+        return [{k: v.clone() for k, v in m.state_dict().items()} for m in modules]
 
-    def load_state(self, state: State) -> None:
-        """Put the weights of :meth:`copy_state` back."""
-        for part, weights in zip((self.module_, self.criterion_), state, strict=True):
-            part.load_state_dict(weights)
+    def load_weights(self, state: StateDict) -> None:
+        """Load weights that :meth:`get_weights` has copied."""
+        modules = (self.module_, self.criterion_)
+        for module, weights in zip(modules, state, strict=True):
+            module.load_state_dict(weights)
 
     def map(self, function: Callable, X, module: torch.nn.Module | None = None):
-        """Apply ``function(module, rows)`` to all rows of X, a piece at a time.
+        """Apply ``function(module, rows)`` to all rows of X, in chunks of bounded size.
 
-        `module` stands in for the trained one.
+        Training runs in float32. Rows of float64 pass through a copy of the weights that
+        is cast up, so that the result of a row does not depend on the other rows.
 
-        Training runs in float32; for float64 rows a copy of the weights is cast up, so
-        that what a row gives does not depend on the rows beside it.
+        Parameters
+        ----------
+        function : callable
+            ``(module, rows) -> Tensor`` with one entry a row along the first axis.
+        X : ndarray or CSR array of shape (n_samples, n_features)
+        module : nn.Module or None, default=None
+            Used in place of the trained module.
         """
         module = (module or self.module_).eval()
         if X.dtype == np.float64:
             module = copy.deepcopy(module).double()
         n_rows = X.shape[0]
         row_bytes = X.dtype.itemsize * X.shape[1] * module.n_members**0.5
-        size = max(int(INFERENCE_BYTES / row_bytes), LEAST_ROWS)
+        size = max(int(INFERENCE_BYTES / row_bytes), MIN_INFERENCE_ROWS)
         result = None
         with torch.inference_mode():
             for start in range(0, n_rows, size):
                 rows = as_tensor(X[start : start + size], self.device)
-                part = function(module, rows).cpu().numpy()
+                chunk = function(module, rows).cpu().numpy()
                 if result is None:
-                    result = np.empty((n_rows, *part.shape[1:]), part.dtype)
-                result[start : start + size] = part
+                    result = np.empty((n_rows, *chunk.shape[1:]), chunk.dtype)
+                result[start : start + size] = chunk
         return result
 
-    def _settle_in(self) -> None:
+    def _restore_device(self) -> None:
         """Say where a net that was read from plain data is."""
         self.device = str(next(self.module_.parameters()).device)
 

@@ -13,10 +13,10 @@ from sk_autoencoder.utils._sklearn_compat import Interval
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ContractiveAutoencoder(BaseAutoencoder):
-    r"""Dimensionality reduction by an autoencoder whose codes move little with the rows.
+    r"""Dimensionality reduction by an autoencoder whose codes are insensitive to noise.
 
     The loss of :class:`AutoencoderTransformer` gets a penalty on the Jacobian of the
-    encoder :math:`f` [4]_, relative to the spread of the codes:
+    encoder :math:`f` [1]_, relative to the spread of the codes:
 
     .. math::
 
@@ -25,108 +25,95 @@ class ContractiveAutoencoder(BaseAutoencoder):
         \frac{\frac1n \sum_i \lVert J_f(x_i) \rVert_F^2}{\det(\Sigma_f)^{1/k}}
 
     where :math:`\lambda` is the `contraction`, `k` the number of components, and
-    :math:`\Sigma_x` and :math:`\Sigma_f` are the covariances of rows and of codes in a
-    batch. The fraction has no unit: how far noise moves the codes, over how far they lie
-    apart.
+    :math:`\Sigma_x` and :math:`\Sigma_f` are the covariances of the rows and the codes of a
+    batch. The fraction has no unit: it compares the displacement of codes by noise with the
+    distances between codes.
 
     Parameters
     ----------
     n_components : int, float in (0, 1) or None, default=2
-        Width of the code. A float takes the smallest number of components with which PCA
-        explains more than that share of the variance; None takes
-        ``min(n_samples, n_features)``, as PCA does.
+        Number of components of the code. A float takes the fewest with which PCA explains
+        more than that fraction of the variance; None takes ``min(n_samples, n_features)``,
+        as PCA does.
     hidden_layer_sizes : int or sequence of int, default=(128, 64)
-        Widths of the hidden layers of the encoder; the decoder mirrors them. An empty
-        sequence gives a linear autoencoder.
+        Widths of the encoder's hidden layers; the decoder mirrors them. An empty sequence
+        gives a linear autoencoder.
     activation : str or callable, default="gelu"
         Nonlinearity of the hidden layers: ``"elu"``, ``"gelu"``, ``"identity"``,
         ``"leaky_relu"``, ``"relu"``, ``"sigmoid"``, ``"silu"``, ``"tanh"``, or a callable
         without arguments that returns a torch module.
     dropout : float, default=0.0
-        Share of the hidden units that is dropped in each training step.
+        Probability with which a training step drops a hidden unit.
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder.
     network : callable, pair of torch modules or None, default=None
-        ``(n_features, n_components) -> sk_autoencoder.nn.Network``, in place of the
-        dense network that the four parameters above describe, or a pair (encoder, decoder)
-        of which each fit trains copies. It sees scaled rows. A specification from
-        ``sk_autoencoder.nn``, such as ``Convolutional``, is one such callable, and
-        its parameters can be searched as ``network__channels``.
+        Replaces the dense network of the four parameters above: a callable ``(n_features,
+        n_components) -> sk_autoencoder.nn.Network``, or a pair (encoder, decoder) of which
+        each fit trains copies. The network sees scaled rows.
     init : {"pca", "random"}, default="pca"
-        With ``"pca"`` encoder and decoder get a linear path beside the nonlinear one. It
-        starts at PCA of the rows that are fitted to and the nonlinear one at zero, so that
-        training begins at PCA. Held-out rows then choose how far to go from PCA to the
-        trained weights (0, 1/4, 1/2, 3/4 or all of the way): as far as their error falls
-        most, less one and a half standard errors. Where it does not, or fewer than 15 rows
-        were held out, PCA of all rows is what is kept. ``"random"`` gives the plain
-        network.
+        ``"pca"`` adds a linear path that starts as PCA, and validation rows select how far
+        training leaves PCA (Notes of :class:`AutoencoderTransformer`). ``"random"`` gives
+        the network alone.
     loss : str or callable, default="squared_error"
-        Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``
-        (squared up to one scaled unit), ``"binary_cross_entropy"`` (a sigmoid output;
-        values of X in [0, 1], which are not scaled), or for counts and tf-idf, of rows
-        brought to one length, ``"multinomial"`` (shares of a row; a softmax output) and
-        ``"cosine"``; or a callable ``(output, x)`` of two tensors of shape (batch,
-        n_features) that returns one error a row.
+        Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``,
+        ``"binary_cross_entropy"``, ``"multinomial"``, ``"cosine"`` (Notes of
+        :class:`AutoencoderTransformer`) or ``(output, x) -> error of each row``, in torch.
     scaling : {"global", "standard"} or None, default="global"
-        ``"global"`` subtracts the mean row and divides by one number, the root of the
-        mean variance of a feature, which keeps PCA's objective; ``"standard"`` divides each
-        feature by its own standard deviation; None leaves X alone.
+        ``"global"`` subtracts the mean row and divides by the root mean variance of the
+        features, which keeps PCA's objective. ``"standard"`` divides each feature by its
+        standard deviation. None does not scale.
     noise_level : float, default=0.3
-        Standard deviation, in scaled units, of the Gaussian noise that is added to each
-        cell while training. It keeps the codes of neighbours together [2]_.
+        Standard deviation, in scaled units, of the Gaussian noise that training adds to
+        each entry. The noise keeps the codes of neighbouring rows together [2]_.
     linear_penalty : float, default=0.75
-        With ``init="pca"``, weight in the loss of the error that the decoder's linear path
-        makes alone. It keeps codes readable for linear models and for distances; like the
-        noise, it is no part of the held-out loss.
+        Weight of the error that the decoder's linear path makes alone, if training starts
+        at PCA. The penalty keeps codes readable for linear models and for distances. The
+        validation loss omits it.
     l1_penalty : float, default=0.0
         Weight of the sum of the absolute values of all weights in the loss.
     trim_fraction : float, default=0.0
-        Share of the rows of a batch, those with the largest error, that is left out of
-        the loss, so that outliers are not learned [3]_.
+        Fraction of the rows of a batch, those with the largest error, that the loss omits,
+        so that outliers are not learned [3]_.
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
         Name of an optimizer, or a class like those of ``torch.optim``.
     lr : float, default=2e-3
-        Learning rate at the beginning.
+        Initial learning rate.
     weight_decay : float, default=1e-4
         Decay of the weights (L2), as the optimizer defines it.
     batch_size : int or "auto", default="auto"
-        Rows a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
+        Rows of a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
     max_epochs : int, default=100
-        Largest number of passes through the training rows; 0 keeps the start.
+        Largest number of passes through the training rows; 0 keeps the initial weights.
     early_stopping : bool, default=True
-        Whether to hold out rows and keep the weights with the lowest loss on them. When
-        the loss stalls, training goes back to the best weights with 0.3 of the learning
-        rate, twice, and then stops. With 1,000 rows or fewer and a start from PCA, the
-        epochs that led to the best weights are then run once more, from PCA of all rows
-        and on all rows. Otherwise all epochs are run on all rows, with a learning rate
-        that falls to zero along a cosine.
+        Whether to set validation rows aside, keep the weights with the lowest loss on them
+        and stop when that loss stalls (Notes of :class:`AutoencoderTransformer`). Otherwise
+        all epochs run on all rows, with a learning rate that falls to zero along a cosine.
     validation_fraction : float or "auto", default="auto"
-        Share of the rows to hold out; ``"auto"`` takes a tenth, but 32 rows if that is
-        more and at most a third.
+        Fraction of the rows for validation; ``"auto"`` takes a tenth, but 32 rows if that
+        is more and at most a third.
     n_iter_no_change : int, default=20
-        Epochs without an improvement of the held-out loss after which it has stalled.
+        Epochs without an improvement after which the validation loss has stalled.
     tol : float, default=1e-3
-        Share by which the held-out loss has to fall to count as improved.
+        Relative decrease of the validation loss that counts as an improvement.
     warm_start : bool, default=False
-        Whether ``fit`` continues from the weights and the scale of the last fit.
+        Whether ``fit`` continues from the weights and the scaling of the previous fit.
     device : str, default="auto"
-        Where to compute: ``"cpu"``, ``"cuda"``, …; ``"auto"`` takes a GPU if there is one.
+        Where to compute, such as ``"cpu"``; ``"auto"`` takes a GPU if there is one.
     callbacks : list of skorch callbacks or None, default=None
-        Called while training, also when it is repeated on all rows; they are cloned
-        first. scikit-learn's own callbacks are set by ``set_callbacks``, and hear of the
-        first training only.
+        Called while training, also when it is repeated on all rows; ``fit`` clones them.
+        ``set_callbacks`` sets scikit-learn's callbacks, which follow the first training
+        only.
     verbose : int, default=0
-        With 1, a line is printed after each epoch.
+        With 1, a line is printed after each epoch of training.
     random_state : int, RandomState instance or None, default=None
-        Seeds the weights, the noise and the order of the rows. Global generators are left
-        as they were.
+        Seeds the weights, the noise and the order of rows. Global generators do not change.
     contraction : float, default=0.2
         Weight of the penalty, in squared scaled units. 0 gives ``AutoencoderTransformer``.
 
     Attributes
     ----------
     n_components_ : int
-        Width of the code.
+        Number of components of the code.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -134,13 +121,13 @@ class ContractiveAutoencoder(BaseAutoencoder):
     n_iter_ : int
         Number of epochs run, without those that were repeated on all rows.
     best_epoch_ : int
-        Epoch with the lowest held-out loss; 0 is the start.
+        Epoch with the lowest validation loss; 0 stands for the initial weights.
     loss_curve_ : list of float
         Training loss after each epoch, noise included.
     validation_curve_ : list of float or None
-        Held-out loss after each epoch, without noise; None if no rows were held out.
+        Validation loss after each epoch, without noise; None without validation rows.
     history_ : skorch.history.History
-        Everything that was recorded, each term of the loss by name.
+        All that skorch recorded, each term of the loss by name.
     net_ : skorch.NeuralNet
         The fitted trainer.
     network_ : sk_autoencoder.nn.Network
@@ -148,40 +135,36 @@ class ContractiveAutoencoder(BaseAutoencoder):
 
     See Also
     --------
-    AutoencoderTransformer : Without the penalty.
+    AutoencoderTransformer : The same loss without the penalty.
 
     Notes
     -----
-    NOTE[DIFF]: [4]_ penalises the squared norm of the Jacobian itself, which small codes
-    and a decoder that enlarges them make vanish; the authors tie the weights against that.
-    Divided by the total variance of the codes, the norm falls when one component that moves
-    little is enlarged, and divided by each component's own, when all become copies of it:
-    codes moved less, and nearest neighbours found less in them. The determinant of the
-    covariance rewards neither, since no linear map of codes that noise moves alike in all
-    directions lowers the penalty. The norm itself is
-    ``sk_autoencoder.nn.jacobian_norm``.
+    NOTE[DIFF]: [1]_ penalise the squared norm of the Jacobian itself
+    (``sk_autoencoder.nn.jacobian_norm``). The norm vanishes for small codes that the
+    decoder enlarges; the authors tie the weights to prevent that. Here the norm is divided
+    by the determinant of the covariance of the codes. Division by the total variance would
+    reward a larger scale of the least sensitive component, and division by each component's
+    own variance would reward copies of that component. The determinant rewards neither: if
+    noise moves the codes alike in all directions, no linear map of the codes lowers the
+    penalty.
 
-    The penalty is exact for an encoder of one layer, where it has a closed form, and for
-    up to four components. For more it is estimated without bias from one product of the
-    Jacobian with random signs a row (Hutchinson), in a time that does not grow with
-    `n_components`. It is taken at the rows without noise. A fit takes two to three times as
-    long as without the penalty.
+    The penalty is exact for an encoder of one layer, which has a closed form, and for up to
+    four components. For more components it is an unbiased estimate from one product of the
+    Jacobian with random signs a row (Hutchinson), whose time does not depend on
+    `n_components`. The penalty is evaluated at rows without noise.
 
-    On five tables, with noise of 0.1 standard deviations on the rows, codes moved 34 to
-    46 % less at an R² within 0.01, and 29 to 47 % less after whitening. That is an average
-    over rows: in two components with many classes, where neighbours lie close together,
-    nearest neighbours lost more accuracy by noise, not less.
+    The codes move less on average over rows. In two components with many classes, where
+    neighbours lie close together, nearest neighbours may lose more accuracy by noise than
+    those of ``AutoencoderTransformer``.
 
     References
     ----------
-    .. [1] G. E. Hinton and R. R. Salakhutdinov, "Reducing the dimensionality of data with
-       neural networks", Science 313, 2006.
+    .. [1] S. Rifai, P. Vincent, X. Muller, X. Glorot and Y. Bengio, "Contractive
+       auto-encoders: explicit invariance during feature extraction", ICML 2011.
     .. [2] C. M. Bishop, "Training with noise is equivalent to Tikhonov regularization",
        Neural Computation 7, 1995.
     .. [3] P. J. Rousseeuw, "Least median of squares regression", Journal of the American
        Statistical Association 79, 1984.
-    .. [4] S. Rifai, P. Vincent, X. Muller, X. Glorot and Y. Bengio, "Contractive
-       auto-encoders: explicit invariance during feature extraction", ICML 2011.
 
     Examples
     --------

@@ -6,7 +6,7 @@ from numbers import Integral
 from typing import ClassVar
 
 from sk_autoencoder.core._base import BaseAutoencoder
-from sk_autoencoder.core._data import Rows
+from sk_autoencoder.core._data import RowDataset
 from sk_autoencoder.nn._convolutional import Convolutional
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions
 
@@ -17,116 +17,103 @@ FEW_ROWS = 1_000  # up to which the start from PCA is better than what training 
 class ConvolutionalAutoencoder(BaseAutoencoder):
     r"""Dimensionality reduction of images by a convolutional autoencoder.
 
-    Encoder :math:`f` and decoder :math:`g` are convolutional networks [1]_; they minimise
+    A convolutional encoder :math:`f` and a convolutional decoder :math:`g` [1]_
+    minimise
 
     .. math:: \frac1n \sum_i \ell\big(g(f(x_i + \varepsilon_i)), x_i\big)
 
     where :math:`\ell` is the `loss`, summed over pixels, and :math:`\varepsilon` is
-    Gaussian noise of `noise_level`. Rows of X are flattened images, as scikit-learn keeps
-    them.
+    Gaussian noise of `noise_level`. Rows of X are flattened images, as in scikit-learn.
 
     Parameters
     ----------
     n_components : int, float in (0, 1) or None, default=16
-        Width of the code. A float takes the smallest number of components with which PCA
-        explains more than that share of the variance; None takes
-        ``min(n_samples, n_features)``, as PCA does.
+        Number of components of the code. A float takes the fewest with which PCA explains
+        more than that fraction of the variance; None takes ``min(n_samples, n_features)``,
+        as PCA does.
     activation : str or callable, default="gelu"
         Nonlinearity of the hidden layers: ``"elu"``, ``"gelu"``, ``"identity"``,
         ``"leaky_relu"``, ``"relu"``, ``"sigmoid"``, ``"silu"``, ``"tanh"``, or a callable
         without arguments that returns a torch module.
     dropout : float, default=0.0
-        Share of the hidden units that is dropped in each training step.
+        Probability with which a training step drops a hidden unit.
     init : {"auto", "pca", "random"}, default="auto"
-        With ``"pca"`` encoder and decoder get a linear path beside the nonlinear one. It
-        starts at PCA of the rows that are fitted to and the nonlinear one at zero, so that
-        training begins at PCA. Held-out rows then choose how far to go from PCA to the
-        trained weights (0, 1/4, 1/2, 3/4 or all of the way): as far as their error falls
-        most, less one and a half standard errors. Where it does not, or fewer than 15 rows
-        were held out, PCA of all rows is what is kept. ``"random"`` gives the plain
-        network, which learns more from many images. ``"auto"`` takes the former up to
-        1,000 rows.
+        ``"pca"`` and ``"random"`` as in :class:`AutoencoderTransformer`. ``"auto"`` takes
+        ``"pca"`` for up to 1,000 rows and ``"random"``, which learns more from many images,
+        for more.
     loss : str or callable, default="squared_error"
-        Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``
-        (squared up to one scaled unit), ``"binary_cross_entropy"`` (a sigmoid output;
-        values of X in [0, 1], which are not scaled), or for counts and tf-idf, of rows
-        brought to one length, ``"multinomial"`` (shares of a row; a softmax output) and
-        ``"cosine"``; or a callable ``(output, x)`` of two tensors of shape (batch,
-        n_features) that returns one error a row.
+        Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``,
+        ``"binary_cross_entropy"``, ``"multinomial"``, ``"cosine"`` (Notes of
+        :class:`AutoencoderTransformer`) or ``(output, x) -> error of each row``, in torch.
     scaling : {"global", "standard"} or None, default="global"
-        ``"global"`` subtracts the mean row and divides by one number, the root of the
-        mean variance of a feature, which keeps PCA's objective; ``"standard"`` divides each
-        feature by its own standard deviation; None leaves X alone.
+        ``"global"`` subtracts the mean row and divides by the root mean variance of the
+        features, which keeps PCA's objective. ``"standard"`` divides each feature by its
+        standard deviation. None does not scale.
     noise_level : float, default=0.7
-        Standard deviation, in scaled units, of the Gaussian noise that is added to each
-        cell while training. It keeps the codes of neighbours together [2]_, and readable
-        for linear models.
+        Standard deviation, in scaled units, of the Gaussian noise that training adds to
+        each entry. The noise keeps the codes of neighbouring rows together [2]_.
     linear_penalty : float, default=0.25
-        With a start from PCA, weight in the loss of the error that the decoder's linear
-        path makes alone. It keeps codes readable for linear models and for distances; like
-        the noise, it is no part of the held-out loss.
+        Weight of the error that the decoder's linear path makes alone, if training starts
+        at PCA. The penalty keeps codes readable for linear models and for distances. The
+        validation loss omits it.
     l1_penalty : float, default=0.0
         Weight of the sum of the absolute values of all weights in the loss.
     trim_fraction : float, default=0.0
-        Share of the rows of a batch, those with the largest error, that is left out of
-        the loss, so that outliers are not learned [3]_.
+        Fraction of the rows of a batch, those with the largest error, that the loss omits,
+        so that outliers are not learned [3]_.
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
         Name of an optimizer, or a class like those of ``torch.optim``.
     lr : float, default=8e-3
-        Learning rate at the beginning.
+        Initial learning rate.
     weight_decay : float, default=1e-4
         Decay of the weights (L2), as the optimizer defines it.
     batch_size : int or "auto", default=32
-        Rows a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
+        Rows of a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
     max_epochs : int, default=20
-        Largest number of passes through the training rows; 0 keeps the start.
+        Largest number of passes through the training rows; 0 keeps the initial weights.
     early_stopping : bool, default=True
-        Whether to hold out rows and keep the weights with the lowest loss on them, and to
-        stop when that loss has stalled three times. The learning rate falls to zero along a
-        cosine over `max_epochs`, with and without. With 1,000 rows or fewer and a start
-        from PCA, the epochs that led to the best weights are run once more, from PCA of
-        all rows and on all rows.
+        Whether to keep the weights with the lowest loss on validation rows and to stop at
+        the third stall of that loss (Notes of :class:`AutoencoderTransformer`). In either
+        case the learning rate falls to zero along a cosine.
     validation_fraction : float or "auto", default="auto"
-        Share of the rows to hold out; ``"auto"`` takes a tenth, but 32 rows if that is
-        more and at most a third.
+        Fraction of the rows for validation; ``"auto"`` takes a tenth, but 32 rows if that
+        is more and at most a third.
     n_iter_no_change : int, default=20
-        Epochs without an improvement of the held-out loss after which it has stalled.
+        Epochs without an improvement after which the validation loss has stalled.
     tol : float, default=1e-3
-        Share by which the held-out loss has to fall to count as improved.
+        Relative decrease of the validation loss that counts as an improvement.
     warm_start : bool, default=False
-        Whether ``fit`` continues from the weights and the scale of the last fit.
+        Whether ``fit`` continues from the weights and the scaling of the previous fit.
     device : str, default="auto"
-        Where to compute: ``"cpu"``, ``"cuda"``, …; ``"auto"`` takes a GPU if there is one.
+        Where to compute, such as ``"cpu"``; ``"auto"`` takes a GPU if there is one.
     callbacks : list of skorch callbacks or None, default=None
-        Called while training, also when it is repeated on all rows; they are cloned
-        first. scikit-learn's own callbacks are set by ``set_callbacks``, and hear of the
-        first training only.
+        Called while training, also when it is repeated on all rows; ``fit`` clones them.
+        ``set_callbacks`` sets scikit-learn's callbacks, which follow the first training
+        only.
     verbose : int, default=0
-        With 1, a line is printed after each epoch.
+        With 1, a line is printed after each epoch of training.
     random_state : int, RandomState instance or None, default=None
-        Seeds the weights, the noise and the order of the rows. Global generators are left
-        as they were.
+        Seeds the weights, the noise and the order of rows. Global generators do not change.
     image_shape : tuple of int or None, default=None
-        ``(height, width)``, or with several channels ``(height, width, n_channels)`` or,
-        for ``data_format="channels_first"``, ``(n_channels, height, width)``, in pixels:
-        the shape that a row was flattened from, line by line. None takes a square with one
-        channel, and a single line of pixels where the number of features is no square.
+        ``(height, width)`` or ``(height, width, n_channels)`` in pixels; with
+        ``data_format="channels_first"`` ``n_channels`` comes first. None takes one channel
+        and a square, or one line of pixels if the features form no square.
     channels : int or sequence of int, default=(32, 64)
-        Number of maps of each convolution of the encoder; from one to the next, height and
-        width are halved. The decoder mirrors them.
+        Number of feature maps of each convolution of the encoder. From one convolution to
+        the next, height and width are halved. The decoder mirrors the encoder.
     kernel_size : int, default=3
-        Height and width of the convolutions, odd.
+        Height and width of the convolution kernels, an odd number.
     patch_size : int, default=2
-        Squares of that many pixels a side enter as one place [4]_: with 2, a quarter of the
-        places, in about a third of the time.
+        Side of the squares of pixels that enter the network as one position [4]_. A
+        side of 2 leaves a quarter of the positions, which shortens training.
     data_format : {"channels_last", "channels_first"}, default="channels_last"
-        Whether the channels of a pixel stand side by side in a row, as scikit-learn,
-        matplotlib and Pillow have them, or channel after channel, as torch has them.
+        Order of the entries of a row: the channels of a pixel side by side, as in
+        scikit-learn, matplotlib and Pillow, or channel after channel, as in torch.
 
     Attributes
     ----------
     n_components_ : int
-        Width of the code.
+        Number of components of the code.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -134,13 +121,13 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     n_iter_ : int
         Number of epochs run, without those that were repeated on all rows.
     best_epoch_ : int
-        Epoch with the lowest held-out loss; 0 is the start.
+        Epoch with the lowest validation loss; 0 stands for the initial weights.
     loss_curve_ : list of float
         Training loss after each epoch, noise included.
     validation_curve_ : list of float or None
-        Held-out loss after each epoch, without noise; None if no rows were held out.
+        Validation loss after each epoch, without noise; None without validation rows.
     history_ : skorch.history.History
-        Everything that was recorded, each term of the loss by name.
+        All that skorch recorded, each term of the loss by name.
     net_ : skorch.NeuralNet
         The fitted trainer.
     network_ : sk_autoencoder.nn.Network
@@ -153,7 +140,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
 
     Notes
     -----
-    Sides may be odd. With several channels all of them are scaled by one number, unless
+    Height and width may be odd. Several channels are scaled by one number, unless
     ``scaling="standard"``.
 
     References
@@ -198,7 +185,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     patch_size: int = 2
     data_format: str = "channels_last"
 
-    decays: ClassVar[bool] = True
+    _cosine_decay: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoencoder._parameter_constraints,
         "init": [StrOptions({"auto", "pca", "random"})],
@@ -211,7 +198,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     del _parameter_constraints["hidden_layer_sizes"]
     del _parameter_constraints["tied_weights"], _parameter_constraints["network"]
 
-    def _starts_from_pca(self, rows: Rows) -> bool:
+    def _starts_from_pca(self, rows: RowDataset) -> bool:
         return self.init == "pca" or (self.init == "auto" and len(rows) <= FEW_ROWS)
 
     def _make_network(self) -> Convolutional:

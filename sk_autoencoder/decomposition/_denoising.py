@@ -11,9 +11,9 @@ import torch
 from sklearn.utils import check_array
 
 from sk_autoencoder.core._base import BaseAutoencoder
-from sk_autoencoder.core._data import Pairs, Rows, has_pairs
+from sk_autoencoder.core._data import InputTargetRows, RowDataset, has_targets
 from sk_autoencoder.core._initialization import _wiener as wiener
-from sk_autoencoder.core._scaling import moments, ranges
+from sk_autoencoder.core._scaling import column_ranges, moments
 from sk_autoencoder.nn._corruptions import (
     GaussianNoise,
     MaskingNoise,
@@ -22,14 +22,14 @@ from sk_autoencoder.nn._corruptions import (
     WhileTraining,
 )
 from sk_autoencoder.nn._penalties import SteinPenalty
-from sk_autoencoder.utils._checks import has_columns
+from sk_autoencoder.utils._checks import is_2d
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions, fit_context
 
 MOST_COMPONENTS = 512  # of the default width: no image lost anything by that
-CORRUPTIONS: dict[str, Callable[[float, Rows], torch.nn.Module]] = {
+CORRUPTIONS: dict[str, Callable[[float, RowDataset], torch.nn.Module]] = {
     "gaussian": lambda level, rows: GaussianNoise(level),
     "masking": lambda share, rows: MaskingNoise(share),
-    "salt_and_pepper": lambda share, rows: SaltAndPepperNoise(share, *ranges(rows)),
+    "salt_and_pepper": lambda share, rows: SaltAndPepperNoise(share, *column_ranges(rows)),
     "swap": lambda share, rows: SwapNoise(share),
 }
 
@@ -38,125 +38,108 @@ CORRUPTIONS: dict[str, Callable[[float, Rows], torch.nn.Module]] = {
 class DenoisingAutoencoder(BaseAutoencoder):
     r"""Denoising by an autoencoder that starts as the best linear denoiser.
 
-    An encoder :math:`f` and a decoder :math:`g` are trained together to give each row back
-    from a damaged copy of it, by minimising
+    An encoder :math:`f` and a decoder :math:`g` are trained together to reconstruct each
+    row from a corrupted copy, by minimising
 
     .. math:: \frac1n \sum_i \ell\big(g(f(\tilde x_i)), x_i\big)
 
-    where :math:`\ell` is the `loss`, summed over features in scaled units, and
-    :math:`\tilde x_i` is the row :math:`x_i` after a `corruption` that is drawn anew each
-    time [1]_ [2]_, or its noisy partner where rows come in pairs. Held-out rows are damaged
-    too: what is judged is how well damage is undone.
+    where :math:`\ell` is the `loss`, summed over features in scaled units. :math:`\tilde
+    x_i` is the row :math:`x_i` after a random `corruption` that is sampled anew each time
+    [1]_ [2]_, or the noisy partner of the row if rows come in pairs.
+    Validation rows are corrupted too: their loss measures denoising.
 
     Parameters
     ----------
     n_components : int, float in (0, 1) or None, default=None
-        Width of the code. A float takes the smallest number of components with which PCA
-        explains more than that share of the variance; None takes
-        ``min(n_samples, n_features, 512)``, so that a code holds about a whole row.
+        Number of components of the code. A float selects it as in
+        :class:`AutoencoderTransformer`. None takes ``min(n_samples, n_features, 512)``, so
+        that a code holds nearly a whole row.
     hidden_layer_sizes : int or sequence of int, default=(512, 128)
-        Widths of the hidden layers of the encoder; the decoder mirrors them. An empty
-        sequence gives a linear autoencoder.
+        Widths of the encoder's hidden layers; the decoder mirrors them. An empty sequence
+        gives a linear autoencoder.
     activation : str or callable, default="gelu"
         Nonlinearity of the hidden layers: ``"elu"``, ``"gelu"``, ``"identity"``,
         ``"leaky_relu"``, ``"relu"``, ``"sigmoid"``, ``"silu"``, ``"tanh"``, or a callable
         without arguments that returns a torch module.
     dropout : float, default=0.0
-        Share of the hidden units that is dropped in each training step.
+        Probability with which a training step drops a hidden unit.
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder.
     network : callable, pair of torch modules or None, default=None
-        ``(n_features, n_components) -> sk_autoencoder.nn.Network``, in place of the
-        dense network that the four parameters above describe, or a pair (encoder, decoder)
-        of which each fit trains copies. It sees scaled rows. A specification from
-        ``sk_autoencoder.nn``, such as ``Convolutional``, is one such callable, and
-        its parameters can be searched as ``network__channels``.
+        Replaces the dense network of the four parameters above: a callable ``(n_features,
+        n_components) -> sk_autoencoder.nn.Network``, or a pair (encoder, decoder) of which
+        each fit trains copies. The network sees scaled rows.
     init : {"pca", "random"}, default="pca"
-        With ``"pca"`` encoder and decoder get a linear path beside the nonlinear one. It
-        starts at the best linear denoiser (the Wiener filter, of rank `n_components`) of
-        the rows that are fitted to and the nonlinear one at zero. Held-out rows then choose
-        how far to go from there to the trained weights (0, 1/4, 1/2, 3/4 or all of the
-        way): as far as their error falls most, less one and a half standard errors. Where
-        it does not, or fewer than 15 rows were held out, the linear denoiser of all rows is
-        what is kept. ``"random"`` gives the plain network.
+        ``"pca"`` starts as the best linear denoiser of rank `n_components` (the Wiener
+        filter), and validation rows select how far training leaves it, as in
+        :class:`AutoencoderTransformer`. ``"random"`` gives the network alone.
     loss : str or callable, default="squared_error"
-        Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``
-        (squared up to one scaled unit), ``"binary_cross_entropy"`` (a sigmoid output;
-        values of X in [0, 1], which are not scaled), or for counts and tf-idf, of rows
-        brought to one length, ``"multinomial"`` (shares of a row; a softmax output) and
-        ``"cosine"``; or a callable ``(output, x)`` of two tensors of shape (batch,
-        n_features) that returns one error a row.
+        Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``,
+        ``"binary_cross_entropy"``, ``"multinomial"``, ``"cosine"`` (Notes of
+        :class:`AutoencoderTransformer`) or ``(output, x) -> error of each row``, in torch.
     scaling : {"global", "standard"} or None, default="standard"
-        ``"standard"`` divides each feature by its own standard deviation; ``"global"``
-        subtracts the mean row and divides by one number, the root of the mean variance of a
-        feature; None leaves X alone. With pairs the clean rows are what is measured.
+        ``"standard"`` divides each feature by its standard deviation; ``"global"``
+        subtracts the mean row and divides by the root mean variance of the features; None
+        does not scale. Clean rows of pairs determine the scale.
     noise_level : float, default=0.5
-        How much to damage. For ``corruption="gaussian"`` the standard deviation of the
-        noise in scaled units: standard deviations of a column with
-        ``scaling="standard"``, of the whole with ``"global"``, units of X with None. For
-        the other names the share of the cells that is replaced, at most 1. 0 damages none.
+        Standard deviation of ``"gaussian"`` noise, in scaled units (units of X with
+        ``scaling=None``). For the other named corruptions the fraction of the entries that
+        is replaced, at most 1. 0 corrupts none.
     linear_penalty : float, default=0.0
-        With ``init="pca"``, weight in the loss of the error that the decoder's linear path
-        makes alone. It keeps codes readable for linear models and for distances.
+        Weight of the error that the decoder's linear path makes alone, if training starts
+        at PCA. The penalty keeps codes readable for linear models and for distances. The
+        validation loss omits it.
     l1_penalty : float, default=0.0
         Weight of the sum of the absolute values of all weights in the loss.
     trim_fraction : float, default=0.0
-        Share of the rows of a batch, those with the largest error, that is left out of
-        the loss, so that outliers are not learned [3]_.
+        Fraction of the rows of a batch, those with the largest error, that the loss omits,
+        so that outliers are not learned [3]_.
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
         Name of an optimizer, or a class like those of ``torch.optim``.
     lr : float, default=1e-3
-        Learning rate at the beginning.
+        Initial learning rate.
     weight_decay : float, default=1e-4
         Decay of the weights (L2), as the optimizer defines it.
     batch_size : int or "auto", default="auto"
-        Rows a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
+        Rows of a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
     max_epochs : int, default=200
-        Largest number of passes through the training rows; 0 keeps the start.
+        Largest number of passes through the training rows; 0 keeps the initial weights.
     early_stopping : bool, default=True
-        Whether to hold out rows and keep the weights with the lowest loss on them. When
-        the loss stalls, training goes back to the best weights with 0.3 of the learning
-        rate, twice, and then stops. With 1,000 rows or fewer and a start from PCA, the
-        epochs that led to the best weights are then run once more, from PCA of all rows
-        and on all rows. Otherwise all epochs are run on all rows, with a learning rate
-        that falls to zero along a cosine.
+        Whether to set validation rows aside, keep the weights with the lowest loss on them
+        and stop when that loss stalls (Notes of :class:`AutoencoderTransformer`). Otherwise
+        all epochs run on all rows, with a learning rate that falls to zero along a cosine.
     validation_fraction : float or "auto", default="auto"
-        Share of the rows to hold out; ``"auto"`` takes a tenth, but 32 rows if that is
-        more and at most a third.
+        Fraction of the rows for validation; ``"auto"`` takes a tenth, but 32 rows if that
+        is more and at most a third.
     n_iter_no_change : int, default=20
-        Epochs without an improvement of the held-out loss after which it has stalled.
+        Epochs without an improvement after which the validation loss has stalled.
     tol : float, default=1e-3
-        Share by which the held-out loss has to fall to count as improved.
+        Relative decrease of the validation loss that counts as an improvement.
     warm_start : bool, default=False
-        Whether ``fit`` continues from the weights and the scale of the last fit.
+        Whether ``fit`` continues from the weights and the scaling of the previous fit.
     device : str, default="auto"
-        Where to compute: ``"cpu"``, ``"cuda"``, …; ``"auto"`` takes a GPU if there is one.
+        Where to compute, such as ``"cpu"``; ``"auto"`` takes a GPU if there is one.
     callbacks : list of skorch callbacks or None, default=None
-        Called while training, also when it is repeated on all rows; they are cloned
-        first. scikit-learn's own callbacks are set by ``set_callbacks``, and hear of the
-        first training only.
+        Called while training, also when it is repeated on all rows; ``fit`` clones them.
+        ``set_callbacks`` sets scikit-learn's callbacks, which follow the first training
+        only.
     verbose : int, default=0
-        With 1, a line is printed after each epoch.
+        With 1, a line is printed after each epoch of training.
     random_state : int, RandomState instance or None, default=None
-        Seeds the weights, the noise and the order of the rows. Global generators are left
-        as they were.
+        Seeds the weights, the noise and the order of rows. Global generators do not change.
     corruption : str or callable, default="gaussian"
-        How rows are damaged while training. ``"gaussian"`` adds noise; the others replace
-        cells, each drawn for itself: ``"masking"`` by the column's mean (by 0 with
-        ``scaling=None``), ``"salt_and_pepper"`` by its lowest or highest value, ``"swap"``
-        by its value in another row of the batch, which suits tables. Or a callable, a torch
-        module among them, that takes and returns scaled rows of shape (batch, n_features);
-        it is copied, and `noise_level` is then not used.
+        Corruption of training rows: ``"gaussian"`` noise, or replaced entries with
+        ``"masking"``, ``"salt_and_pepper"`` or ``"swap"`` (see Notes). A callable maps
+        scaled rows (batch, n_features) to corrupted ones, without `noise_level`.
     noise_std : float, array-like of shape (n_features,), "auto" or None, default=None
-        For fitting where all rows are noisy and nothing clean is at hand: the standard
-        deviation of independent Gaussian noise that the rows of X carry already, in units
-        of X. `corruption` is then not used. ``"auto"`` estimates one number for all
-        columns. None says that the rows are clean, or come with clean ones.
+        Standard deviation, in units of X, of independent Gaussian noise in X, for noisy
+        rows without clean partners (see Notes); it replaces `corruption`. ``"auto"``
+        estimates one number. None stands for clean rows or pairs.
 
     Attributes
     ----------
     n_components_ : int
-        Width of the code.
+        Number of components of the code.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -164,48 +147,56 @@ class DenoisingAutoencoder(BaseAutoencoder):
     n_iter_ : int
         Number of epochs run, without those that were repeated on all rows.
     best_epoch_ : int
-        Epoch with the lowest held-out loss; 0 is the start.
+        Epoch with the lowest validation loss; 0 stands for the initial weights.
     loss_curve_ : list of float
         Training loss after each epoch.
     validation_curve_ : list of float or None
-        Held-out loss after each epoch, against the same damage each time; None if no rows
-        were held out.
+        Validation loss after each epoch, with the same corruption each time; None without
+        validation rows.
     history_ : skorch.history.History
-        Everything that was recorded, each term of the loss by name.
+        All that skorch recorded, each term of the loss by name.
     net_ : skorch.NeuralNet
         The fitted trainer.
     network_ : sk_autoencoder.nn.Network
         The fitted torch module, which sees scaled rows.
     noise_std_ : ndarray of shape (n_features,) or None
-        Standard deviation of the noise in each column of X, given or estimated, and no more
-        than the column's own; None where the rows are clean.
+        Standard deviation of the noise in each column of X, given or estimated, and at most
+        that of the column; None for clean rows.
 
     See Also
     --------
-    AutoencoderTransformer : The plain autoencoder.
+    AutoencoderTransformer : The autoencoder without corruption.
     sklearn.decomposition.KernelPCA : Denoising by projection onto kernel components.
 
     Notes
     -----
-    Cells of X may be missing (NaN): they are guessed first, and errors skip them. The start
-    is the map of rank `n_components` with the least mean squared error [3]_; its moments
-    are exact for the named corruptions and drawn for others.
+    The named corruptions other than ``"gaussian"`` replace each entry independently.
+    ``"masking"`` replaces it by the mean of the column (by 0 with ``scaling=None``),
+    ``"salt_and_pepper"`` by the minimum or maximum of the column, and ``"swap"``, which
+    suits tables, by the value of another row of the batch. A `corruption` that is a torch
+    module is copied.
 
-    Rows that are all noisy make a plain fit copy the noise. With `noise_std`
-    :math:`\sigma`, the loss is Stein's unbiased estimate of the error against the clean
-    rows nobody has seen,
+    Entries of X may be missing (NaN). They are imputed first, and errors omit them.
+
+    The linear start is the map of rank `n_components` with the least mean squared error
+    [4]_. Its moments are exact for the named corruptions and estimated from
+    samples for others.
+
+    A fit to noisy rows alone would reproduce the noise. With `noise_std` :math:`\sigma` the
+    loss is Stein's unbiased estimate of the error against the unknown clean rows,
 
     .. math:: \|g(f(y)) - y\|^2 + 2 \sum_j \sigma_j^2
        \frac{\partial g(f(y))_j}{\partial y_j} - \sum_j \sigma_j^2
 
-    in squared scaled units, its derivatives taken along one random direction a row [4]_
-    [5]_; held-out rows are judged by the same. The start shrinks the spectrum of the noisy
-    rows [6]_. A dense network learns little more than the linear filter from a few
-    thousand noisy rows: for images, give a convolutional `network`.
+    in squared scaled units, with derivatives along one random direction a row [5]_
+    [6]_. The validation loss is the same estimate. The linear start shrinks the
+    spectrum of the noisy rows [7]_. A dense network learns little more than the
+    linear filter from a few thousand noisy rows: use a convolutional `network` for images.
 
     ``noise_std="auto"`` compares the smallest eigenvalues of the covariance of X with those
-    of Gaussian noise of the same shape, and takes the smallest ratio of their sums. It is
-    right where some direction holds noise alone, as in images, and too large otherwise.
+    of Gaussian noise of the same shape, and takes the smallest ratio of their sums. The
+    estimate is right if some direction holds noise alone, as in images, and too large
+    otherwise.
 
     References
     ----------
@@ -213,12 +204,14 @@ class DenoisingAutoencoder(BaseAutoencoder):
        autoencoders", ICML 2008.
     .. [2] P. Vincent et al., "Stacked denoising autoencoders", Journal of Machine Learning
        Research 11, 2010.
-    .. [3] D.R. Brillinger, "Time Series: Data Analysis and Theory", 1981, theorem 10.2.1.
-    .. [4] C. M. Stein, "Estimation of the mean of a multivariate normal distribution",
+    .. [3] P. J. Rousseeuw, "Least median of squares regression", Journal of the American
+       Statistical Association 79, 1984.
+    .. [4] D. R. Brillinger, "Time Series: Data Analysis and Theory", 1981, theorem 10.2.1.
+    .. [5] C. M. Stein, "Estimation of the mean of a multivariate normal distribution",
        Annals of Statistics 9, 1981, theorem 1.
-    .. [5] S. Ramani, T. Blu and M. Unser, "Monte-Carlo SURE", IEEE Transactions on Image
+    .. [6] S. Ramani, T. Blu and M. Unser, "Monte-Carlo SURE", IEEE Transactions on Image
        Processing 17, 2008, theorem 2.
-    .. [6] I. M. Johnstone and D. Paul, "PCA in high dimensions: an orientation",
+    .. [7] I. M. Johnstone and D. Paul, "PCA in high dimensions: an orientation",
        Proceedings of the IEEE 106, 2018, section III.
 
     Examples
@@ -248,8 +241,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     corruption: str | Callable = "gaussian"
     noise_std: float | Sequence[float] | str | None = None
 
-    accepts_missing: ClassVar[bool] = True
-    judge_corrupted: ClassVar[bool] = True
+    _allow_nan: ClassVar[bool] = True
+    _corrupt_validation: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoencoder._parameter_constraints,
         "corruption": [StrOptions(set(CORRUPTIONS)), callable],
@@ -328,8 +321,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     def _allows_missing(self) -> bool:
         return super()._allows_missing() and self.noise_std is None
 
-    def _pair(self, X, y):
-        if not has_columns(y):
+    def _with_targets(self, X, y):
+        if not is_2d(y):
             return X
         if self.noise_std is not None:
             raise ValueError(
@@ -344,7 +337,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
                 f"y has shape {clean.shape} and X has {X.shape}. Clean partners have the "
                 "shape of X; labels have one dimension and are ignored."
             )
-        return Pairs(X, clean)
+        return InputTargetRows(X, clean)
 
     def _make_module(self, X, rows: np.ndarray, n_components: int, seed: int, draws):
         self.noise_std_ = self._find_noise_std(X, np.unique(rows))
@@ -370,8 +363,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
             )
         return np.minimum(std, moments(X, rows).var_ ** 0.5)
 
-    def _make_corruption(self, rows: Rows) -> torch.nn.Module:
-        if self.noise_std is not None or has_pairs(rows):
+    def _make_corruption(self, rows: RowDataset) -> torch.nn.Module:
+        if self.noise_std is not None or has_targets(rows):
             return torch.nn.Identity()  # the rows are noisy already
         if callable(self.corruption):
             return WhileTraining(copy.deepcopy(self.corruption))
@@ -390,10 +383,12 @@ class DenoisingAutoencoder(BaseAutoencoder):
         std = torch.tensor(self.noise_std_).to(scale) / scale
         return {**penalties, "stein": (1.0, SteinPenalty(std.float()))}
 
-    def _find_filter(self, corruption, rows: Rows, n_components: int, seed: int):
+    def _fit_linear_autoencoder(
+        self, corruption, rows: RowDataset, n_components: int, seed: int
+    ):
         if self.noise_std is not None:
             std = self.noise_std_ / rows.scaler.scale.cpu().numpy()
-            return wiener.filter_of_noisy(rows, std, n_components, seed)
-        if not (self.noise_level or callable(self.corruption) or has_pairs(rows)):
-            return super()._find_filter(corruption, rows, n_components, seed)
-        return wiener.filter_of_damaged(rows, corruption, n_components, seed)
+            return wiener.wiener_filter_from_noisy(rows, std, n_components, seed)
+        if not (self.noise_level or callable(self.corruption) or has_targets(rows)):
+            return super()._fit_linear_autoencoder(corruption, rows, n_components, seed)
+        return wiener.wiener_filter(rows, corruption, n_components, seed)

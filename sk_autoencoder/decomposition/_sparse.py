@@ -8,21 +8,20 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from scipy.sparse import csr_array, csr_matrix, vstack
+from scipy.sparse import vstack
 from scipy.special import logit
-from sklearn import get_config
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sk_autoencoder.core._base import BaseAutoencoder, encode
-from sk_autoencoder.core._data import Rows
-from sk_autoencoder.core._initialization._rows import examples
+from sk_autoencoder.core._data import RowDataset
+from sk_autoencoder.core._initialization._rows import sample_rows
 from sk_autoencoder.core._trainer import AutoencoderNet
 from sk_autoencoder.nn._dense import Dense
 from sk_autoencoder.nn._penalties import code_norm, rate_divergence
-from sk_autoencoder.nn._pursuit import surely_worth
-from sk_autoencoder.nn._sparse import Coder, Pursuit, TopK, dead_error
-from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions
+from sk_autoencoder.nn._pursuit import conservative_gain_threshold
+from sk_autoencoder.nn._sparse import Coder, Pursuit, TopK, auxk_loss
+from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions, csr_container
 
 MOST_COMPONENTS = 512  # of the default width
 DEAD_WEIGHT = 1 / 32  # of the error of unused units, as in the paper
@@ -30,128 +29,111 @@ DEAD_WEIGHT = 1 / 32  # of the error of unused units, as in the paper
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class SparseAutoencoder(BaseAutoencoder):
-    r"""Sparse codes: each row by few of many atoms, chosen by pursuit.
+    r"""Sparse coding: each row as a combination of few atoms of a learned dictionary.
 
-    Each row :math:`x_i` is a sum of few of the unit-norm rows of a dictionary :math:`D`,
-    which has more atoms than there are features. With ``sparsity="pursuit"``
+    The atoms are the unit-norm rows of a dictionary :math:`D`, which has more atoms than
+    there are features. ``sparsity="pursuit"`` minimises
 
     .. math:: \min_{D, b} \frac1n \sum_i \ell\big(b + z_i D, x_i\big), \qquad
        z_i = \operatorname{argmin}_z \|x_i - b - z D\|^2 + \theta \|z\|_0
 
-    where the code :math:`z_i` is found, nearly, by orthogonal matching pursuit [1]_: step
-    by step the atom is added that lowers the squared error most, all coefficients being
-    fitted anew, until the next one would remove less than :math:`\theta`. One
-    :math:`\theta` for all rows leaves `n_active` atoms a row on average, so that busy rows
-    get more and plain ones fewer. Codes get no gradient; it goes to :math:`D` and
-    :math:`b`. The other ways code in one pass, :math:`z_i = f(x_i)`, and train :math:`f` by
+    with codes :math:`z_i` by orthogonal matching pursuit [1]_. The other kinds of
+    `sparsity` compute codes :math:`z_i = f(x_i)` by an encoder and minimise
 
     .. math:: \frac1n \sum_i \ell\big(b + z_i D, x_i\big) + \lambda \, \Omega(z)
 
-    with the loss :math:`\ell` summed over features, :math:`\lambda` the
-    `sparsity_penalty`, and :math:`\Omega` zero for ``"topk"`` (which keeps the `n_active`
-    largest positive entries [2]_), the mean over rows of :math:`\|z_i\|_1` for ``"l1"``, or
-    for ``"kl"`` the divergence :math:`\sum_j \mathrm{KL}(\rho \,\|\, \bar z_j)`, in nats,
-    of the mean activation of each unit from the `target_activation` :math:`\rho` [3]_.
+    where :math:`\ell` is the loss, summed over features, and :math:`\lambda` the
+    `sparsity_penalty`. :math:`\Omega` is zero for ``"topk"``, which keeps the `n_active`
+    largest positive entries of a code [2]_, and the mean over rows of
+    :math:`\|z_i\|_1` for ``"l1"``. For ``"kl"`` it is the divergence :math:`\sum_j
+    \mathrm{KL}(\rho \,\|\, \bar z_j)`, in nats, of the mean activation of each unit from
+    the `target_activation` :math:`\rho` [3]_.
 
     Parameters
     ----------
     n_components : int, float in (0, 1) or None, default=None
         Number of atoms. None takes twice the number of features, at most 512 and at most
-        the number of rows. A float takes the smallest number of components with which PCA
-        explains more than that share of the variance.
+        the number of rows. A float selects it as in :class:`AutoencoderTransformer`.
     hidden_layer_sizes : int or sequence of int, default=()
-        Widths of the hidden layers of the encoder. The decoder is linear; a pursuit has
-        none.
+        Widths of the encoder's hidden layers. The decoder is linear, and a pursuit has no
+        encoder.
     activation : str or callable, default="gelu"
         Nonlinearity of the hidden layers: ``"elu"``, ``"gelu"``, ``"identity"``,
         ``"leaky_relu"``, ``"relu"``, ``"sigmoid"``, ``"silu"``, ``"tanh"``, or a callable
         without arguments that returns a torch module.
     dropout : float, default=0.0
-        Share of the hidden units that is dropped in each training step.
+        Probability with which a training step drops a hidden unit.
     tied_weights : bool, default=False
-        Whether the atoms are the weights of the encoder, normalised, where it has no hidden
-        layer; a pursuit always finds its codes by the atoms.
+        Whether an encoder without hidden layers uses the normalised atoms as its weights. A
+        pursuit always computes codes from the atoms.
     network : callable, pair of torch modules or None, default=None
-        ``(n_features, n_components) -> sk_autoencoder.nn.Network``, or a pair
-        (encoder, decoder), in place of the network that `sparsity` names. The penalties of
-        ``"l1"`` and ``"kl"`` apply to its codes; ``"pursuit"`` and ``"topk"`` leave them as
-        they are.
+        Replaces the network of `sparsity`: ``(n_features, n_components) ->
+        sk_autoencoder.nn.Network`` or a pair (encoder, decoder). The penalties of ``"l1"``
+        and ``"kl"`` apply to its codes; ``"pursuit"`` and ``"topk"`` do not change them.
     init : {"rows", "random"}, default="rows"
-        With ``"rows"`` the atoms begin as rows that are fitted to, drawn at random, less
-        the mean and with 5 % of noise; an encoder without hidden layers begins as the
-        atoms. ``"random"`` draws all at random.
+        ``"rows"`` starts the atoms as random training rows, minus the mean and with 5 % of
+        noise, and an encoder without hidden layers as the atoms. ``"random"`` samples all
+        weights.
     loss : str or callable, default="squared_error"
-        Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``
-        (squared up to one scaled unit), ``"binary_cross_entropy"`` (a sigmoid output;
-        values of X in [0, 1], which are not scaled), or for counts and tf-idf, of rows
-        brought to one length, ``"multinomial"`` (shares of a row; a softmax output) and
-        ``"cosine"``; or a callable ``(output, x)`` of two tensors of shape (batch,
-        n_features) that returns one error a row.
+        Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``,
+        ``"binary_cross_entropy"``, ``"multinomial"``, ``"cosine"`` (Notes of
+        :class:`AutoencoderTransformer`) or ``(output, x) -> error of each row``, in torch.
     scaling : {"global", "standard"} or None, default="global"
-        ``"global"`` subtracts the mean row and divides by one number, the root of the
-        mean variance of a feature, which keeps PCA's objective; ``"standard"`` divides each
-        feature by its own standard deviation; None leaves X alone.
+        ``"global"`` subtracts the mean row and divides by the root mean variance of the
+        features, which keeps PCA's objective. ``"standard"`` divides each feature by its
+        standard deviation. None does not scale.
     noise_level : float, default=0.0
-        Standard deviation, in scaled units, of the Gaussian noise that is added to each
-        cell while training.
+        Standard deviation, in scaled units, of the Gaussian noise that training adds to
+        each entry.
     linear_penalty : float, default=0.75
-        With ``init="pca"``, weight in the loss of the error that the decoder's linear path
-        makes alone. It keeps codes readable for linear models and for distances; like the
-        noise, it is no part of the held-out loss.
+        Without effect here, since no `init` adds the linear path that the penalty needs.
     l1_penalty : float, default=0.0
         Weight of the sum of the absolute values of all weights in the loss.
     trim_fraction : float, default=0.0
-        Share of the rows of a batch, those with the largest error, that is left out of
-        the loss, so that outliers are not learned [3]_.
+        Fraction of the rows of a batch, those with the largest error, that the loss omits,
+        so that outliers are not learned [4]_.
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
         Name of an optimizer, or a class like those of ``torch.optim``.
     lr : float, default=1e-2
-        Learning rate at the beginning.
+        Initial learning rate.
     weight_decay : float, default=1e-4
         Decay of the weights (L2), as the optimizer defines it.
     batch_size : int or "auto", default="auto"
-        Rows a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
+        Rows of a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
     max_epochs : int, default=30
-        Largest number of passes through the training rows; 0 keeps the start.
+        Largest number of passes through the training rows; 0 keeps the initial weights.
     early_stopping : bool, default=True
-        Whether to hold out rows and keep the weights with the lowest loss on them. When
-        the loss stalls, training goes back to the best weights with 0.3 of the learning
-        rate, twice, and then stops. With 1,000 rows or fewer and a start from PCA, the
-        epochs that led to the best weights are then run once more, from PCA of all rows
-        and on all rows. Otherwise all epochs are run on all rows, with a learning rate
-        that falls to zero along a cosine.
+        Whether to set validation rows aside, keep the weights with the lowest loss on them
+        and stop when that loss stalls (Notes of :class:`AutoencoderTransformer`). Otherwise
+        all epochs run on all rows, with a learning rate that falls to zero along a cosine.
     validation_fraction : float or "auto", default="auto"
-        Share of the rows to hold out; ``"auto"`` takes a tenth, but 32 rows if that is
-        more and at most a third.
+        Fraction of the rows for validation; ``"auto"`` takes a tenth, but 32 rows if that
+        is more and at most a third.
     n_iter_no_change : int, default=20
-        Epochs without an improvement of the held-out loss after which it has stalled.
+        Epochs without an improvement after which the validation loss has stalled.
     tol : float, default=1e-3
-        Share by which the held-out loss has to fall to count as improved.
+        Relative decrease of the validation loss that counts as an improvement.
     warm_start : bool, default=False
-        Whether ``fit`` continues from the weights and the scale of the last fit.
+        Whether ``fit`` continues from the weights and the scaling of the previous fit.
     device : str, default="auto"
-        Where to compute: ``"cpu"``, ``"cuda"``, …; ``"auto"`` takes a GPU if there is one.
+        Where to compute, such as ``"cpu"``; ``"auto"`` takes a GPU if there is one.
     callbacks : list of skorch callbacks or None, default=None
-        Called while training, also when it is repeated on all rows; they are cloned
-        first. scikit-learn's own callbacks are set by ``set_callbacks``, and hear of the
-        first training only.
+        Called while training, also when it is repeated on all rows; ``fit`` clones them.
+        ``set_callbacks`` sets scikit-learn's callbacks, which follow the first training
+        only.
     verbose : int, default=0
-        With 1, a line is printed after each epoch.
+        With 1, a line is printed after each epoch of training.
     random_state : int, RandomState instance or None, default=None
-        Seeds the weights, the noise and the order of the rows. Global generators are left
-        as they were.
+        Seeds the weights, the noise and the order of rows. Global generators do not change.
     sparsity : {"pursuit", "topk", "l1", "kl"}, default="pursuit"
-        How codes become sparse: see above.
+        How codes become sparse, by the formulas above.
     n_active : int, default=5
-        Non-zero entries of a code: at most so many for ``"topk"``, and on average for
-        ``"pursuit"``, whose rows have 4 times as many at most. The average is set on the
-        held-out rows, one standard error below, as atoms fit the training rows
-        better than new ones; if none are held out, on the training rows.
+        Number of non-zero entries of a code: the maximum for ``"topk"``, and the average
+        for ``"pursuit"``, whose maximum is 4 times as large.
     sparsity_penalty : float, default=1.0
-        Weight of the penalty of ``"l1"`` (in scaled units) or ``"kl"`` (in nats) in the
-        loss.
+        Weight of the penalty of ``"l1"`` (in scaled units) or ``"kl"`` (in nats).
     target_activation : float, default=0.05
-        Mean activation of a unit that ``"kl"`` pulls to.
+        Mean activation of a unit that ``"kl"`` aims at.
     sparse_output : bool, default=False
         Whether ``transform`` returns a CSR matrix.
 
@@ -166,13 +148,13 @@ class SparseAutoencoder(BaseAutoencoder):
     n_iter_ : int
         Number of epochs run, without those that were repeated on all rows.
     best_epoch_ : int
-        Epoch with the lowest held-out loss; 0 is the start.
+        Epoch with the lowest validation loss; 0 stands for the initial weights.
     loss_curve_ : list of float
         Training loss after each epoch, noise included.
     validation_curve_ : list of float or None
-        Held-out loss after each epoch, without noise; None if no rows were held out.
+        Validation loss after each epoch, without noise; None without validation rows.
     history_ : skorch.history.History
-        Everything that was recorded, each term of the loss by name.
+        All that skorch recorded, each term of the loss by name.
     net_ : skorch.NeuralNet
         The fitted trainer.
     network_ : sk_autoencoder.nn.Network
@@ -182,37 +164,44 @@ class SparseAutoencoder(BaseAutoencoder):
     mean_active_ : float
         Mean number of non-zero entries in the codes of the training rows.
     dead_share_ : float
-        Share of the atoms that no training row uses.
+        Fraction of the atoms that no training row uses.
 
     See Also
     --------
-    sklearn.decomposition.MiniBatchDictionaryLearning : Atoms learned by lasso codes.
+    sklearn.decomposition.MiniBatchDictionaryLearning : Atoms learned with lasso codes.
     AutoencoderTransformer : Few components, all of them used.
 
     Notes
     -----
-    ``"topk"`` codes a row with one product of matrices, ``"pursuit"`` with as many as the
-    row has atoms. For that its R² on new rows is lower: by 0.08 to 0.09 on digits and by
-    0.24 to 0.29 on image patches, with 5 or 10 of 128 atoms.
+    Orthogonal matching pursuit is greedy. Each step adds the atom that lowers the squared
+    error most and fits all coefficients anew, until the next atom would remove less than
+    :math:`\theta`. One :math:`\theta` for all rows leaves `n_active` atoms a row on
+    average: complex rows get more atoms than simple ones. :math:`\theta` is set on the
+    validation rows, or without them on the training rows, so that the average lies one
+    standard error below `n_active`, since atoms fit training rows better than new ones.
+    Gradients reach :math:`D` and :math:`b`, not the codes.
 
-    A pursuit minimises the squared error. With ``loss="binary_cross_entropy"`` it is that
-    of the tangent ``4 * (x - 0.5)`` of the inverse of the sigmoid.
+    ``"topk"`` computes the code of a row with one matrix product, ``"pursuit"`` with one
+    for each atom of the row. The R² of ``"topk"`` on new rows is lower.
 
-    Units that no row of a batch used get a gradient by the auxiliary loss of [2]_
-    (``"topk"``; weight 1/32). NOTE[DIFF]: there a unit is dead when it was not used for a
-    long time.
+    A pursuit minimises the squared error. With ``loss="binary_cross_entropy"`` it
+    approximates ``4 * (x - 0.5)``, the tangent of the inverse of the sigmoid.
 
-    Norms of atoms are divided out, but for ``"kl"``, whose codes are at most 1: there
-    `components_` are the directions of the atoms.
+    Units that no row of a batch uses get a gradient by the auxiliary loss of [2]_
+    (``"topk"``; weight 1/32). NOTE[DIFF]: the paper calls a unit dead after a long time
+    without use.
+
+    Atoms are normalised, except those of ``"kl"``, whose codes are at most 1: there
+    `components_` holds the directions of the atoms.
 
     References
     ----------
     .. [1] L. Rebollo-Neira and D. Lowe, "Optimized orthogonal matching pursuit approach",
        IEEE Signal Processing Letters 9, 2002.
-    .. [2] L. Gao et al., "Scaling and evaluating sparse autoencoders",
-       2024.
-    .. [3] A. Ng, "Sparse autoencoder", CS294A lecture notes,
-       2011.
+    .. [2] L. Gao et al., "Scaling and evaluating sparse autoencoders", 2024.
+    .. [3] A. Ng, "Sparse autoencoder", CS294A lecture notes, 2011.
+    .. [4] P. J. Rousseeuw, "Least median of squares regression", Journal of the American
+       Statistical Association 79, 1984.
 
     Examples
     --------
@@ -282,7 +271,7 @@ class SparseAutoencoder(BaseAutoencoder):
             **super()._make_penalties(module),
             "sparsity": (weight * (self.sparsity == "l1"), code_norm),
             "rate": (weight * (self.sparsity == "kl"), partial(rate_divergence, rate)),
-            "dead": (DEAD_WEIGHT * revives, dead_error),
+            "dead": (DEAD_WEIGHT * revives, auxk_loss),
         }
 
     def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
@@ -290,29 +279,37 @@ class SparseAutoencoder(BaseAutoencoder):
             return min(2 * X.shape[1], len(np.unique(rows)), MOST_COMPONENTS)
         return super()._count_components(X, rows, seed)
 
-    def _start(self, network, corruption, rows: Rows, n_components: int, seed: int) -> bool:
+    def _start(
+        self, network, corruption, rows: RowDataset, n_components: int, seed: int
+    ) -> bool:
         if self.network is None and self.init == "rows":
-            network.start_at(*examples(rows, n_components))
+            network.start_at(*sample_rows(rows, n_components))
         return False
 
-    def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
+    def _after_fit(
+        self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
+    ) -> None:
         if self.sparsity == "pursuit" and self.network is None:
-            self._learn_least_gain(net, train if valid is None else valid)
+            self._learn_min_gain(net, train if valid is None else valid)
         rows = np.unique(train.indices)
-        codes = self._map_pieces(net, encode, train.X, rows)
+        codes = self._iter_mapped(net, encode, train.X, rows)
         n_uses = sum((code != 0).sum(axis=0) for code in codes)  # of each atom
         self.mean_active_ = float(n_uses.sum() / len(rows) / net.module_.n_members)
         self.dead_share_ = float((n_uses == 0).mean())
 
-    def _learn_least_gain(self, net: AutoencoderNet, rows: Rows) -> None:
+    def _learn_min_gain(self, net: AutoencoderNet, rows: RowDataset) -> None:
         def gains(module, x):
-            found = module.each(lambda one, x: one.network.path(one.scaler(x)).gains, x)
+            found = module.map_members(
+                lambda one, x: one.network.path(one.scaler(x)).gains, x
+            )
             return found.reshape(-1, *found.shape[-2:]).movedim(0, 1)
 
-        pieces = self._map_pieces(net, gains, rows.X, np.unique(rows.indices))
+        pieces = self._iter_mapped(net, gains, rows.X, np.unique(rows.indices))
         found = torch.from_numpy(np.concatenate(list(pieces)))
-        least = [surely_worth(member, self.n_active) for member in found.unbind(1)]
-        buffer = net.module_.network.least_gain
+        least = [
+            conservative_gain_threshold(member, self.n_active) for member in found.unbind(1)
+        ]
+        buffer = net.module_.network.min_gain
         buffer.copy_(torch.stack(least).reshape(buffer.shape))
 
     def transform(self, X):
@@ -326,16 +323,17 @@ class SparseAutoencoder(BaseAutoencoder):
         -------
         codes : {ndarray, CSR matrix} of shape (n_samples, n_components)
             In scaled units, in the precision of X; sparse with ``sparse_output=True``, and
-            then an array or a matrix as scikit-learn's ``sparse_interface`` says.
+            then an array or a matrix as scikit-learn's ``sparse_interface`` says, before
+            1.9 a matrix.
         """
         check_is_fitted(self)
         if not self.sparse_output:
             return super().transform(X)
         X = self._check_X(X, reset=False)
-        csr = csr_matrix if get_config()["sparse_interface"] == "spmatrix" else csr_array
+        csr = csr_container()
         with self._threads(self.net_.module_, X.shape[0]):
             rows = np.arange(X.shape[0])
-            codes = self._map_pieces(self.net_, encode, X, rows)
+            codes = self._iter_mapped(self.net_, encode, X, rows)
             return vstack([csr(code) for code in codes], format="csr")
 
     @property

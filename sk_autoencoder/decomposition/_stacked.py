@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sk_autoencoder.core._base import BaseAutoencoder
-from sk_autoencoder.core._data import Rows
+from sk_autoencoder.core._data import RowDataset
 from sk_autoencoder.core._trainer import AutoencoderNet
 from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
 from sk_autoencoder.nn._autoencoder import Autoencoder
@@ -28,123 +28,111 @@ class StackedAutoencoder(BaseAutoencoder):
     r"""Dimensionality reduction by an autoencoder that is trained layer by layer.
 
     Each layer :math:`f_l` of the encoder is first trained with its mirror :math:`g_l` in
-    the decoder as an autoencoder of its own, on the codes of the layers before it [1]_,
-    with noise on what it sees [4]_:
+    the decoder as an autoencoder of the codes of the layers before it [1]_, with
+    noise on its input [2]_:
 
     .. math:: \frac1n \sum_i \ell\big(g_l(f_l(h_i + \varepsilon_i)), h_i\big),
         \quad h_i = f_{l-1}(\dots f_1(x_i))
 
-    The layers then start a deep network :math:`f_L \circ \dots \circ f_1`, which is trained
-    as a whole.
+    The layers then initialise a deep network :math:`f_L \circ \dots \circ f_1`, which is
+    trained as a whole.
 
     Parameters
     ----------
     n_components : int, float in (0, 1) or None, default=2
-        Width of the code. A float takes the smallest number of components with which PCA
-        explains more than that share of the variance; None takes
-        ``min(n_samples, n_features)``, as PCA does.
+        Number of components of the code. A float takes the fewest with which PCA explains
+        more than that fraction of the variance; None takes ``min(n_samples, n_features)``,
+        as PCA does.
     hidden_layer_sizes : int or sequence of int, default=(128, 64, 32)
-        Widths of the hidden layers of the encoder; the decoder mirrors them. An empty
-        sequence gives a linear autoencoder.
+        Widths of the encoder's hidden layers; the decoder mirrors them. An empty sequence
+        gives a linear autoencoder.
     activation : str or callable, default="gelu"
         Nonlinearity of the hidden layers: ``"elu"``, ``"gelu"``, ``"identity"``,
         ``"leaky_relu"``, ``"relu"``, ``"sigmoid"``, ``"silu"``, ``"tanh"``, or a callable
         without arguments that returns a torch module.
     dropout : float, default=0.0
-        Share of the hidden units that is dropped in each training step.
+        Probability with which a training step drops a hidden unit.
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder.
     network : callable, pair of torch modules or None, default=None
-        ``(n_features, n_components) -> sk_autoencoder.nn.Network``, in place of the
-        dense network that the four parameters above describe, or a pair (encoder, decoder)
-        of which each fit trains copies. It sees scaled rows. A specification from
-        ``sk_autoencoder.nn``, such as ``Convolutional``, is one such callable, and
-        its parameters can be searched as ``network__channels``.
+        Replaces the dense network of the four parameters above: a callable ``(n_features,
+        n_components) -> sk_autoencoder.nn.Network``, or a pair (encoder, decoder) of which
+        each fit trains copies. The network sees scaled rows.
     init : {"pca", "random"}, default="random"
-        What training as a whole starts from: ``"random"`` takes the layers as they are;
-        with ``"pca"`` a linear path that starts at PCA is put beside them, the last layer
-        of encoder and decoder starts at zero instead, and held-out rows choose how far to
-        go from there, as in ``AutoencoderTransformer``. Without `fine_tune` the layers are
-        taken as they are.
+        ``"random"`` trains the layers as they are. ``"pca"`` adds a linear path that starts
+        as PCA and sets the last layer of encoder and decoder to zero, as in
+        :class:`AutoencoderTransformer`. Without `fine_tune` it has no effect.
     loss : str or callable, default="squared_error"
-        Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``
-        (squared up to one scaled unit), ``"binary_cross_entropy"`` (a sigmoid output;
-        values of X in [0, 1], which are not scaled), or for counts and tf-idf, of rows
-        brought to one length, ``"multinomial"`` (shares of a row; a softmax output) and
-        ``"cosine"``; or a callable ``(output, x)`` of two tensors of shape (batch,
-        n_features) that returns one error a row.
+        Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``,
+        ``"binary_cross_entropy"``, ``"multinomial"``, ``"cosine"`` (Notes of
+        :class:`AutoencoderTransformer`) or ``(output, x) -> error of each row``, in torch.
     scaling : {"global", "standard"} or None, default="global"
-        ``"global"`` subtracts the mean row and divides by one number, the root of the
-        mean variance of a feature, which keeps PCA's objective; ``"standard"`` divides each
-        feature by its own standard deviation; None leaves X alone.
+        ``"global"`` subtracts the mean row and divides by the root mean variance of the
+        features, which keeps PCA's objective. ``"standard"`` divides each feature by its
+        standard deviation. None does not scale.
     noise_level : float, default=0.3
-        Standard deviation, in scaled units, of the Gaussian noise that is added to each
-        cell while training. It keeps the codes of neighbours together [2]_.
+        Standard deviation, in scaled units, of the Gaussian noise that training adds to
+        each entry. The noise keeps the codes of neighbouring rows together [3]_.
     linear_penalty : float, default=0.75
-        With ``init="pca"``, weight in the loss of the error that the decoder's linear path
-        makes alone. It keeps codes readable for linear models and for distances; like the
-        noise, it is no part of the held-out loss.
+        Weight of the error that the decoder's linear path makes alone, if training starts
+        at PCA. The penalty keeps codes readable for linear models and for distances. The
+        validation loss omits it.
     l1_penalty : float, default=0.0
         Weight of the sum of the absolute values of all weights in the loss.
     trim_fraction : float, default=0.0
-        Share of the rows of a batch, those with the largest error, that is left out of
-        the loss, so that outliers are not learned [3]_.
+        Fraction of the rows of a batch, those with the largest error, that the loss omits,
+        so that outliers are not learned [4]_.
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
         Name of an optimizer, or a class like those of ``torch.optim``.
     lr : float, default=2e-3
-        Learning rate at the beginning.
+        Initial learning rate.
     weight_decay : float, default=1e-4
         Decay of the weights (L2), as the optimizer defines it.
     batch_size : int or "auto", default="auto"
-        Rows a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
+        Rows of a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
     max_epochs : int, default=100
-        Largest number of passes through the training rows; 0 keeps the start.
+        Largest number of passes through the training rows; 0 keeps the initial weights.
     early_stopping : bool, default=True
-        Whether to hold out rows and keep the weights with the lowest loss on them. When
-        the loss stalls, training goes back to the best weights with 0.3 of the learning
-        rate, twice, and then stops. With 1,000 rows or fewer and a start from PCA, the
-        epochs that led to the best weights are then run once more, from PCA of all rows
-        and on all rows. Otherwise all epochs are run on all rows, with a learning rate
-        that falls to zero along a cosine.
+        Whether to set validation rows aside, keep the weights with the lowest loss on them
+        and stop when that loss stalls (Notes of :class:`AutoencoderTransformer`). Otherwise
+        all epochs run on all rows, with a learning rate that falls to zero along a cosine.
     validation_fraction : float or "auto", default="auto"
-        Share of the rows to hold out; ``"auto"`` takes a tenth, but 32 rows if that is
-        more and at most a third.
+        Fraction of the rows for validation; ``"auto"`` takes a tenth, but 32 rows if that
+        is more and at most a third.
     n_iter_no_change : int, default=20
-        Epochs without an improvement of the held-out loss after which it has stalled.
+        Epochs without an improvement after which the validation loss has stalled.
     tol : float, default=1e-3
-        Share by which the held-out loss has to fall to count as improved.
+        Relative decrease of the validation loss that counts as an improvement.
     warm_start : bool, default=False
-        Whether ``fit`` continues from the weights and the scale of the last fit.
+        Whether ``fit`` continues from the weights and the scaling of the previous fit.
     device : str, default="auto"
-        Where to compute: ``"cpu"``, ``"cuda"``, …; ``"auto"`` takes a GPU if there is one.
+        Where to compute, such as ``"cpu"``; ``"auto"`` takes a GPU if there is one.
     callbacks : list of skorch callbacks or None, default=None
-        Called while training, also when it is repeated on all rows; they are cloned
-        first. scikit-learn's own callbacks are set by ``set_callbacks``, and hear of the
-        first training only.
+        Called while training, also when it is repeated on all rows; ``fit`` clones them.
+        ``set_callbacks`` sets scikit-learn's callbacks, which follow the first training
+        only.
     verbose : int, default=0
-        With 1, a line is printed after each epoch.
+        With 1, a line is printed after each epoch of training.
     random_state : int, RandomState instance or None, default=None
-        Seeds the weights, the noise and the order of the rows. Global generators are left
-        as they were.
+        Seeds the weights, the noise and the order of rows. Global generators do not change.
     fine_tune : bool, default=True
-        Whether to train the whole network after its layers. Without it nothing is gained
-        by rows that are held out: set ``early_stopping=False`` too.
+        Whether to train the whole network after its layers. Without it validation rows gain
+        nothing: set ``early_stopping=False`` too.
     layer_lr : float, default=1e-2
-        Learning rate at the beginning of each layer's training; it falls to zero along a
-        cosine. A layer alone stands a larger one than the whole network.
+        Initial learning rate of each layer's training; it falls to zero along a cosine. A
+        single layer tolerates a larger one than the whole network.
     layer_noise_level : float, default=0.3
-        Standard deviation of the Gaussian noise that is added to what a layer sees while
-        it is trained alone, in scaled units for the first layer, and in standard deviations
-        of all its cells for the others. 0 gives plain layers.
+        Standard deviation of the Gaussian noise on the input of a layer that is trained
+        alone: in scaled units for the first layer, in standard deviations of all its
+        entries for the others. 0 adds none.
 
     Attributes
     ----------
     layers_ : list of AutoencoderTransformer
-        The layers as they were trained one after the other, the first on rows in the units
-        of X, each other on the codes of the one before. Those of the last member where
-        several autoencoders are trained side by side.
+        The layers in the order of their training, the first on rows in the units of X, the
+        others on the codes of the layer before. An ensemble keeps those of its last member.
     n_components_ : int
-        Width of the code.
+        Number of components of the code.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -152,13 +140,13 @@ class StackedAutoencoder(BaseAutoencoder):
     n_iter_ : int
         Number of epochs run, without those that were repeated on all rows.
     best_epoch_ : int
-        Epoch with the lowest held-out loss; 0 is the start.
+        Epoch with the lowest validation loss; 0 stands for the initial weights.
     loss_curve_ : list of float
         Training loss after each epoch, noise included.
     validation_curve_ : list of float or None
-        Held-out loss after each epoch, without noise; None if no rows were held out.
+        Validation loss after each epoch, without noise; None without validation rows.
     history_ : skorch.history.History
-        Everything that was recorded, each term of the loss by name.
+        All that skorch recorded, each term of the loss by name.
     net_ : skorch.NeuralNet
         The fitted trainer.
     network_ : sk_autoencoder.nn.Network
@@ -170,16 +158,12 @@ class StackedAutoencoder(BaseAutoencoder):
 
     Notes
     -----
-    Layers are trained for `max_epochs` epochs each, on all rows that are fitted to, which
-    have to fit into memory. The first minimises the `loss`, the others the squared error.
+    Each layer is trained for `max_epochs` epochs on all training rows, which have to fit
+    into memory. The first layer minimises the `loss`, the others the squared error.
 
-    NOTE[DIFF]: a layer's code is taken before the activation, not behind it as in [1]_; the
-    activation is the first thing that the next layer does. So what a layer has to give back
-    is not bounded, and no unit of its output can die.
-
-    On five tables of up to 500 rows the R² of held-out rows was 0.002 to 0.18 higher than
-    that of ``AutoencoderTransformer`` with these layers from a random start (by more than
-    two standard errors on two of them), in twice to four times the time.
+    NOTE[DIFF]: the code of a layer is taken before the activation, not after it as in
+    [1]_; the next layer begins with the activation. The target of a layer is
+    therefore unbounded, and no unit of its output can die.
 
     ``partial_fit`` trains the layers on the first batch, and then the whole network.
 
@@ -187,12 +171,12 @@ class StackedAutoencoder(BaseAutoencoder):
     ----------
     .. [1] Y. Bengio, P. Lamblin, D. Popovici and H. Larochelle, "Greedy layer-wise training
        of deep networks", NeurIPS 19, 2006.
-    .. [2] C. M. Bishop, "Training with noise is equivalent to Tikhonov regularization",
-       Neural Computation 7, 1995.
-    .. [3] P. J. Rousseeuw, "Least median of squares regression", Journal of the American
-       Statistical Association 79, 1984.
-    .. [4] P. Vincent et al., "Stacked denoising autoencoders", Journal of Machine Learning
+    .. [2] P. Vincent et al., "Stacked denoising autoencoders", Journal of Machine Learning
        Research 11, 2010.
+    .. [3] C. M. Bishop, "Training with noise is equivalent to Tikhonov regularization",
+       Neural Computation 7, 1995.
+    .. [4] P. J. Rousseeuw, "Least median of squares regression", Journal of the American
+       Statistical Association 79, 1984.
 
     Examples
     --------
@@ -218,7 +202,7 @@ class StackedAutoencoder(BaseAutoencoder):
     }
 
     def _start(
-        self, network: Network, corruption, rows: Rows, n_components: int, seed: int
+        self, network: Network, corruption, rows: RowDataset, n_components: int, seed: int
     ) -> bool:
         """Train each layer on what the layers before it make of `rows`."""
         several = np.resize(rows.indices, max(len(rows.indices), 2))  # one is not enough
@@ -232,7 +216,7 @@ class StackedAutoencoder(BaseAutoencoder):
                 f"network={self.network!r} cannot be trained layer by layer. Use a "
                 "sk_autoencoder.nn.Dense, or AutoencoderTransformer."
             )
-        network.take_layers([layer.network_ for layer in self.layers_])
+        network.load_layers([layer.network_ for layer in self.layers_])
         return self.fine_tune and super()._start(
             network, corruption, rows, n_components, seed
         )

@@ -10,8 +10,9 @@ from sk_autoencoder.core._base import BaseAutoencoder
 class AutoencoderTransformer(BaseAutoencoder):
     r"""Dimensionality reduction by an autoencoder that starts as PCA.
 
-    An encoder :math:`f` and a decoder :math:`g` are trained together to give each row
-    back through a code of `n_components` numbers, by minimising
+    An encoder :math:`f` maps each row to a code of `n_components` numbers, and a decoder
+    :math:`g` reconstructs the row from its code [1]_. Both are trained together to
+    minimise
 
     .. math:: \frac1n \sum_i \ell\big(g(f(x_i + \varepsilon_i)), x_i\big)
 
@@ -22,99 +23,86 @@ class AutoencoderTransformer(BaseAutoencoder):
     Parameters
     ----------
     n_components : int, float in (0, 1) or None, default=2
-        Width of the code. A float takes the smallest number of components with which PCA
-        explains more than that share of the variance; None takes
-        ``min(n_samples, n_features)``, as PCA does.
+        Number of components of the code. A float takes the fewest with which PCA explains
+        more than that fraction of the variance; None takes ``min(n_samples, n_features)``,
+        as PCA does.
     hidden_layer_sizes : int or sequence of int, default=(128, 64)
-        Widths of the hidden layers of the encoder; the decoder mirrors them. An empty
-        sequence gives a linear autoencoder.
+        Widths of the encoder's hidden layers; the decoder mirrors them. An empty sequence
+        gives a linear autoencoder.
     activation : str or callable, default="gelu"
         Nonlinearity of the hidden layers: ``"elu"``, ``"gelu"``, ``"identity"``,
         ``"leaky_relu"``, ``"relu"``, ``"sigmoid"``, ``"silu"``, ``"tanh"``, or a callable
         without arguments that returns a torch module.
     dropout : float, default=0.0
-        Share of the hidden units that is dropped in each training step.
+        Probability with which a training step drops a hidden unit.
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder.
     network : callable, pair of torch modules or None, default=None
-        ``(n_features, n_components) -> sk_autoencoder.nn.Network``, in place of the
-        dense network that the four parameters above describe, or a pair (encoder, decoder)
-        of which each fit trains copies. It sees scaled rows. A specification from
-        ``sk_autoencoder.nn``, such as ``Convolutional``, is one such callable, and
-        its parameters can be searched as ``network__channels``.
+        Replaces the dense network of the four parameters above: a callable ``(n_features,
+        n_components) -> sk_autoencoder.nn.Network``, or a pair (encoder, decoder) of which
+        each fit trains copies. The network sees scaled rows.
     init : {"pca", "random"}, default="pca"
-        With ``"pca"`` encoder and decoder get a linear path beside the nonlinear one. It
-        starts at PCA of the rows that are fitted to and the nonlinear one at zero, so that
-        training begins at PCA. Held-out rows then choose how far to go from PCA to the
-        trained weights (0, 1/4, 1/2, 3/4 or all of the way): as far as their error falls
-        most, less one and a half standard errors. Where it does not, or fewer than 15 rows
-        were held out, PCA of all rows is what is kept. ``"random"`` gives the plain
-        network.
+        ``"pca"`` adds a linear path that starts as PCA, and validation rows select how far
+        training leaves PCA (Notes of :class:`AutoencoderTransformer`). ``"random"`` gives
+        the network alone.
     loss : str or callable, default="squared_error"
-        Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``
-        (squared up to one scaled unit), ``"binary_cross_entropy"`` (a sigmoid output;
-        values of X in [0, 1], which are not scaled), or for counts and tf-idf, of rows
-        brought to one length, ``"multinomial"`` (shares of a row; a softmax output) and
-        ``"cosine"``; or a callable ``(output, x)`` of two tensors of shape (batch,
-        n_features) that returns one error a row.
+        Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``,
+        ``"binary_cross_entropy"``, ``"multinomial"``, ``"cosine"`` (Notes of
+        :class:`AutoencoderTransformer`) or ``(output, x) -> error of each row``, in torch.
     scaling : {"global", "standard"} or None, default="global"
-        ``"global"`` subtracts the mean row and divides by one number, the root of the
-        mean variance of a feature, which keeps PCA's objective; ``"standard"`` divides each
-        feature by its own standard deviation; None leaves X alone.
+        ``"global"`` subtracts the mean row and divides by the root mean variance of the
+        features, which keeps PCA's objective. ``"standard"`` divides each feature by its
+        standard deviation. None does not scale.
     noise_level : float, default=0.3
-        Standard deviation, in scaled units, of the Gaussian noise that is added to each
-        cell while training. It keeps the codes of neighbours together [2]_.
+        Standard deviation, in scaled units, of the Gaussian noise that training adds to
+        each entry. The noise keeps the codes of neighbouring rows together [2]_.
     linear_penalty : float, default=0.75
-        With ``init="pca"``, weight in the loss of the error that the decoder's linear path
-        makes alone. It keeps codes readable for linear models and for distances; like the
-        noise, it is no part of the held-out loss.
+        Weight of the error that the decoder's linear path makes alone, if training starts
+        at PCA. The penalty keeps codes readable for linear models and for distances. The
+        validation loss omits it.
     l1_penalty : float, default=0.0
         Weight of the sum of the absolute values of all weights in the loss.
     trim_fraction : float, default=0.0
-        Share of the rows of a batch, those with the largest error, that is left out of
-        the loss, so that outliers are not learned [3]_.
+        Fraction of the rows of a batch, those with the largest error, that the loss omits,
+        so that outliers are not learned [3]_.
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
         Name of an optimizer, or a class like those of ``torch.optim``.
     lr : float, default=2e-3
-        Learning rate at the beginning.
+        Initial learning rate.
     weight_decay : float, default=1e-4
         Decay of the weights (L2), as the optimizer defines it.
     batch_size : int or "auto", default="auto"
-        Rows a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
+        Rows of a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
     max_epochs : int, default=100
-        Largest number of passes through the training rows; 0 keeps the start.
+        Largest number of passes through the training rows; 0 keeps the initial weights.
     early_stopping : bool, default=True
-        Whether to hold out rows and keep the weights with the lowest loss on them. When
-        the loss stalls, training goes back to the best weights with 0.3 of the learning
-        rate, twice, and then stops. With 1,000 rows or fewer and a start from PCA, the
-        epochs that led to the best weights are then run once more, from PCA of all rows
-        and on all rows. Otherwise all epochs are run on all rows, with a learning rate
-        that falls to zero along a cosine.
+        Whether to set validation rows aside, keep the weights with the lowest loss on them
+        and stop when that loss stalls (Notes of :class:`AutoencoderTransformer`). Otherwise
+        all epochs run on all rows, with a learning rate that falls to zero along a cosine.
     validation_fraction : float or "auto", default="auto"
-        Share of the rows to hold out; ``"auto"`` takes a tenth, but 32 rows if that is
-        more and at most a third.
+        Fraction of the rows for validation; ``"auto"`` takes a tenth, but 32 rows if that
+        is more and at most a third.
     n_iter_no_change : int, default=20
-        Epochs without an improvement of the held-out loss after which it has stalled.
+        Epochs without an improvement after which the validation loss has stalled.
     tol : float, default=1e-3
-        Share by which the held-out loss has to fall to count as improved.
+        Relative decrease of the validation loss that counts as an improvement.
     warm_start : bool, default=False
-        Whether ``fit`` continues from the weights and the scale of the last fit.
+        Whether ``fit`` continues from the weights and the scaling of the previous fit.
     device : str, default="auto"
-        Where to compute: ``"cpu"``, ``"cuda"``, …; ``"auto"`` takes a GPU if there is one.
+        Where to compute, such as ``"cpu"``; ``"auto"`` takes a GPU if there is one.
     callbacks : list of skorch callbacks or None, default=None
-        Called while training, also when it is repeated on all rows; they are cloned
-        first. scikit-learn's own callbacks are set by ``set_callbacks``, and hear of the
-        first training only.
+        Called while training, also when it is repeated on all rows; ``fit`` clones them.
+        ``set_callbacks`` sets scikit-learn's callbacks, which follow the first training
+        only.
     verbose : int, default=0
-        With 1, a line is printed after each epoch.
+        With 1, a line is printed after each epoch of training.
     random_state : int, RandomState instance or None, default=None
-        Seeds the weights, the noise and the order of the rows. Global generators are left
-        as they were.
+        Seeds the weights, the noise and the order of rows. Global generators do not change.
 
     Attributes
     ----------
     n_components_ : int
-        Width of the code.
+        Number of components of the code.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -122,13 +110,13 @@ class AutoencoderTransformer(BaseAutoencoder):
     n_iter_ : int
         Number of epochs run, without those that were repeated on all rows.
     best_epoch_ : int
-        Epoch with the lowest held-out loss; 0 is the start.
+        Epoch with the lowest validation loss; 0 stands for the initial weights.
     loss_curve_ : list of float
         Training loss after each epoch, noise included.
     validation_curve_ : list of float or None
-        Held-out loss after each epoch, without noise; None if no rows were held out.
+        Validation loss after each epoch, without noise; None without validation rows.
     history_ : skorch.history.History
-        Everything that was recorded, each term of the loss by name.
+        All that skorch recorded, each term of the loss by name.
     net_ : skorch.NeuralNet
         The fitted trainer.
     network_ : sk_autoencoder.nn.Network
@@ -140,14 +128,37 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     Notes
     -----
-    Cells of X may be missing (NaN). A factor model fitted by EM guesses them, a layer that
-    sees which are missing corrects the guess before the network, and errors skip them.
+    **Initialisation.** With ``init="pca"`` encoder and decoder get a linear path beside the
+    nonlinear one. The linear path starts as PCA of the training rows and the nonlinear one
+    at zero. After training the weights are interpolated between PCA (0) and the trained
+    weights (1). Validation rows select the interpolation weight among 0, 1/4, 1/2, 3/4 and
+    1: the one with the largest lower bound (mean minus 1.5 standard errors) of the decrease
+    of their loss. If no bound is positive, or with fewer than 15 validation rows, the
+    result is PCA of all rows.
 
-    Training runs in float32. Rows of float64 are scaled in float64 and go through a copy of
-    the weights that is cast up, so that codes do not depend on the rows beside them.
+    **Early stopping.** When the validation loss stalls, training returns to the best
+    weights and multiplies the learning rate by 0.3; the third stall stops it. After a start
+    from PCA with 1,000 rows or fewer, the epochs that led to the best weights are repeated
+    from PCA of all rows, on all rows.
 
-    Codes are in scaled units: with ``scaling="global"`` they do not change when X is
-    multiplied by a number or moved.
+    **Losses.** ``"huber"`` is squared up to one scaled unit and linear beyond.
+    ``"binary_cross_entropy"`` needs X in [0, 1], which is not scaled, and has a sigmoid
+    output. ``"multinomial"``, with a softmax output, and ``"cosine"`` are for counts and
+    tf-idf; both scale each row to one length. A callable takes two tensors of shape (batch,
+    n_features) and returns the errors of shape (batch,).
+
+    **Networks.** A specification of ``sk_autoencoder.nn``, such as ``Convolutional``, is a
+    valid `network`, and its parameters can be searched as ``network__channels``.
+
+    **Missing values.** Entries of X may be missing (NaN). A factor model fitted by EM
+    imputes them, a layer that sees which entries are missing corrects the imputed values
+    before the network, and errors omit missing entries.
+
+    **Precision.** Training runs in float32. Rows of float64 are scaled in float64 and use a
+    float64 copy of the weights, so that codes do not depend on the other rows of a batch.
+
+    **Units.** Codes are in scaled units: with ``scaling="global"`` neither a shift of X nor
+    a factor changes them.
 
     References
     ----------
@@ -173,4 +184,4 @@ class AutoencoderTransformer(BaseAutoencoder):
     0.7
     """
 
-    accepts_missing: ClassVar[bool] = True
+    _allow_nan: ClassVar[bool] = True

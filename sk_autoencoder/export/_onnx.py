@@ -1,15 +1,14 @@
 """Export to ONNX: converters for skl2onnx, and one call for an estimator or a Pipeline."""
 
-from importlib import import_module
-
 import numpy as np
 import torch
 from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from sk_autoencoder.export._plans import PLANS, Plan
+from sk_autoencoder.core._export import ExportMixin, ExportSpec
 from sk_autoencoder.export._tracing import OPSET, trace
+from sk_autoencoder.utils._optional import require
 
 METHODS = ("auto", "transform", "inverse_transform", "score_samples")
 OPTIONS = {"method": list(METHODS), "allow_nan": [False, True]}
@@ -18,21 +17,21 @@ ML_OPSET = 3  # of the domain ai.onnx.ml: skl2onnx writes no later one
 PREFIX = "sk_autoencoder"  # of the names of converters
 
 
-def _plan(scope, estimator) -> Plan:
+def _specify(scope, estimator) -> ExportSpec:
     check_is_fitted(estimator)
     defaults = {"method": "auto", "allow_nan": False}
-    return PLANS[type(estimator)](estimator, **scope.get_options(estimator, defaults))
+    return estimator.__onnx_spec__(**scope.get_options(estimator, defaults))
 
 
-def _graph(plan: Plan, is_double: bool, opset: int):
+def _graph(spec: ExportSpec, is_double: bool, opset: int):
     if opset < LEAST_OPSET:
         raise ValueError(
             f"target_opset={opset} is too old: torch's exporter writes {LEAST_OPSET} and "
             "later ones."
         )
     dtype = torch.float64 if is_double else torch.float32
-    module = plan.module.to(dtype)
-    return trace(module, plan.function, plan.n_columns, plan.outputs, dtype, opset)
+    module = spec.module.to(dtype)
+    return trace(module, spec.function, spec.n_columns, spec.outputs, dtype, opset)
 
 
 def _parse(scope, model, inputs, custom_parsers=None):
@@ -42,8 +41,7 @@ def _parse(scope, model, inputs, custom_parsers=None):
 
     operator = scope.declare_local_operator(get_model_alias(type(model)), model)
     operator.inputs = inputs
-    plan = _plan(scope, model)
-    for name, shape in plan.outputs.items():
+    for name, shape in _specify(scope, model).outputs.items():
         kind = Int64TensorType if name == "label" else _float_type(inputs)
         variable = scope.declare_local_variable(name, kind([None, *shape]))
         operator.outputs.append(variable)
@@ -68,10 +66,10 @@ def _convert(scope, operator, container) -> None:
     """Put the graph of an estimator between its inputs and outputs."""
     from onnx import TensorProto
 
-    plan = _plan(scope, operator.raw_operator)
+    spec = _specify(scope, operator.raw_operator)
     element = _float_type(operator.inputs)()._get_element_onnx_type()
     opset = container.target_opset_any_domain("")
-    graph = _graph(plan, element == TensorProto.DOUBLE, opset)
+    graph = _graph(spec, element == TensorProto.DOUBLE, opset)
     rows = _side_by_side(operator.inputs, element, scope, container)
     outputs = [output.full_name for output in operator.outputs]
     _embed(graph, rows, outputs, scope, container)
@@ -123,6 +121,7 @@ def register_onnx_converters() -> None:
     """Let skl2onnx convert the estimators of this library, also within Pipelines.
 
     Only those who call ``skl2onnx.to_onnx`` themselves need it; :func:`to_onnx` does it.
+    Variants of your own count if their classes are defined before the call.
     Transformers get the output "variable"; the detector "label" (+1 or -1) and "scores"
     (of ``decision_function``), as skl2onnx calls those of ``IsolationForest``. Options of
     an estimator are ``"method"`` and ``"allow_nan"``, as in :func:`to_onnx`.
@@ -144,25 +143,20 @@ def register_onnx_converters() -> None:
     >>> [output.name for output in model.graph.output]
     ['variable']
     """
-    _import("onnx", "onnxscript", "skl2onnx")
+    require("onnx", "onnxscript", "skl2onnx", extra="onnx", purpose="Export to ONNX")
     from skl2onnx import update_registered_converter
 
-    for cls in PLANS:
+    for cls in _exportable_classes():
         functions = {"shape_fct": _infer_shapes, "convert_fct": _convert, "parser": _parse}
         update_registered_converter(
             cls, PREFIX + cls.__name__, **functions, options=OPTIONS
         )
 
 
-def _import(*names: str) -> None:
-    """Import packages, or name the extra that installs them."""
-    try:
-        for name in names:
-            import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            f"Export to ONNX needs {', '.join(names)}: pip install sk-autoencoder[onnx]"
-        ) from error
+def _exportable_classes(base: type = ExportMixin) -> set[type]:
+    """List the subclasses of `base` that are defined by now, a user's included."""
+    classes = set(base.__subclasses__())
+    return classes.union(*map(_exportable_classes, classes))
 
 
 def to_onnx(estimator, X=None, *, method="auto", allow_nan=False, target_opset=None):
@@ -174,9 +168,9 @@ def to_onnx(estimator, X=None, *, method="auto", allow_nan=False, target_opset=N
     Parameters
     ----------
     estimator : estimator or Pipeline
-        An autoencoder, an :class:`AutoencoderOutlierDetector` or an
-        :class:`AutoencoderImputer` of this library, or a Pipeline of steps that skl2onnx
-        can convert.
+        An autoencoder of this library or a variant of your own, an
+        :class:`AutoencoderOutlierDetector`, an :class:`AutoencoderImputer`, or a Pipeline
+        of steps that skl2onnx can convert.
     X : array-like of shape (n_samples, n_features) or None, default=None
         Rows whose precision the model shall take; only their dtype is looked at. None
         stands for float32.
@@ -245,12 +239,12 @@ def to_onnx(estimator, X=None, *, method="auto", allow_nan=False, target_opset=N
         raise ValueError(f"method={method!r} is not one of {known}.")
     check_is_fitted(estimator)
     is_double = X is not None and np.asarray(X).dtype == np.float64
-    if type(estimator) not in PLANS:
+    if not isinstance(estimator, ExportMixin):
         return _convert_all(estimator, is_double, method, allow_nan, target_opset)
-    _import("onnx", "onnxscript")
+    require("onnx", "onnxscript", extra="onnx", purpose="Export to ONNX")
     opset = target_opset[""] if isinstance(target_opset, dict) else target_opset
-    plan = PLANS[type(estimator)](estimator, method, allow_nan)
-    return _graph(plan, is_double, opset or OPSET)
+    spec = estimator.__onnx_spec__(method, allow_nan)
+    return _graph(spec, is_double, opset or OPSET)
 
 
 def _convert_all(estimator, is_double: bool, method: str, allow_nan: bool, target_opset):
@@ -273,13 +267,13 @@ def _convert_all(estimator, is_double: bool, method: str, allow_nan: bool, targe
 
 def _options(estimator, method: str, allow_nan: bool) -> dict:
     """Return the options of converters, by class or by ``id``."""
-    options: dict = {cls: {"allow_nan": allow_nan} for cls in PLANS}
+    options: dict = {cls: {"allow_nan": allow_nan} for cls in _exportable_classes()}
     last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
     if is_classifier(last):
         options[id(last)] = {"zipmap": False}
     if method == "auto":
         return options
-    if type(last) not in PLANS:
+    if not isinstance(last, ExportMixin):
         raise ValueError(
             f"method={method!r} asks the last step, which is a {type(last).__name__}. "
             "Use method='auto'."

@@ -15,12 +15,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from sk_autoencoder.core._base import BaseAutoencoder, encode
-from sk_autoencoder.core._data import Rows, as_tensor
-from sk_autoencoder.core._missing import fill_in
+from sk_autoencoder.core._data import RowDataset, as_tensor
+from sk_autoencoder.core._missing import impute_lazily
 from sk_autoencoder.core._trainer import AutoencoderNet
-from sk_autoencoder.generative._density import count_parts, told_apart
+from sk_autoencoder.generative._density import n_mixture_components, nn_two_sample_accuracy
 from sk_autoencoder.nn._autoencoder import Autoencoder
-from sk_autoencoder.utils._random import seeded
+from sk_autoencoder.utils._random import seeded_fit
 from sk_autoencoder.utils._sklearn_compat import StrOptions
 
 CODE_SPREAD = 1e-3  # variance that is added to each component of the mixture
@@ -37,7 +37,7 @@ class GenerativeAutoencoder(BaseAutoencoder):
     its output (``_add_noise``), and how many components it has at most by default.
     """
 
-    usual_components: ClassVar[int]
+    _default_n_components: ClassVar[int]
 
     code_density: str = "gaussian_mixture"
     output_noise: str | bool = "auto"
@@ -74,7 +74,7 @@ class GenerativeAutoencoder(BaseAutoencoder):
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         net = self.net_
-        with seeded(random_state, torch.device(net.device)):
+        with seeded_fit(random_state, torch.device(net.device)):
             density = self.code_density_
             if like is not None:
                 X = self._check_X(like, reset=False, ensure_min_samples=2)
@@ -100,10 +100,12 @@ class GenerativeAutoencoder(BaseAutoencoder):
 
     def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
         if self.n_components is None:
-            return min(self.usual_components, X.shape[1], len(np.unique(rows)))
+            return min(self._default_n_components, X.shape[1], len(np.unique(rows)))
         return super()._count_components(X, rows, seed)
 
-    def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
+    def _after_fit(
+        self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
+    ) -> None:
         indices = train.indices
         if valid is not None:
             indices = np.union1d(indices, valid.indices)
@@ -119,8 +121,8 @@ class GenerativeAutoencoder(BaseAutoencoder):
             self.output_noise_ = self._choose_noise(net, train.X, indices)
 
     def _fit_density(self, net: AutoencoderNet, X, rows: np.ndarray) -> GaussianMixture:
-        codes = np.concatenate(list(self._map_pieces(net, self._code_draws, X, rows)))
-        seed, n_parts = int(torch.randint(2**31, ())), count_parts(*codes.shape)
+        codes = np.concatenate(list(self._iter_mapped(net, self._code_draws, X, rows)))
+        seed, n_parts = int(torch.randint(2**31, ())), n_mixture_components(*codes.shape)
         mixture = GaussianMixture(n_parts, reg_covar=CODE_SPREAD, random_state=seed)
         # Its start by k-means is for numpy alone, whatever the user's arrays are.
         with warnings.catch_warnings(), config_context(array_api_dispatch=False):
@@ -146,7 +148,7 @@ class GenerativeAutoencoder(BaseAutoencoder):
         n_rows = int(np.clip(NOISE_BYTES // (8 * X.shape[1]), 2, NOISE_ROWS))
         few = np.sort(indices[torch.randperm(len(indices))[:n_rows].numpy()])
         if self._is_incomplete:
-            X = fill_in(X, net.module_.scaler, self._fill)
+            X = impute_lazily(X, net.module_.scaler, self._fill)
         real = as_tensor(X[few], "cpu").numpy()
         # Each column counts: noise that fits most of them may drown a quiet one.
         scaler = StandardScaler().fit(real)
@@ -154,5 +156,5 @@ class GenerativeAutoencoder(BaseAutoencoder):
         apart = []
         for noise in (False, True):
             drawn = scaler.transform(self._draw_rows(net, codes, noise))
-            apart.append(told_apart(scaler.transform(real), drawn))
+            apart.append(nn_two_sample_accuracy(scaler.transform(real), drawn))
         return apart[1] < apart[0] - NOISE_GAIN

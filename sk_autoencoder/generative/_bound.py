@@ -14,8 +14,8 @@ from sk_autoencoder.metrics import active_components
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._missing import observed_share
 from sk_autoencoder.nn._variational import (
-    divergences,
     importance_bound,
+    kl_divergences,
     mixture_log_prob,
     normal_log_prob,
 )
@@ -30,11 +30,13 @@ def posteriors(module: nn.Module, rows: Tensor) -> Tensor:
         found = one.network.posterior(one.scaler(rows))
         return torch.stack([found.mean, found.scale], dim=-2)
 
-    found = module.each(both, rows)  # of an ensemble (n_members, batch, 2, n_components)
+    found = module.map_members(
+        both, rows
+    )  # of an ensemble (n_members, batch, 2, n_components)
     return found if found.ndim == 3 else found.movedim(0, 2).flatten(2)
 
 
-def usage(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def component_usage(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return how much components say about rows, given what :func:`posteriors` found.
 
     Returns
@@ -45,7 +47,7 @@ def usage(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         Whether the means vary over rows.
     """
     mean, std = found[:, 0], found[:, 1]  # each (n_rows, n_components)
-    nats = divergences(Normal(torch.from_numpy(mean), torch.from_numpy(std)))
+    nats = kl_divergences(Normal(torch.from_numpy(mean), torch.from_numpy(std)))
     return nats.mean(0).numpy(), active_components(mean)
 
 
@@ -80,11 +82,13 @@ def log_bound(density: GaussianMixture | None, n_draws: int, n_components: int) 
     def bound(one: Autoencoder, rows: Tensor) -> Tensor:
         x = one.scaler(rows)
         found = importance_bound(one.network, x, log_prior, draws.to(x))
-        volume = torch.where(x.isnan(), 0.0, one.network.likelihood.log_volume().to(x))
+        volume = torch.where(
+            x.isnan(), 0.0, one.network.likelihood.log_abs_det_jacobian().to(x)
+        )
         return (found - volume.sum(-1)) / observed_share(x)
 
     def score(module: nn.Module, rows: Tensor) -> Tensor:
-        found = module.each(bound, rows).reshape(-1, rows.shape[0])
+        found = module.map_members(bound, rows).reshape(-1, rows.shape[0])
         return found.logsumexp(0) - np.log(len(found))  # of the members' mixture
 
     return score

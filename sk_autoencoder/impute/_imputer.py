@@ -1,26 +1,30 @@
 """Filling in missing cells with any autoencoder."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils import check_random_state, get_tags
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sk_autoencoder.core._base import BaseAutoencoder, fit_members, map_rows
+from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
 from sk_autoencoder.generative._vae import VAETransformer
-from sk_autoencoder.impute._autoencoder import default_imputing
-from sk_autoencoder.impute._multiple import draw_missing
+from sk_autoencoder.impute._autoencoder import make_default_autoencoder
+from sk_autoencoder.impute._multiple import sample_missing
 from sk_autoencoder.persistence._files import Savable
-from sk_autoencoder.utils._random import clone_with_seed, seeded
+from sk_autoencoder.utils._random import clone_with_seed, draw_seed, seeded_fit
 from sk_autoencoder.utils._sklearn_compat import (
     BaseImputer,
     HasMethods,
     Interval,
     StrOptions,
+    allows_nan,
+    ensure_all_finite,
     feature_names,
-    finite,
     fit_context,
     missing_mask,
 )
@@ -29,7 +33,7 @@ N_MEMBERS = 4  # of the default design
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AutoencoderImputer(Savable, BaseImputer):
+class AutoencoderImputer(Savable, ExportMixin, BaseImputer):
     r"""Imputation of missing values by autoencoders, in IterativeImputer's contract.
 
     By default a factor model of the rows, fitted by EM, gives the first guess at missing
@@ -101,16 +105,15 @@ class AutoencoderImputer(Savable, BaseImputer):
     Columns are brought to one scale first, so that their units do not matter. Observed
     cells come back exactly as they were.
 
-    The default design draws what networks say towards near rows, the weighted mean of
-    :class:`~sk_autoencoder.nn.NearestRows`. It keeps up to 5,000 completed training
-    rows for that, which are in its pickles, files and graphs too.
+    The default design shrinks imputed values towards a kernel-weighted mean of near
+    training rows. It keeps up to 5,000 imputed training rows, also in pickles, files and
+    ONNX graphs.
 
     References
     ----------
     .. [1] L. Gondara and K. Wang, "MIDA: multiple imputation using denoising autoencoders",
        PAKDD 2018.
-    .. [2] D. B. Rubin, "Multiple imputation for nonresponse in surveys",
-       Wiley, 1987.
+    .. [2] D. B. Rubin, "Multiple imputation for nonresponse in surveys", Wiley, 1987.
     .. [3] P.-A. Mattei and J. Frellsen, "Leveraging the exact likelihood of deep latent
        variable models", NeurIPS 2018, algorithm 1.
 
@@ -189,7 +192,7 @@ class AutoencoderImputer(Savable, BaseImputer):
         if n_members > 1:  # each holds out other rows
             rng = check_random_state(self.random_state)
             indices = np.stack([rng.permutation(indices) for _ in range(n_members)])
-        self.autoencoder_._fit_on(rows, rows=indices)
+        fit_members(self.autoencoder_, rows, indices)
         return self
 
     def _learn_columns(self, rows: np.ndarray) -> None:
@@ -205,7 +208,7 @@ class AutoencoderImputer(Savable, BaseImputer):
             X,
             reset=reset,
             dtype=[np.float64, np.float32],
-            ensure_all_finite=finite(self),
+            ensure_all_finite=ensure_all_finite(self),
             ensure_min_samples=1 + reset,  # two to fit to
             copy=True,
         )
@@ -215,14 +218,14 @@ class AutoencoderImputer(Savable, BaseImputer):
 
     def _make_autoencoder(self, n_rows: int, n_features: int):
         rng = check_random_state(self.random_state)
-        seed = rng.randint(np.iinfo(np.int32).max)
+        seed = draw_seed(rng)
         if self.autoencoder is None:
             default = self._default_autoencoder(n_rows, n_features)
             return default.set_params(random_state=seed)
         autoencoder = clone_with_seed(self.autoencoder, self.random_state, seed)
         name = type(autoencoder).__name__
-        is_ours = hasattr(autoencoder, "_fit_on")
-        if not (is_ours and get_tags(autoencoder).input_tags.allow_nan):
+        is_ours = isinstance(autoencoder, BaseAutoencoder)
+        if not (is_ours and allows_nan(autoencoder)):
             raise ValueError(
                 f"autoencoder={name}(...) takes no missing values. Use None, or an "
                 "AutoencoderTransformer, DenoisingAutoencoder or VAETransformer."
@@ -237,7 +240,7 @@ class AutoencoderImputer(Savable, BaseImputer):
     def _default_autoencoder(self, n_rows: int, n_features: int):
         if self.sample_posterior:
             return VAETransformer(scaling="standard", variance="per_feature")
-        return default_imputing(n_rows, n_features)
+        return make_default_autoencoder(n_rows, n_features)
 
     def _count_members(self) -> int:
         if self.sample_posterior and self.n_estimators not in ("auto", 1):
@@ -276,23 +279,66 @@ class AutoencoderImputer(Savable, BaseImputer):
         return self._concatenate_indicator(rows, indicated)
 
     def _fill(self, rows: np.ndarray) -> np.ndarray:
-        is_missing = np.isnan(rows)
-        has_some = ~is_missing.all(axis=1)
-        filled = np.tile(self.statistics_[self._is_kept].astype(rows.dtype), (len(rows), 1))
+        has_some = ~np.isnan(rows).all(axis=1)
+        reconstruction = np.full_like(rows, np.nan)
         if has_some.any():
-            filled[has_some] = self._reconstruct(rows[has_some])
+            reconstruction[has_some] = self._reconstruct(rows[has_some])
+        return self._impute(np, rows, reconstruction)
+
+    def _impute(self, xp, rows, reconstruction):
+        """Replace missing entries by those of the reconstruction, or by column means.
+
+        `xp` is the namespace of the arrays, numpy or torch, both (n_samples, n_features).
+        """
+
+        def like_rows(values: np.ndarray):
+            return xp.asarray(values, dtype=rows.dtype)
+
+        is_missing = xp.isnan(rows)
+        means = like_rows(self.statistics_[self._is_kept])
+        imputed = xp.where(is_missing.all(1)[:, None], means, reconstruction)
         if self.round_discrete:
-            filled = np.where(self._is_discrete, filled.round(), filled)
+            is_discrete = xp.asarray(self._is_discrete)
+            imputed = xp.where(is_discrete, xp.round(imputed), imputed)
         if self.clip:
-            filled = filled.clip(self._low, self._high)
-        return np.where(is_missing, filled, rows)
+            imputed = xp.clip(imputed, like_rows(self._low), like_rows(self._high))
+        return xp.where(is_missing, imputed, rows)
 
     def _reconstruct(self, rows: np.ndarray) -> np.ndarray:
         if not self.sample_posterior:
             return self.autoencoder_.reconstruct(rows)
         device = torch.device(self.autoencoder_.net_.device)
-        with seeded(self.random_state, device):
-            return self.autoencoder_._map(draw_missing, rows)
+        with seeded_fit(self.random_state, device):
+            return map_rows(self.autoencoder_, sample_missing, rows)
+
+    def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:
+        check_export_method(self, method, ("auto", "transform"))
+        for name in ("sample_posterior", "add_indicator"):
+            if getattr(self, name):
+                raise ValueError(
+                    f"An AutoencoderImputer with {name}=True cannot be exported. Use "
+                    f"set_params({name}=False)."
+                )
+        inner = self.autoencoder_.__onnx_spec__("reconstruct", True)
+        function = self._make_transform(inner.function)
+        outputs = {"variable": [len(self.get_feature_names_out())]}
+        return ExportSpec(inner.module, function, self.n_features_in_, outputs)
+
+    def _make_transform(self, reconstruct: Callable) -> Callable:
+        """Make ``transform`` in torch, a function of a module and of rows."""
+        columns, marker = np.flatnonzero(self._is_kept), self.missing_values
+        order = np.arange(self.n_features_in_)  # imputed columns stand behind the others
+        order[columns] = len(order) + np.arange(len(columns))
+
+        def transform(module: torch.nn.Module, X: torch.Tensor) -> torch.Tensor:
+            is_missing = X.isnan() if np.isnan(marker) else marker == X
+            rows = torch.where(is_missing, torch.nan, X)[:, columns]
+            imputed = self._impute(torch, rows, reconstruct(module, rows))
+            if not self.keep_empty_features:
+                return imputed
+            return torch.cat([torch.where(is_missing, 0.0, X), imputed], 1)[:, order]
+
+        return transform
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the columns of what ``transform`` returns.

@@ -1,4 +1,4 @@
-"""Draws of missing entries."""
+"""Random draws of missing entries, for multiple imputation."""
 
 import torch
 from torch import Tensor
@@ -7,14 +7,14 @@ from torch.distributions import Normal
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._variational import normal_log_prob
 
-STEPS = 30  # of a chain, for each draw of missing cells
+N_GIBBS_STEPS = 30  # of one chain per draw
 
 
-def draw_missing(module: Autoencoder, rows: Tensor) -> Tensor:
-    """Return `rows` (batch, n_features), missing cells drawn given the observed ones.
+def sample_missing(module: Autoencoder, rows: Tensor) -> Tensor:
+    """Sample the missing entries of `rows` (batch, n_features), given the observed ones.
 
-    Metropolis within Gibbs [1]_: cells are drawn given a code, and a code is proposed by
-    the posterior of the row that they complete, and accepted by how probable both are.
+    Metropolis within Gibbs [1]_: each step samples entries given a code, proposes a code
+    from the posterior of the imputed row, and accepts it by the Metropolis-Hastings ratio.
 
     References
     ----------
@@ -23,9 +23,9 @@ def draw_missing(module: Autoencoder, rows: Tensor) -> Tensor:
     """
     network, is_missing = module.network, rows.isnan()
 
-    def fill(output: Tensor) -> Tensor:
-        drawn = network.likelihood.draw(module.unscaled(output))
-        return torch.where(is_missing, drawn, rows)
+    def impute(output: Tensor) -> Tensor:
+        sample = network.likelihood.sample(module.unscaled(output))
+        return torch.where(is_missing, sample, rows)
 
     def log_weight(code: Tensor, output: Tensor, proposal: Normal, x: Tensor) -> Tensor:
         log_joint = normal_log_prob(code) - network.likelihood(output, x)
@@ -33,13 +33,14 @@ def draw_missing(module: Autoencoder, rows: Tensor) -> Tensor:
 
     code = network.posterior(module.scaler(rows)).sample()
     output = network.decode(code)
-    for _ in range(STEPS):
-        x = module.scaler(fill(output))
+    for _ in range(N_GIBBS_STEPS):
+        x = module.scaler(impute(output))
         proposal = network.posterior(x)
-        other = proposal.sample()
-        means = network.decode(other)
-        gain = log_weight(other, means, proposal, x) - log_weight(code, output, proposal, x)
-        is_accepted = (torch.rand_like(gain).log() < gain)[:, None]
-        code = torch.where(is_accepted, other, code)
-        output = torch.where(is_accepted, means, output)
-    return fill(output)
+        new_code = proposal.sample()
+        new_output = network.decode(new_code)
+        log_ratio = log_weight(new_code, new_output, proposal, x)
+        log_ratio = log_ratio - log_weight(code, output, proposal, x)
+        is_accepted = (torch.rand_like(log_ratio).log() < log_ratio)[:, None]
+        code = torch.where(is_accepted, new_code, code)
+        output = torch.where(is_accepted, new_output, output)
+    return impute(output)

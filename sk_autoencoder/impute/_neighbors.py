@@ -1,4 +1,4 @@
-"""How far guesses at missing cells are drawn to near rows, as held-out rows say."""
+"""Fit the kernel regression of an imputer to validation rows."""
 
 from typing import NamedTuple
 
@@ -6,131 +6,151 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sk_autoencoder.core._data import Rows, evenly
+from sk_autoencoder.core._data import RowDataset, evenly_spaced_indices
 from sk_autoencoder.core._trainer import AutoencoderNet
-from sk_autoencoder.impute._network import FARTHEST, NearestRows
+from sk_autoencoder.impute._network import MAX_DEVIATION, KernelRegressionImputer
 from sk_autoencoder.nn._autoencoder import Autoencoder
-from sk_autoencoder.nn._corruptions import Hiding
+from sk_autoencoder.nn._corruptions import RandomMissing
 from sk_autoencoder.nn._scalers import Scaler
 
-MOST_KNOWN = 5_000  # rows that guesses are drawn to
-MOST_JUDGING = 1_000  # rows that say how far
-HIDDEN = 0.1  # share of their cells that is hidden
-JUDGED, DRAWS = 2_000, (4, 32)  # rows, and how many times each at least and at most
-NEIGHBOUR = 10  # whose distance is the unit of bandwidths
-BANDWIDTHS = (0.05, 0.1, 0.2, 0.4)
-LEAST_UNIT = 1e-5  # where many rows are the same
-SURE = 1.0  # standard errors that the gain has to exceed
+MAX_REFERENCE_ROWS = 5_000  # of the kernel-weighted mean
+MAX_CALIBRATION_ROWS = 1_000  # validation rows that choose bandwidth and weight
+HIDDEN_FRACTION = 0.1  # of the observed entries of calibration rows
+N_CALIBRATION_SAMPLES = 2_000  # calibration rows with hidden entries, with repeats
+N_REPEATS_RANGE = 4, 32  # of each calibration row
+BANDWIDTH_NEIGHBOR = 10  # neighbour whose median distance is the unit of bandwidths
+BANDWIDTHS = (0.05, 0.1, 0.2, 0.4)  # in that unit
+MIN_BANDWIDTH_UNIT = 1e-5  # if many rows are equal
+MIN_STANDARD_ERRORS = 1.0  # by which the kernel regression has to improve the error
 
 
-def _complete(autoencoder: Autoencoder, x: Tensor) -> Tensor:
+def _impute(autoencoder: Autoencoder, x: Tensor) -> Tensor:
     return autoencoder.network.reconstruct(x)
 
 
-def every_guess(module: nn.Module, x: Tensor) -> Tensor:
-    """Return scaled rows as members complete them, (batch, n_members, n_features)."""
-    return module.each(_complete, x).reshape(-1, *x.shape).movedim(0, 1)
+def member_predictions(module: nn.Module, x: Tensor) -> Tensor:
+    """Impute scaled rows by each member, (batch, n_members, n_features)."""
+    return module.map_members(_impute, x).reshape(-1, *x.shape).movedim(0, 1)
 
 
 def scaled_rows(X, scaler: Scaler, indices: np.ndarray) -> Tensor:
-    """Return the rows of X at `indices`, scaled, float32."""
-    return Rows(X, scaler, indices)[np.arange(len(indices))].cpu()
+    """Read the rows of X at `indices`, scaled, in float32."""
+    return RowDataset(X, scaler, indices)[np.arange(len(indices))].cpu()
 
 
-def known_rows(*indices: np.ndarray) -> np.ndarray:
-    """Return which of the rows at `indices` guesses are drawn to."""
-    rows = np.unique(np.concatenate([part.ravel() for part in indices]))
-    return rows[evenly(len(rows), MOST_KNOWN)]
+def select_reference_rows(*indices: np.ndarray) -> np.ndarray:
+    """Select reference rows among the rows at `indices`."""
+    rows = np.unique(np.concatenate([array.ravel() for array in indices]))
+    return rows[evenly_spaced_indices(len(rows), MAX_REFERENCE_ROWS)]
 
 
-def complete(net: AutoencoderNet, x: Tensor) -> Tensor:
-    """Return scaled rows as the members complete them on average."""
-    return torch.from_numpy(net.map(every_guess, x.numpy()).mean(axis=1))
+def impute_scaled(net: AutoencoderNet, x: Tensor) -> Tensor:
+    """Impute scaled rows by the mean of the members."""
+    return torch.from_numpy(net.map(member_predictions, x.numpy()).mean(axis=1))
 
 
-def find_nearest(
-    net: AutoencoderNet, X, known: np.ndarray, valid: Rows
-) -> NearestRows | None:
-    """Return what draws guesses to `known` rows of X, or None where that does not pay."""
-    rows = scaled_rows(X, valid.scaler, known)
-    nearest = NearestRows(complete(net, rows), (~rows.isnan()).float())
-    return _tune(nearest, _judge(net, nearest, known, valid))
+def fit_kernel_regression(
+    net: AutoencoderNet, X, reference: np.ndarray, valid: RowDataset
+) -> KernelRegressionImputer | None:
+    """Fit a kernel regression on `reference` rows, or None if it is no improvement."""
+    rows = scaled_rows(X, valid.scaler, reference)
+    regression = KernelRegressionImputer(impute_scaled(net, rows), (~rows.isnan()).float())
+    return _tune(regression, _hide_entries(net, regression, reference, valid))
 
 
-class Judging(NamedTuple):
-    """Rows with some of their observed cells hidden, completed by who has not seen them."""
+class CalibrationSet(NamedTuple):
+    """Validation rows with hidden entries, imputed by the member that held them out."""
 
     guess: Tensor  # (n_rows, n_features)
     is_missing: Tensor
-    at: Tensor  # where cells are hidden that were observed
-    left: Tensor  # what the guess is off by there, and 0 elsewhere
-    less: Tensor  # variance of the guesses of members there, and 0 elsewhere
-    distances: Tensor  # to known rows (n_rows, n_known); infinite to the row itself
-    draws: int  # times that each row is there
+    is_hidden: Tensor  # observed entries that were hidden
+    residual: Tensor  # of the guess at hidden entries; 0 elsewhere
+    variance_correction: Tensor  # variance over members at hidden entries; 0 elsewhere
+    distances: Tensor  # to reference rows (n_rows, n_reference); infinite to equal rows
+    n_repeats: int  # of each row
 
 
-def _judge(
-    net: AutoencoderNet, nearest: NearestRows, known: np.ndarray, valid: Rows
-) -> Judging:
+def _hide_entries(
+    net: AutoencoderNet,
+    regression: KernelRegressionImputer,
+    reference: np.ndarray,
+    valid: RowDataset,
+) -> CalibrationSet:
     rows = valid.indices.reshape(valid.n_members or 1, -1)
-    rows = rows[:, evenly(len(valid), max(MOST_JUDGING // len(rows), 1))]
-    draws = int(np.clip(JUDGED // rows.size, *DRAWS))
-    member = np.tile(np.repeat(np.arange(len(rows)), rows.shape[1]), draws)
-    rows = np.tile(rows.ravel(), draws)
+    rows = rows[
+        :, evenly_spaced_indices(len(valid), max(MAX_CALIBRATION_ROWS // len(rows), 1))
+    ]
+    n_repeats = int(np.clip(N_CALIBRATION_SAMPLES // rows.size, *N_REPEATS_RANGE))
+    member = np.tile(np.repeat(np.arange(len(rows)), rows.shape[1]), n_repeats)
+    rows = np.tile(rows.ravel(), n_repeats)
     x = scaled_rows(valid.X, valid.scaler, rows)
-    holed = Hiding(HIDDEN)(x)
-    is_missing = holed.isnan()
-    every = torch.from_numpy(net.map(every_guess, holed.numpy()))
-    guess = every[np.arange(len(rows)), member]
-    at = is_missing & ~x.isnan()
-    distances = nearest.distances(guess, is_missing)
-    distances[torch.from_numpy(equal_rows(valid.X, rows, known))] = torch.inf
-    left = _capped(torch.where(at, x - guess, 0.0))
-    variance = _capped(every - guess[:, None]).var(1, correction=0)
-    less = torch.where(at, variance, 0.0)
-    return Judging(guess, is_missing, at, left, less, distances, draws)
+    x_hidden = RandomMissing(HIDDEN_FRACTION)(x)
+    is_missing = x_hidden.isnan()
+    predictions = torch.from_numpy(net.map(member_predictions, x_hidden.numpy()))
+    guess = predictions[np.arange(len(rows)), member]
+    is_hidden = is_missing & ~x.isnan()
+    distances = regression.distances(guess, is_missing)
+    distances[torch.from_numpy(equal_rows(valid.X, rows, reference))] = torch.inf
+    residual = _clip_errors(torch.where(is_hidden, x - guess, 0.0))
+    variance = _clip_errors(predictions - guess[:, None]).var(1, correction=0)
+    return CalibrationSet(
+        guess,
+        is_missing,
+        is_hidden,
+        residual,
+        torch.where(is_hidden, variance, 0.0),
+        distances,
+        n_repeats,
+    )
 
 
 def equal_rows(X, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return which of `others` are the same as each of `rows` of X: itself, and copies."""
-    both = np.nan_to_num(X[np.concatenate([rows, others])], nan=np.inf)
-    number = np.unique(both, axis=0, return_inverse=True)[1].ravel()
-    return number[: len(rows), None] == number[len(rows) :]
+    """Compare each of `rows` of X with each of `others`, (n_rows, n_others) of bool."""
+    values = np.nan_to_num(X[np.concatenate([rows, others])], nan=np.inf)
+    label = np.unique(values, axis=0, return_inverse=True)[1].ravel()
+    return label[: len(rows), None] == label[len(rows) :]
 
 
-def _capped(error: Tensor) -> Tensor:
-    return error.clamp(-FARTHEST, FARTHEST)  # single cells should not decide
+def _clip_errors(error: Tensor) -> Tensor:
+    return error.clamp(-MAX_DEVIATION, MAX_DEVIATION)  # single entries must not dominate
 
 
-def _tune(nearest: NearestRows, judging: Judging) -> NearestRows | None:
-    """Set what leaves the least squared error, if it is less for sure.
+def _tune(
+    regression: KernelRegressionImputer, calibration: CalibrationSet
+) -> KernelRegressionImputer | None:
+    """Set bandwidth and weight by least squares, or return None without improvement.
 
-    Least squares say how far to go of the way to near rows. What a member is off by from
-    the mean of all lies on that way, and the mean is what is drawn: so the variance of the
-    members is taken off both sums.
+    The weight is the projection of the residual on the direction from the guess to the
+    kernel-weighted mean. The deviation of a member from the mean of the members lies along
+    this direction too. The mean is imputed, so the variance over members is subtracted
+    from both sums.
     """
-    guess, is_missing, at, left, less, distances, draws = judging
-    unit, found, most = _unit(distances), None, 0.0
-    for width in BANDWIDTHS:
-        nearest.bandwidth = width * unit
-        way = nearest.average(distances, guess, is_missing) - guess
-        way = _capped(torch.where(at, way, 0.0))
-        pull = (way * left - less).sum(1).double()
-        length = (way.square() - less).sum(1).double()
-        share = float((pull.sum() / length.sum()).clamp(0, 1)) if length.sum() > 0 else 0.0
-        gain = 2 * share * pull - share**2 * length
-        gain = gain.reshape(draws, -1).sum(0)  # of each row
-        if gain.sum() > max(most, SURE * float(gain.std()) * len(gain) ** 0.5):
-            found, most = (nearest.bandwidth, share), float(gain.sum())
-    if found is None:
+    guess, is_missing = calibration.guess, calibration.is_missing
+    variance = calibration.variance_correction
+    unit, best, best_gain = _bandwidth_unit(calibration.distances), None, 0.0
+    for bandwidth in BANDWIDTHS:
+        regression.bandwidth = bandwidth * unit
+        mean = regression.average(calibration.distances, guess, is_missing)
+        direction = _clip_errors(torch.where(calibration.is_hidden, mean - guess, 0.0))
+        projection = (direction * calibration.residual - variance).sum(1).double()
+        length = (direction.square() - variance).sum(1).double()
+        weight = 0.0
+        if length.sum() > 0:
+            weight = float((projection.sum() / length.sum()).clamp(0, 1))
+        gain = 2 * weight * projection - weight**2 * length
+        gain = gain.reshape(calibration.n_repeats, -1).sum(0)  # of each row
+        standard_error = float(gain.std()) * len(gain) ** 0.5
+        if gain.sum() > max(best_gain, MIN_STANDARD_ERRORS * standard_error):
+            best, best_gain = (regression.bandwidth, weight), float(gain.sum())
+    if best is None:
         return None
-    nearest.bandwidth, nearest.share = found
-    return nearest
+    regression.bandwidth, regression.weight = best
+    return regression
 
 
-def _unit(distances: Tensor) -> float:
-    """Return the usual distance of a neighbour."""
-    rank = min(NEIGHBOUR, distances.shape[1])
-    found = distances.kthvalue(rank, dim=1).values
-    found = found[found.isfinite()]
-    return max(float(found.median()), LEAST_UNIT) if len(found) else 1.0
+def _bandwidth_unit(distances: Tensor) -> float:
+    """Compute the median distance of a near neighbour."""
+    rank = min(BANDWIDTH_NEIGHBOR, distances.shape[1])
+    nearest = distances.kthvalue(rank, dim=1).values
+    nearest = nearest[nearest.isfinite()]
+    return max(float(nearest.median()), MIN_BANDWIDTH_UNIT) if len(nearest) else 1.0

@@ -7,33 +7,35 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from sk_autoencoder.nn._base import Network
-from sk_autoencoder.nn._missing import GaussianFill
+from sk_autoencoder.nn._missing import FactorModelImputer
+from sk_autoencoder.utils._torch_compat import is_exporting
 
-N_QUANTILES = 25  # between which normal scores are interpolated
-OUTERMOST = 3.0  # normal score of the highest value
-LEAST_GAP = 1e-6  # between quantiles, in scaled units
-FARTHEST = 2.5  # scaled units from the mean, up to which a cell counts in a distance
-GUESSED = 0.5  # how much a cell that was filled in counts, on either side
-LEAST_SEEN = 1e-2  # weight of the guess beside what was observed in near rows
-MOST_DISTANCES = 2**22  # at once
-
-
-def quantile_shares() -> Tensor:
-    """Return the shares of the rows below quantiles whose normal scores are equidistant."""
-    shares = Normal(0.0, 1.0).cdf(torch.linspace(-OUTERMOST, OUTERMOST, N_QUANTILES))
-    shares[0], shares[-1] = 0, 1
-    return shares
+N_QUANTILES = 25  # of each column, between which normal scores are interpolated
+MAX_NORMAL_SCORE = 3.0  # of the largest value of a column
+MIN_QUANTILE_GAP = 1e-6  # in scaled units
+MAX_DEVIATION = 2.5  # scaled units from the mean, to which entries of distances are clipped
+IMPUTED_WEIGHT = 0.5  # of an imputed entry in a distance; an observed entry has weight 1
+PRIOR_WEIGHT = 1e-2  # of the guess in the kernel-weighted mean
+MAX_DISTANCES = 2**22  # computed at once
 
 
-class NormalScores(nn.Module):
-    """Give each cell the standard normal quantile of its rank in the column.
+def quantile_levels() -> Tensor:
+    """Compute the levels of quantiles whose normal scores are equidistant."""
+    scores = torch.linspace(-MAX_NORMAL_SCORE, MAX_NORMAL_SCORE, N_QUANTILES)
+    levels = Normal(0.0, 1.0).cdf(scores)
+    levels[0], levels[-1] = 0, 1
+    return levels
 
-    Interpolated between quantiles of the columns; heavy tails become short ones.
+
+class RankToNormal(nn.Module):
+    """Map each entry to the standard normal quantile of its rank in the column.
+
+    Ranks are interpolated between quantiles of the column. The map shortens heavy tails.
 
     Parameters
     ----------
     quantiles : Tensor of shape (n_quantiles, n_features)
-        Of the columns, for :func:`quantile_shares`.
+        Quantiles of the columns at :func:`quantile_levels`.
     """
 
     quantiles: Tensor
@@ -43,15 +45,16 @@ class NormalScores(nn.Module):
         self.register_buffer("quantiles", quantiles)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the scores of `x`, both of shape (batch, n_features)."""
-        gaps = self.quantiles.diff(dim=0).clamp(min=LEAST_GAP)  # equal values: a step
-        way = (x[..., None, :] - self.quantiles[:-1] + LEAST_GAP / 2) / gaps
-        step = 2 * OUTERMOST / len(gaps)
-        return way.clamp(0, 1).sum(-2) * step - OUTERMOST
+        """Compute the normal scores of `x`, both of shape (batch, n_features)."""
+        # Equal quantiles become a step of small width.
+        gaps = self.quantiles.diff(dim=0).clamp(min=MIN_QUANTILE_GAP)
+        fraction = (x[..., None, :] - self.quantiles[:-1] + MIN_QUANTILE_GAP / 2) / gaps
+        step = 2 * MAX_NORMAL_SCORE / len(gaps)
+        return fraction.clamp(0, 1).sum(-2) * step - MAX_NORMAL_SCORE
 
 
 class ResidualBlock(nn.Module):
-    """Two layers beside a skip connection, normalised in front."""
+    """Two layers with layer normalisation before and a skip connection beside them."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
@@ -68,26 +71,26 @@ class ResidualBlock(nn.Module):
 
 
 class ImputationNetwork(Network):
-    """A network whose code is the completed row.
+    """Network whose code is the imputed row.
 
-    Residual blocks see the Gaussian guess, which cells are missing, and the normal scores;
-    what they say is added to the guess at missing cells, from zero at the start. Observed
-    cells stay as they are, and so have no error.
+    The input of the residual blocks is the guess of a factor model, the mask of missing
+    entries and the normal scores. The output of the blocks, initially zero, is added to the
+    guess at missing entries. Observed entries do not change, so they have no error.
 
     Parameters
     ----------
     n_features : int
     width : int
-        Units between the blocks; within one there are twice as many.
+        Units between the blocks. A block has twice as many hidden units.
     n_blocks : int
     dropout : float
     """
 
     def __init__(self, n_features: int, width: int, n_blocks: int, dropout: float) -> None:
         super().__init__()
-        nothing, one = torch.zeros(n_features), torch.ones(n_features)
-        self.fill = GaussianFill(nothing, nothing[:, None], one, -one, one)
-        self.scores = NormalScores(torch.stack([-one, one]))
+        zeros, ones = torch.zeros(n_features), torch.ones(n_features)
+        self.fill = FactorModelImputer(zeros, zeros[:, None], ones, -ones, ones)
+        self.scores = RankToNormal(torch.stack([-ones, ones]))
         blocks = [ResidualBlock(width, dropout) for _ in range(n_blocks)]
         last = nn.Linear(width, n_features)
         nn.init.zeros_(last.weight)
@@ -97,48 +100,47 @@ class ImputationNetwork(Network):
         )
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return `x` (batch, n_features) with its missing cells filled."""
+        """Impute the missing entries of `x` (batch, n_features)."""
         is_missing, guess = x.isnan(), self.fill(x)
-        seen = torch.cat([guess, is_missing.to(x.dtype), self.scores(guess)], dim=-1)
-        return torch.where(is_missing, guess + self.layers(seen), guess)
+        inputs = torch.cat([guess, is_missing.to(x.dtype), self.scores(guess)], dim=-1)
+        return torch.where(is_missing, guess + self.layers(inputs), guess)
 
     def decode(self, code: Tensor) -> Tensor:
         """Return `code`."""
         return code
 
-    def completed(self, completion: nn.Module) -> Network:
-        """Return this network, which needs nothing to fill its input."""
+    def with_imputation(self, completion: nn.Module) -> Network:
+        """Return this network, which imputes its input itself."""
         return self
 
-    def start_at(self, fill: GaussianFill, quantiles: Tensor) -> None:
-        """Start at a guess, for columns of given quantiles."""
+    def start_at(self, fill: FactorModelImputer, quantiles: Tensor) -> None:
+        """Initialise at a factor model, for columns of given quantiles."""
         self.fill = copy.deepcopy(fill)
-        self.scores = NormalScores(quantiles)
+        self.scores = RankToNormal(quantiles)
 
 
-class NearestRows(nn.Module):
-    r"""Draw guesses at missing cells towards what known rows have there, near ones most.
+class KernelRegressionImputer(nn.Module):
+    r"""Shrink imputed values towards a kernel-weighted mean of reference rows.
 
-    The mean of the cells observed in known rows :math:`y_i`, with the weights of
-    Nadaraya and Watson [1]_, is
+    The kernel-weighted mean of the observed entries of reference rows :math:`y_i` [1]_ is
 
     .. math:: \sum_i w_i y_i / \sum_i w_i, \qquad w_i = e^{-d^2(x, y_i) / h}
 
-    where both rows are completed and :math:`d^2` is the mean squared difference of their
-    cells, no farther than 2.5 from the mean; cells that were filled in count half. Rows in
-    which nothing was observed that `x` misses are left out, `x` itself among them, and the
-    guess counts a hundredth of a row.
+    where both rows are imputed and :math:`d^2` is the mean squared difference of their
+    entries, clipped to 2.5 scaled units from the mean. Imputed entries have weight 0.5.
+    Reference rows without an observed value at the missing entries of `x` are left out,
+    `x` itself among them. The guess has a weight of 0.01.
 
     Parameters
     ----------
     rows : Tensor of shape (n_rows, n_features)
-        Known rows, completed.
+        Reference rows, imputed.
     is_observed : Tensor of shape (n_rows, n_features)
-        Which of their cells were observed: 1 or 0.
+        Whether an entry was observed: 1 or 0.
     bandwidth : float, default=1.0
         :math:`h`, positive.
-    share : float, default=0.0
-        How far guesses are drawn, from 0 (not at all) to 1.
+    weight : float, default=0.0
+        Weight of the mean, from 0 (guess) to 1 (mean).
 
     References
     ----------
@@ -148,10 +150,11 @@ class NearestRows(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from sk_autoencoder.nn import NearestRows
-    >>> known = torch.tensor([[0.0, 1.0], [2.0, -1.0]])
-    >>> nearest = NearestRows(known, torch.ones(2, 2), bandwidth=0.01, share=0.5)
-    >>> nearest(torch.tensor([[0.0, torch.nan]]), torch.tensor([[0.0, 0.8]]))
+    >>> from sk_autoencoder.impute._network import KernelRegressionImputer
+    >>> rows = torch.tensor([[0.0, 1.0], [2.0, -1.0]])
+    >>> observed = torch.ones(2, 2)
+    >>> imputer = KernelRegressionImputer(rows, observed, bandwidth=0.01, weight=0.5)
+    >>> imputer(torch.tensor([[0.0, torch.nan]]), torch.tensor([[0.0, 0.8]]))
     tensor([[0.0000, 0.8990]])
     """
 
@@ -159,49 +162,50 @@ class NearestRows(nn.Module):
     is_observed: Tensor
 
     def __init__(
-        self, rows: Tensor, is_observed: Tensor, bandwidth: float = 1.0, share: float = 0.0
+        self, rows: Tensor, is_observed: Tensor, bandwidth: float = 1.0, weight: float = 0.0
     ) -> None:
         super().__init__()
         self.register_buffer("rows", rows)
         self.register_buffer("is_observed", is_observed)
         self.bandwidth = bandwidth
-        self.share = share
+        self.weight = weight
 
     def distances(self, x: Tensor, is_missing: Tensor) -> Tensor:
-        """Return squared distances (batch, n_rows) of completed rows `x` to known ones."""
-        x, known = (each.clamp(-FARTHEST, FARTHEST) for each in (x, self.rows.to(x)))
-        weight = 1 - (1 - GUESSED) * is_missing.to(x.dtype)
-        known_weight = GUESSED + (1 - GUESSED) * self.is_observed.to(x)
-        weighted = known * known_weight
-        total = (weight * x.square()) @ known_weight.mT
-        total = total - 2 * (weight * x) @ weighted.mT + weight @ (weighted * known).mT
-        return total / (weight @ known_weight.mT)
+        """Compute squared distances (batch, n_rows) of imputed rows to reference rows."""
+        reference = self.rows.to(x).clamp(-MAX_DEVIATION, MAX_DEVIATION)
+        x = x.clamp(-MAX_DEVIATION, MAX_DEVIATION)
+        weight = 1 - (1 - IMPUTED_WEIGHT) * is_missing.to(x.dtype)
+        reference_weight = IMPUTED_WEIGHT + (1 - IMPUTED_WEIGHT) * self.is_observed.to(x)
+        weighted = reference * reference_weight
+        total = (weight * x.square()) @ reference_weight.mT
+        total = total - 2 * (weight * x) @ weighted.mT + weight @ (weighted * reference).mT
+        return total / (weight @ reference_weight.mT)
 
     def average(self, distances: Tensor, guess: Tensor, is_missing: Tensor) -> Tensor:
-        """Return means of observed cells (batch, n_features) of rows at `distances`.
+        """Average observed entries (batch, n_features) of reference rows by `distances`.
 
-        Where near rows have none, it is the `guess`.
+        The average is the `guess` if near rows have no observed value.
         """
         is_observed = self.is_observed.to(guess)
-        helps = is_missing.to(guess) @ is_observed.mT > 0
-        least = torch.finfo(guess.dtype).min
-        nearness = (-distances / self.bandwidth).masked_fill(~helps, least)
-        weight = torch.softmax(nearness, dim=-1)
-        seen, total = weight @ is_observed, weight @ (self.rows.to(guess) * is_observed)
-        return (total + LEAST_SEEN * guess) / (seen + LEAST_SEEN)
+        is_usable = is_missing.to(guess) @ is_observed.mT > 0
+        smallest = torch.finfo(guess.dtype).min
+        log_weight = (-distances / self.bandwidth).masked_fill(~is_usable, smallest)
+        weight = torch.softmax(log_weight, dim=-1)
+        total = weight @ (self.rows.to(guess) * is_observed)
+        return (total + PRIOR_WEIGHT * guess) / (weight @ is_observed + PRIOR_WEIGHT)
 
     def forward(self, x: Tensor, guess: Tensor) -> Tensor:
-        """Return the `guess` at rows `x` (batch, n_features), drawn at missing cells."""
-        if torch.compiler.is_exporting():
-            return self._draw(x, guess)
-        size = max(MOST_DISTANCES // len(self.rows), 1)
-        parts = zip(x.split(size), guess.split(size), strict=True)
-        return torch.cat([self._draw(*part) for part in parts])
+        """Shrink the `guess` at the missing entries of `x`, both (batch, n_features)."""
+        if is_exporting():
+            return self._shrink(x, guess)
+        size = max(MAX_DISTANCES // len(self.rows), 1)
+        chunks = zip(x.split(size), guess.split(size), strict=True)
+        return torch.cat([self._shrink(*chunk) for chunk in chunks])
 
-    def _draw(self, x: Tensor, guess: Tensor) -> Tensor:
+    def _shrink(self, x: Tensor, guess: Tensor) -> Tensor:
         is_missing = x.isnan()
-        found = self.average(self.distances(guess, is_missing), guess, is_missing)
-        return torch.where(is_missing, guess.lerp(found, self.share), guess)
+        mean = self.average(self.distances(guess, is_missing), guess, is_missing)
+        return torch.where(is_missing, guess.lerp(mean, self.weight), guess)
 
     def extra_repr(self) -> str:
-        return f"bandwidth={self.bandwidth:.3g}, share={self.share:.2f}"
+        return f"bandwidth={self.bandwidth:.3g}, weight={self.weight:.2f}"

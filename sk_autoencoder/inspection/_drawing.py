@@ -7,22 +7,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import issparse
 
+from sk_autoencoder.nn._convolutional import Convolutional
 from sk_autoencoder.utils import _pipelines as _reaching
 from sk_autoencoder.utils._checks import check_image_shape
+from sk_autoencoder.utils._optional import require
 
 MOST_CLASSES = 20  # of numbers; more of them are drawn as a scale
 GREY = "0.6"
+PETROFF = "3f90da ffa90e bd1f01 94a4a2 832db6 a96b59 e76300 b9ac70 717581 92dadd"
+COLOURS = [f"#{colour}" for colour in PETROFF.split()]  # matplotlib 3.10: "petroff10"
 
 
 def pyplot():
     """Return ``matplotlib.pyplot``, or raise an ImportError that names the extra."""
-    try:
-        from matplotlib import pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            "Pictures need matplotlib: pip install sk-autoencoder[plot]"
-        ) from error
-    return plt
+    return require("matplotlib.pyplot", extra="plot", purpose="Drawing")
 
 
 def make_axes(ax=None, figsize: tuple[float, float] | None = None):
@@ -63,10 +61,7 @@ def _plain(value: float, position: int | None) -> str:
 
 def colours(n: int) -> list[str]:
     """Return `n` colours that the colour-blind can tell apart, the first ten of them."""
-    import matplotlib as mpl
-
-    sequence = mpl.color_sequences["petroff10"]
-    return [sequence[i % len(sequence)] for i in range(n)]
+    return [COLOURS[i % len(COLOURS)] for i in range(n)]
 
 
 def as_rows(X):
@@ -169,7 +164,7 @@ def find_images(estimator, image_shape, n_features: int) -> tuple[Any, Callable]
     """
     if image_shape is not None:
         return check_image_shape(image_shape, n_features), lambda rows: rows
-    found = _reaching.find_fitted(estimator, lambda part: _images_of(part) is not None)
+    found = _reaching.find_estimator(estimator, lambda part: _images_of(part) is not None)
     specification = None if found is None else _images_of(found)
     try:
         size = specification and specification.image_size(n_features)
@@ -185,8 +180,8 @@ def find_images(estimator, image_shape, n_features: int) -> tuple[Any, Callable]
 
 def _images_of(part):
     """Return the convolutional network that `part` specifies, or None."""
-    if hasattr(part, "image_shape"):
-        return part._make_network()
+    if hasattr(part, "image_shape") and hasattr(part, "data_format"):
+        return Convolutional(part.image_shape, data_format=part.data_format)
     network = getattr(part, "network", None)
     return network if hasattr(network, "image_size") else None
 

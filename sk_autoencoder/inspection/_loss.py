@@ -98,7 +98,7 @@ class LossCurveDisplay:
             If it was not trained for a single epoch.
         """
         check_is_fitted(estimator)
-        found = _reaching.find_fitted(estimator, lambda part: hasattr(part, "history_"))
+        found = _reaching.find_estimator(estimator, lambda part: hasattr(part, "history_"))
         if found is None:
             raise TypeError(
                 f"{type(estimator).__name__} holds no fitted autoencoder of "

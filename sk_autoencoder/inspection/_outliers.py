@@ -116,7 +116,7 @@ class OutlierScoreDisplay:
                 f"{type(estimator).__name__} has no score_samples. Give a detector such as "
                 "AutoencoderOutlierDetector or IsolationForest."
             )
-        holder = _reaching.find_fitted(estimator, lambda part: hasattr(part, "offset_"))
+        holder = _reaching.find_estimator(estimator, lambda part: hasattr(part, "offset_"))
         shares, names = _explain(estimator, X) if n_rows else (None, None)
         display = cls(
             np.asarray(estimator.score_samples(X)),
@@ -274,7 +274,7 @@ class OutlierScoreDisplay:
 
 def _explain(estimator, X):
     """Return what each feature adds to how unusual rows are, and names, or two None."""
-    front, found = _reaching.split(estimator, METHOD)
+    front, found = _reaching.split_pipeline(estimator, METHOD)
     if not hasattr(found, "explain"):
         return None, None
     shares = found.explain(X if front is None else front.transform(X))

@@ -268,9 +268,9 @@ class TraversalDisplay:
 def _codes_of(estimator, X) -> np.ndarray:
     """Return codes whose quantiles say where to go."""
     if X is not None:
-        codes = _reaching.encode(estimator, X, *_reaching.CODES)
+        codes = _reaching.encode(estimator, X, *_reaching.CODE_METHODS)
         return drawing.dense(codes)
-    _, last = _reaching.split(estimator, *_reaching.CODES)
+    _, last = _reaching.split_pipeline(estimator, *_reaching.CODE_METHODS)
     if not hasattr(last, "transform_distribution"):
         raise ValueError(
             f"X=None is for a VAETransformer, whose codes have a known distribution; those "

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 
 from sk_autoencoder.utils._checks import as_dense, check_image_shape
+from sk_autoencoder.utils._optional import require
 
 
 def _check_pair(y_true, y_pred) -> tuple[np.ndarray, np.ndarray]:
@@ -140,7 +141,7 @@ def structural_similarity(
     """Return the mean structural similarity (SSIM) of images and their reconstructions.
 
     It compares means, variances and covariances within windows of 7 x 7 pixels, or of as
-    many as fit [1]_. Computed by scikit-image (``pip install sk-autoencoder[images]``).
+    many as fit [1]_. Computed by scikit-image (``pip install 'sk-autoencoder[images]'``).
 
     Parameters
     ----------
@@ -180,12 +181,7 @@ def structural_similarity(
     >>> structural_similarity(X, X, image_shape=(8, 8))
     1.0
     """
-    try:
-        from skimage import metrics
-    except ImportError as error:
-        raise ImportError(
-            "structural_similarity needs scikit-image: pip install sk-autoencoder[images]"
-        ) from error
+    metrics = require("skimage.metrics", extra="images", purpose="structural_similarity")
     y_true, y_pred = _check_pair(as_dense(y_true, "y_true"), y_pred)
     shape = _check_image_shape(image_shape, y_true.shape[1])
     window = min(7, *(side - 1 + side % 2 for side in shape[:2]))  # odd

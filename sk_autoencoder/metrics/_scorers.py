@@ -10,7 +10,7 @@ from sk_autoencoder.metrics._codes import trustworthiness
 from sk_autoencoder.metrics._reconstruction import reconstruction_error, reconstruction_r2
 from sk_autoencoder.metrics._samples import two_sample_accuracy
 from sk_autoencoder.utils import _pipelines as _reaching
-from sk_autoencoder.utils._checks import has_columns
+from sk_autoencoder.utils._checks import is_2d
 
 
 def make_reconstruction_scorer(
@@ -140,7 +140,7 @@ def _sign(greater_is_better: bool) -> int:
 
 def _score_reconstruction(measure, sign: int, kwargs: dict, estimator, X, y=None) -> float:
     found = _reaching.reconstruct(estimator, X)
-    target = y if y is not None and has_columns(y) else X
+    target = y if y is not None and is_2d(y) else X
     return sign * float(np.mean(measure(target, found, **kwargs)))
 
 
@@ -151,7 +151,7 @@ def _score_codes(measure, sign: int, kwargs: dict, estimator, X, y=None) -> floa
 def _score_samples(
     measure, sign: int, random_state, kwargs: dict, estimator, X, y=None
 ) -> float:
-    drawn = _reaching.draw(estimator, np.shape(X)[0], random_state)
+    drawn = _reaching.sample(estimator, np.shape(X)[0], random_state)
     return sign * float(np.mean(measure(X, drawn, **kwargs)))
 
 

@@ -1,18 +1,18 @@
-"""A network with what surrounds it: scaling, corruption and link."""
+"""The complete torch module of an estimator: network, scaler, corruption and link."""
 
 import copy
 from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from sk_autoencoder.nn._base import Network, Output
+from sk_autoencoder.nn._base import Network, NetworkOutput
 from sk_autoencoder.nn._scalers import Scaler
 
 
 class Autoencoder(nn.Module):
-    """A network with what surrounds it: scaling, corruption and link.
+    """Network with the scaler of its input, a corruption and the link of its output.
 
-    ``forward`` takes scaled rows and serves training; the other methods take and give
+    ``forward`` is for training and takes scaled rows. The other methods take and return
     rows in the units of X.
 
     Parameters
@@ -20,11 +20,12 @@ class Autoencoder(nn.Module):
     network : Network
     scaler : Scaler
     corruption : nn.Module
-        Changes scaled rows while training.
+        Changes scaled rows in training mode.
     link : nn.Module
-        Makes the decoder's output a scaled row: the identity, or a sigmoid.
-    judge_corrupted : bool, default=False
-        Whether ``forward`` corrupts the held-out rows too.
+        Maps the decoder's output to scaled rows, for example the identity or a sigmoid.
+    corrupt_validation : bool, default=False
+        Whether ``forward`` corrupts validation rows too, so that the validation loss
+        measures denoising.
     """
 
     n_members = 1
@@ -35,56 +36,56 @@ class Autoencoder(nn.Module):
         scaler: Scaler,
         corruption: nn.Module,
         link: nn.Module,
-        judge_corrupted: bool = False,
+        corrupt_validation: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
         self.scaler = scaler
         self.corruption = corruption
         self.link = link
-        self.judge_corrupted = judge_corrupted
+        self.corrupt_validation = corrupt_validation
 
     def train(self, mode: bool = True) -> "Autoencoder":
-        """Switch to training or to evaluation; some corruptions stay on."""
+        """Set the mode; `corrupt_validation` keeps the corruption in training mode."""
         super().train(mode)
-        self.corruption.train(mode or self.judge_corrupted)
+        self.corruption.train(mode or self.corrupt_validation)
         return self
 
-    def completed(self, completion: nn.Module) -> "Autoencoder":
-        """Return a copy whose network sees rows behind `completion`."""
-        other = copy.deepcopy(self)
-        other.network = other.network.completed(copy.deepcopy(completion))
-        return other
+    def with_imputation(self, completion: nn.Module) -> "Autoencoder":
+        """Copy this module, with `completion` as the imputation before its network."""
+        result = copy.deepcopy(self)
+        result.network = result.network.with_imputation(copy.deepcopy(completion))
+        return result
 
     def split(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what goes in and what should come out, each (batch, n_features).
+        """Split rows into input and target, each of shape (batch, n_features).
 
-        The same, unless rows of (batch, 2 * n_features) hold both side by side.
+        Rows of shape (batch, 2 * n_features) hold both. Other rows are their own target.
         """
         n_features = len(self.scaler.center)
         return rows[..., :n_features], rows[..., -n_features:]
 
-    def forward(self, x: Tensor) -> Output:
+    def forward(self, x: Tensor) -> NetworkOutput:
         """Corrupt, encode and decode scaled rows `x` of shape (batch, n_features)."""
         return self.network(self.corruption(x))
 
-    def each(self, function: Callable, x: Tensor) -> Tensor:
-        """Return ``function(autoencoder, x)``; an ensemble asks each of its members."""
+    def map_members(self, function: Callable, x: Tensor) -> Tensor:
+        """Apply ``function(autoencoder, x)``, for the same interface as an ensemble."""
         return function(self, x)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the codes (batch, n_components) of rows `x` (batch, n_features)."""
+        """Encode rows `x` (batch, n_features) to codes (batch, n_components)."""
         return self.network.encode(self.scaler(x))
 
     def decode(self, code: Tensor) -> Tensor:
-        """Return the rows (batch, n_features) that `code` (batch, n_components) means."""
+        """Decode `code` (batch, n_components) to rows (batch, n_features)."""
         return self.unscaled(self.network.decode(code))
 
     def unscaled(self, output: Tensor) -> Tensor:
-        """Return the rows (batch, n_features) that the decoder's `output` means."""
+        """Convert the decoder's `output` to rows (batch, n_features) in the units of X."""
         return self.scaler.inverse(self.link(output))
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """Return the reconstruction of rows `x` of shape (batch, n_features)."""
+        """Reconstruct rows `x` of shape (batch, n_features)."""
         output = self.network.decode(self.encode(x))
         return self.scaler.match(self.link(output), x)

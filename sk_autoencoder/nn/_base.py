@@ -1,4 +1,8 @@
-"""What every network is, and the linear path that stands beside most of them."""
+"""Base classes of networks, their output and their linear initialisation.
+
+:class:`Network` is the contract of all networks. :class:`LinearSkipNetwork` adds a linear
+skip connection, which makes an initialisation at PCA or another linear model exact.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
@@ -19,8 +23,8 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-class Output(NamedTuple):
-    """What a network returns and an objective looks at.
+class NetworkOutput(NamedTuple):
+    """Output of a network: code, reconstruction and posterior.
 
     Attributes
     ----------
@@ -28,7 +32,14 @@ class Output(NamedTuple):
     reconstruction : Tensor of shape (batch, n_features)
         In scaled units, before the link of the loss (a sigmoid for cross-entropy).
     posterior : torch.distributions.Distribution or None
-        Distribution of the code, where the network emits one.
+        Distribution of the code; None for a deterministic network.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_autoencoder.nn import Dense
+    >>> Dense()(8, 2)(torch.zeros(5, 8)).reconstruction.shape
+    torch.Size([5, 8])
     """
 
     code: Tensor
@@ -36,8 +47,8 @@ class Output(NamedTuple):
     posterior: torch.distributions.Distribution | None = None
 
 
-class LinearStart(NamedTuple):
-    """A linear autoencoder, from which a network may start.
+class LinearInit(NamedTuple):
+    """Weights of a linear autoencoder, at which a network can be initialised.
 
     Attributes
     ----------
@@ -47,6 +58,17 @@ class LinearStart(NamedTuple):
     decode_bias : Tensor of shape (n_features,)
     code_scale : Tensor of shape (n_components,)
         Standard deviation of each component of the code.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_autoencoder.nn import Dense, LinearInit
+    >>> eye, zeros, ones = torch.eye(3)[:2], torch.zeros(3), torch.ones(2)
+    >>> network = Dense()(3, 2)
+    >>> network.start_from(LinearInit(eye, zeros[:2], eye.T, zeros, ones))
+    True
+    >>> network.eval().reconstruct(torch.tensor([[1.0, 2.0, 3.0]])).round().abs()
+    tensor([[1., 2., 0.]], grad_fn=<AbsBackward0>)
     """
 
     encode_weight: Tensor
@@ -57,7 +79,7 @@ class LinearStart(NamedTuple):
 
 
 class Network(nn.Module):
-    """Base class of networks: give it ``encode`` and ``decode``.
+    """Base class of networks; a subclass defines ``encode`` and ``decode``.
 
     Examples
     --------
@@ -75,50 +97,50 @@ class Network(nn.Module):
     encode: Callable[[Tensor], Tensor]
     decode: Callable[[Tensor], Tensor]
 
-    def forward(self, x: Tensor) -> Output:
+    def forward(self, x: Tensor) -> NetworkOutput:
         """Encode and decode `x` of shape (batch, n_features)."""
         code = self.encode(x)
-        return Output(code, self.decode(code))
+        return NetworkOutput(code, self.decode(code))
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """Return what `x` of shape (batch, n_features) becomes, without any draw."""
+        """Reconstruct `x` of shape (batch, n_features) without random numbers."""
         return self.decode(self.encode(x))
 
-    def start_from(self, start: LinearStart) -> bool:
-        """Start at a linear autoencoder; return whether this network can."""
+    def start_from(self, init: LinearInit) -> bool:
+        """Initialise at a linear autoencoder; False if the network has no such start."""
         return False
 
     def decode_linearly(self, code: Tensor) -> Tensor | None:
-        """Return what the linear path alone makes of `code`, if there is one."""
+        """Decode `code` by the linear skip alone; None without a linear skip."""
         return None
 
     def squared_gradients(self, x: Tensor) -> Tensor | None:
-        """Return norms² of the code's gradients (batch, n_components), or None.
+        """Compute the squared gradient norms (batch, n_components) of the code.
 
-        That is, if they have no closed form.
+        None if they have no closed form.
         """
         return None
 
     def layer_specs(self) -> list[tuple[int, Callable[[int, int], "Network"]]]:
-        """Return the width and the specification of each layer, if it can stand alone."""
+        """List width and specification of each layer that can be trained alone."""
         return []
 
-    def take_layers(self, layers: "Sequence[Network]") -> None:
-        """Take the weights of networks that :meth:`layer_specs` has specified."""
+    def load_layers(self, layers: "Sequence[Network]") -> None:
+        """Copy the weights of trained networks, one for each of :meth:`layer_specs`."""
 
-    def completed(self, completion: nn.Module) -> "Network":
-        """Return this network behind what fills in the missing cells of its input."""
-        return Completed(self, completion)
+    def with_imputation(self, completion: nn.Module) -> "Network":
+        """Prepend a layer that imputes the missing entries of the input."""
+        return ImputedNetwork(self, completion)
 
 
-class Completed(Network):
-    """A network that sees rows with missing cells, which are filled in first.
+class ImputedNetwork(Network):
+    """A network behind a layer that imputes the missing entries of its input.
 
     Parameters
     ----------
     network : Network
     completion : nn.Module
-        Takes and returns rows (batch, n_features); missing cells are NaN.
+        Imputes rows (batch, n_features), in which missing entries are NaN.
     """
 
     def __init__(self, network: Network, completion: nn.Module) -> None:
@@ -127,26 +149,27 @@ class Completed(Network):
         self.completion = completion
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the codes (batch, n_components) of `x` (batch, n_features)."""
+        """Encode `x` (batch, n_features) to codes (batch, n_components)."""
         return self.network.encode(self.completion(x))
 
     def decode(self, code: Tensor) -> Tensor:
-        """Return the reconstruction (batch, n_features) of `code` (batch, n_components)."""
+        """Decode `code` (batch, n_components) to rows (batch, n_features)."""
         return self.network.decode(code)
 
-    def start_from(self, start: LinearStart) -> bool:
-        """Start at a linear autoencoder; return whether the network can."""
-        return self.network.start_from(start)
+    def start_from(self, init: LinearInit) -> bool:
+        """Initialise the inner network at a linear autoencoder, if it can be."""
+        return self.network.start_from(init)
 
     def decode_linearly(self, code: Tensor) -> Tensor | None:
-        """Return what the linear path alone makes of `code`, if there is one."""
+        """Decode `code` by the linear skip alone; None without a linear skip."""
         return self.network.decode_linearly(code)
 
 
-class PathNetwork(Network):
-    """Base class of networks beside which a linear path may stand.
+class LinearSkipNetwork(Network):
+    """Base class of networks with an optional linear skip connection.
 
-    A network gives it ``encoder`` and ``decoder``, and says what is silent at the start.
+    A subclass defines the layers ``encoder`` and ``decoder``, and ``zero_output``, which
+    makes both return zeros. The network then starts exactly at the linear autoencoder.
     """
 
     code_scale: Tensor
@@ -156,48 +179,48 @@ class PathNetwork(Network):
     def __init__(self, n_components: int, tied_weights: bool = False) -> None:
         super().__init__()
         self.tied_weights = tied_weights
-        self.linear: LinearPath | None = None
+        self.linear: LinearSkip | None = None
         self.register_buffer("code_scale", torch.ones(n_components))
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the codes (batch, n_components) of `x` (batch, n_features)."""
+        """Encode `x` (batch, n_features) to codes (batch, n_components)."""
         code = self.encoder(x)
         return code if self.linear is None else code + self.linear.encode(x)
 
     def decode(self, code: Tensor) -> Tensor:
-        """Return the reconstruction (batch, n_features) of `code` (batch, n_components)."""
+        """Decode `code` (batch, n_components) to rows (batch, n_features)."""
         if self.linear is None:
             return self.decoder(code)
         return self.decoder(code / self.code_scale) + self.linear.decode(code)
 
     def decode_linearly(self, code: Tensor) -> Tensor | None:
-        """Return what the linear path alone makes of `code`, if there is one."""
+        """Decode `code` by the linear skip alone; None without a linear skip."""
         return None if self.linear is None else self.linear.decode(code)
 
     @torch.no_grad()
-    def start_from(self, start: LinearStart) -> bool:
-        """Put a linear path beside the layers, whose output starts at zero."""
-        self.linear = LinearPath(start, self.tied_weights)
-        self.code_scale.copy_(start.code_scale)
-        self.silence()
+    def start_from(self, init: LinearInit) -> bool:
+        """Add a linear skip, and set the output of the nonlinear layers to zero."""
+        self.linear = LinearSkip(init, self.tied_weights)
+        self.code_scale.copy_(init.code_scale)
+        self.zero_output()
         return True
 
-    def silence(self) -> None:
-        """Set the last layers such that encoder and decoder give zeros."""
+    def zero_output(self) -> None:
+        """Set the last layers such that encoder and decoder return zeros."""
         raise NotImplementedError
 
 
-class LinearPath(nn.Module):
-    """A linear autoencoder beside a nonlinear one."""
+class LinearSkip(nn.Module):
+    """Linear autoencoder that is added to a nonlinear one."""
 
-    def __init__(self, start: LinearStart, tied_weights: bool) -> None:
+    def __init__(self, init: LinearInit, tied_weights: bool) -> None:
         super().__init__()
-        self.encode_weight = nn.Parameter(start.encode_weight.clone())
-        self.encode_bias = nn.Parameter(start.encode_bias.clone())
+        self.encode_weight = nn.Parameter(init.encode_weight.clone())
+        self.encode_bias = nn.Parameter(init.encode_bias.clone())
         self.decode_weight = (
-            None if tied_weights else nn.Parameter(start.decode_weight.clone())
+            None if tied_weights else nn.Parameter(init.decode_weight.clone())
         )
-        self.decode_bias = nn.Parameter(start.decode_bias.clone())
+        self.decode_bias = nn.Parameter(init.decode_bias.clone())
 
     def encode(self, x: Tensor) -> Tensor:
         return nn.functional.linear(x, self.encode_weight, self.encode_bias)
@@ -208,14 +231,14 @@ class LinearPath(nn.Module):
         return nn.functional.linear(code, self.decode_weight, self.decode_bias)
 
 
-def find_activation(name: str | Callable[[], nn.Module]) -> Callable[[], nn.Module]:
-    """Return what makes the nonlinearity called `name`, or `name` itself."""
+def get_activation(name: str | Callable[[], nn.Module]) -> Callable[[], nn.Module]:
+    """Look up the factory of a nonlinearity by `name`; a callable stays as it is."""
     return ACTIVATIONS[name] if isinstance(name, str) else name
 
 
-def positive(name: str, given: int | Sequence[int]) -> list[int]:
-    """Return the numbers of parameter `name`, or raise a ValueError."""
-    sizes = list(given) if isinstance(given, Iterable) else [given]
+def check_positive_sizes(name: str, value: int | Sequence[int]) -> list[int]:
+    """Check that the `value` of parameter `name` holds positive integers, as a list."""
+    sizes = list(value) if isinstance(value, Iterable) else [value]
     if not all(isinstance(size, Integral) and size > 0 for size in sizes):
-        raise ValueError(f"{name}={given!r} has to hold positive integers.")
+        raise ValueError(f"{name}={value!r} has to hold positive integers.")
     return sizes

@@ -1,24 +1,65 @@
-"""Convolutional networks: rows are images."""
+"""Networks of 2-d convolutions, for rows that are flattened images."""
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
-from math import isqrt, prod
+from functools import partial
+from math import isqrt
 
-import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sk_autoencoder.nn._base import Network, PathNetwork, find_activation, positive
+from sk_autoencoder.nn._base import Network, check_positive_sizes, get_activation
+from sk_autoencoder.nn._bottleneck import (
+    BottleneckNetwork,
+    MapsLayer,
+    check_kernel_size,
+    convolution,
+    upsampling,
+    zero_parameters,
+)
+from sk_autoencoder.utils._checks import check_image_shape
 
 FORMATS = ("channels_last", "channels_first")
 
 
-class Patches(nn.Module):
-    """Make maps (batch, n_maps, rows, columns) of flat images, and flat images of maps.
+class Patches(MapsLayer):
+    """Reshape flat images to maps (batch, n_maps, height, width) of patches.
 
-    Each square of `patch` pixels a side becomes the maps of one place; images are filled up
-    with zeros, below and to the right, to whole numbers of `multiple` pixels.
+    Parameters
+    ----------
+    size : sequence of int
+        Number of channels, height and width of an image, in pixels.
+    last : bool
+        Whether the channels of a pixel are adjacent in a row (``"channels_last"``).
+    patch : int
+        Side of a patch, in pixels. Each patch becomes one place of the maps [1]_.
+    multiple : int
+        Images are padded with zeros, below and to the right, to a height and a width that
+        are multiples of that many pixels.
+
+    Attributes
+    ----------
+    n_maps : int
+        Number of channels times ``patch ** 2``.
+    places : tuple of int
+        Height and width of the maps.
+
+    References
+    ----------
+    .. [1] W. Shi et al., "Real-time single image and video super-resolution using an
+       efficient sub-pixel convolutional neural network", CVPR 2016.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_autoencoder.nn import Patches
+    >>> patches = Patches((1, 8, 8), last=True, patch=2, multiple=4)
+    >>> rows = torch.arange(64.0).expand(5, 64)
+    >>> maps = patches(rows)
+    >>> maps.shape
+    torch.Size([5, 4, 4, 4])
+    >>> bool((patches.inverse(maps) == rows).all())
+    True
     """
 
     def __init__(self, size: Sequence[int], last: bool, patch: int, multiple: int) -> None:
@@ -31,7 +72,7 @@ class Patches(nn.Module):
         self.places = (full[0] // patch, full[1] // patch)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the maps of rows `x` (batch, n_features)."""
+        """Reshape rows `x` (batch, n_features) to maps of patches."""
         if self.last:
             shape = (self.height, self.width, self.n_channels)
             images = x.unflatten(-1, shape).movedim(-1, -3)
@@ -41,78 +82,20 @@ class Patches(nn.Module):
         return functional.pixel_unshuffle(images, self.patch)
 
     def inverse(self, maps: Tensor) -> Tensor:
-        """Return the rows (batch, n_features) that maps stand for."""
+        """Reshape maps of patches to the rows (batch, n_features)."""
         images = functional.pixel_shuffle(maps, self.patch)
         images = images[..., : self.height, : self.width]
         return (images.movedim(-3, -1) if self.last else images).flatten(-3)
 
 
-class ToRows(nn.Module):
-    """The way back from maps to rows."""
-
-    def __init__(self, patches: Patches) -> None:
-        super().__init__()
-        self.patches = patches
-
-    def forward(self, maps: Tensor) -> Tensor:
-        return self.patches.inverse(maps)
-
-
-@torch.no_grad()
-def _zero(layer: nn.Module) -> None:
-    for parameter in layer.parameters():
-        parameter.zero_()
-
-
-class BottleneckNetwork(PathNetwork):
-    """Convolutions to a narrow code and, mirrored, back; see :class:`Convolutional`."""
-
-    def __init__(
-        self,
-        patches: Patches,
-        channels: Sequence[int],
-        kernel_size: int,
-        activation: Callable[[], nn.Module],
-        dropout: float,
-        n_components: int,
-    ) -> None:
-        super().__init__(n_components)
-        stages, drop = list(pairwise(channels)), [nn.Dropout(dropout)] if dropout else []
-        shape = (channels[-1], *(n // 2 ** len(stages) for n in patches.places))
-        down = [convolution(patches.n_maps, channels[0], kernel_size), activation()]
-        up: list[nn.Module] = []
-        for a, b in stages:
-            down += [convolution(a, b, kernel_size, stride=2), activation()]
-            up = [nn.ConvTranspose2d(b, a, 2, stride=2), activation(), *up]
-        self.encoder = nn.Sequential(
-            patches, *down, nn.Flatten(-3), *drop, nn.Linear(prod(shape), n_components)
-        )
-        self.decoder = nn.Sequential(
-            nn.Linear(n_components, prod(shape)),
-            nn.Unflatten(-1, shape),
-            activation(),
-            *drop,
-            *up,
-            convolution(channels[0], patches.n_maps, kernel_size),
-            ToRows(patches),
-        )
-
-    def silence(self) -> None:
-        """Set the last layers such that encoder and decoder give zeros."""
-        _zero(self.encoder[-1])
-        _zero(self.decoder[-2])
-
-
-def convolution(n_in: int, n_out: int, kernel_size: int, stride: int = 1) -> nn.Conv2d:
-    """Return a convolution that keeps the size, or divides it by `stride`."""
-    return nn.Conv2d(n_in, n_out, kernel_size, stride, padding=kernel_size // 2)
+convolution_2d = partial(convolution, 2)
 
 
 class ImageNetwork(Network):
-    """A U-shaped network that changes an image; the code is the image itself.
+    """U-shaped network from image to image; the code is the image itself.
 
-    It starts at the identity, and by no linear map: one that was fitted to the same images
-    makes them too easy.
+    The network starts at the identity. It has no linear skip: a linear map that was fitted
+    to the training images fits them better than new ones, and training would build on that.
     """
 
     def __init__(
@@ -125,86 +108,87 @@ class ImageNetwork(Network):
         super().__init__()
         self.patches = patches
         self.body = nn.Sequential(
-            convolution(patches.n_maps, channels[0], kernel_size),
+            convolution_2d(patches.n_maps, channels[0], kernel_size),
             activation(),
             Level(channels, kernel_size, activation),
-            convolution(channels[0], patches.n_maps, kernel_size),
+            convolution_2d(channels[0], patches.n_maps, kernel_size),
         )
-        _zero(self.body[-1])
+        zero_parameters(self.body[-1])
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return `x`."""
+        """Use the image `x` (batch, n_features) as its code."""
         return x
 
     def decode(self, code: Tensor) -> Tensor:
-        """Return `code` and what the convolutions add."""
+        """Add the output of the convolutions to `code` (batch, n_features)."""
         return code + self.patches.inverse(self.body(self.patches(code)))
 
 
 class Level(nn.Module):
-    """Add what two convolutions give, then what coarser levels give."""
+    """Resolution level of a U-shaped network: residuals of this and of coarser levels."""
 
     def __init__(
         self, channels: Sequence[int], kernel_size: int, activation: Callable
     ) -> None:
         super().__init__()
         width = channels[0]
-        self.layer = nn.Sequential(convolution(width, width, kernel_size), activation())
+        self.layer = nn.Sequential(convolution_2d(width, width, kernel_size), activation())
         self.inner: nn.Module | None = None
         if len(channels) > 1:
             self.inner = nn.Sequential(
-                convolution(width, channels[1], kernel_size, stride=2),
+                convolution_2d(width, channels[1], kernel_size, stride=2),
                 activation(),
                 Level(channels[1:], kernel_size, activation),
-                nn.ConvTranspose2d(channels[1], width, 2, stride=2),
+                upsampling(2, channels[1], width),
                 activation(),
             )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Add residuals to maps `x` (batch, n_maps, height, width)."""
         x = x + self.layer(x)
         return x if self.inner is None else x + self.inner(x)
 
 
 class Convolutional(BaseEstimator):
-    """Specification of a convolutional network.
+    """Specification of a convolutional network for images.
 
-    Rows of X are flattened images, as scikit-learn keeps them: pixel by pixel from left to
+    Rows of X are flattened images in scikit-learn's order: pixel by pixel from left to
     right, line by line from the top.
 
     Parameters
     ----------
     image_shape : tuple of int or None, default=None
-        ``(height, width)``, or with several channels ``(height, width, n_channels)`` or,
-        for ``data_format="channels_first"``, ``(n_channels, height, width)``, in pixels:
-        the shape that a row was flattened from. None takes a square with one channel, and
-        a single line of pixels where the number of features is no square number.
+        Shape of an unflattened row, in pixels: ``(height, width)``, with several channels
+        ``(height, width, n_channels)`` or, for ``data_format="channels_first"``,
+        ``(n_channels, height, width)``. None takes a square with one channel, or a single
+        line of pixels if the number of features is not a square number.
     channels : int or sequence of int, default=(32, 64)
-        Number of maps of each convolution; from one to the next, height and width are
-        halved.
+        Number of maps of each convolution. Each convolution after the first halves height
+        and width.
     kernel_size : int, default=3
-        Height and width of the convolutions, odd.
+        Height and width of the convolutions' kernels, in places, odd.
     patch_size : int, default=2
-        Squares of that many pixels a side enter as one place [1]_: with 2, a quarter of the
-        places, at the same number of weights about a third of the time.
+        Side of the square patches of pixels, each of which is one place of the first
+        convolution's input [1]_. 2 leaves a quarter of the places, which saves time.
     activation : str or callable, default="gelu"
         Name of a nonlinearity (a key of ``ACTIVATIONS``), or a callable without arguments
         that returns a ``torch.nn.Module``.
     dropout : float, default=0.0
-        Share of the hidden units beside the code that is dropped in each training step.
+        Fraction of the hidden units next to the code that is dropped in each training step.
     data_format : {"channels_last", "channels_first"}, default="channels_last"
-        Whether the channels of a pixel stand side by side in a row, as scikit-learn,
-        matplotlib and Pillow have them, or channel after channel, as torch has them.
+        Order of a row: the channels of a pixel are adjacent (scikit-learn, matplotlib,
+        Pillow), or each channel is a contiguous image (torch).
 
     Notes
     -----
-    Sides may be odd: images are filled up with zeros, that is with the mean of the scaled
-    pixels, and reconstructions are cut to the same size.
+    Height and width may be odd. Images are padded with zeros, the mean of the scaled
+    pixels, and reconstructions are cropped to the original size.
 
     With fewer components than features, the code is a linear map of the last convolution's
-    maps, and the decoder mirrors the encoder. With as many components as features nothing
-    has to be squeezed: the code is the image itself, and the decoder a U-shaped network
-    [2]_ that starts at the identity and sees further the more `channels` there are. That is
-    for denoising, and what :class:`~sk_autoencoder.DenoisingAutoencoder` takes by default.
+    maps, and the decoder mirrors the encoder. With as many components as features, the code
+    is the image itself and the decoder is a U-shaped network [2]_, which starts at the
+    identity. Each entry of `channels` adds a coarser level and so enlarges its receptive
+    field. :class:`~sk_autoencoder.DenoisingAutoencoder` uses it by default.
 
     References
     ----------
@@ -224,7 +208,7 @@ class Convolutional(BaseEstimator):
     (3, 64)
     """
 
-    identity_code = True  # whether a code as wide as the rows is the rows themselves
+    identity_code = True  # with n_components == n_features, the code is the row itself
 
     def __init__(
         self,
@@ -245,16 +229,14 @@ class Convolutional(BaseEstimator):
         self.data_format = data_format
 
     def __call__(self, n_features: int, n_components: int) -> Network:
-        """Build the network for that many features and components."""
-        channels = positive("channels", self.channels)
-        (kernel_size,) = positive("kernel_size", self.kernel_size)
-        (patch,) = positive("patch_size", self.patch_size)
-        if not kernel_size % 2:
-            raise ValueError(f"kernel_size={kernel_size} has to be odd.")
+        """Build the network for the given numbers of features and components."""
+        channels = check_positive_sizes("channels", self.channels)
+        kernel_size = check_kernel_size(self.kernel_size)
+        (patch,) = check_positive_sizes("patch_size", self.patch_size)
         last = self._is_last()
         size = self.image_size(n_features)
         patches = Patches(size, last, patch, patch * 2 ** (len(channels) - 1))
-        activation = find_activation(self.activation)
+        activation = get_activation(self.activation)
         if n_components == n_features:
             return ImageNetwork(patches, channels, kernel_size, activation)
         return BottleneckNetwork(
@@ -269,28 +251,24 @@ class Convolutional(BaseEstimator):
         return self.data_format == "channels_last"
 
     def image_size(self, n_features: int) -> list[int]:
-        """Return the number of channels, height and width, or raise a ValueError.
+        """Determine the number of channels, height and width of the images.
 
         Parameters
         ----------
         n_features : int
             Number of columns of X.
+
+        Raises
+        ------
+        ValueError
+            If `image_shape` does not match the number of columns.
         """
         last = self._is_last()
         if self.image_shape is None:
             side = isqrt(n_features)
             return [1, side, side] if side**2 == n_features else [1, 1, n_features]
-        shape = positive("image_shape", self.image_shape)
-        if len(shape) not in (2, 3):
-            raise ValueError(
-                f"image_shape={self.image_shape!r} has to be (height, width), or to hold "
-                "the number of channels too."
-            )
-        if prod(shape) != n_features:
-            raise ValueError(
-                f"image_shape={self.image_shape!r} has {prod(shape)} entries, X has "
-                f"{n_features} columns."
-            )
+        sides = tuple(check_positive_sizes("image_shape", self.image_shape))
+        shape = check_image_shape(sides, n_features)
         if len(shape) == 2:
             return [1, *shape]
-        return [shape[2], *shape[:2]] if last else shape
+        return [shape[2], *shape[:2]] if last else [*shape]

@@ -1,7 +1,7 @@
-"""Corruptions: layers that change scaled rows while training and not otherwise.
+"""Corruptions: layers that change scaled rows in training mode, and in no other.
 
-One that changes each cell for itself may say by ``moments`` what that does to a column of
-known mean and variance; a linear denoiser then needs no draws.
+A corruption with independent changes of entries may define ``moments``, its effect on the
+mean and variance of a column. A linear denoiser then needs no Monte Carlo samples.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class GaussianNoise(nn.Module):
-    """Add independent Gaussian noise to every cell while training.
+    """Add independent Gaussian noise to all entries in training.
 
     Parameters
     ----------
@@ -36,26 +36,26 @@ class GaussianNoise(nn.Module):
         self.std = std
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x`, with noise while training."""
+        """Add noise to `x` in training."""
         if not self.training or self.std == 0:
             return x
         return torch.randn_like(x).mul_(self.std).add_(x)
 
     def moments(self, mean: Tensor, variance: Tensor) -> tuple[float, Tensor, Tensor]:
-        """Return the share of a cell that is kept, and mean and variance afterwards."""
+        """Compute the kept fraction of an entry, and the new mean and variance."""
         return 1.0, mean, variance + self.std**2
 
     def extra_repr(self) -> str:
         return f"std={self.std}"
 
 
-class Replacing(nn.Module):
-    """Replace a share of the cells, each drawn for itself, while training.
+class ReplacementNoise(nn.Module):
+    """Base class of corruptions that replace random entries in training.
 
     Parameters
     ----------
-    share : float in [0, 1]
-        Probability that a cell is replaced.
+    probability : float in [0, 1]
+        Probability that an entry is replaced, independently of the others.
 
     References
     ----------
@@ -63,45 +63,43 @@ class Replacing(nn.Module):
     Research 11, 2010, section 3.5.
     """
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, probability: float) -> None:
         super().__init__()
-        self.share = share
+        self.probability = probability
 
     def replacement(self, x: Tensor) -> Tensor:
-        """Return what may stand in place of each cell of `x`, of the same shape."""
+        """Compute the replacement of each entry of `x`, of the same shape."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x`, with replaced cells while training."""
-        if not self.training or self.share == 0:
+        """Replace random entries of `x` in training."""
+        if not self.training or self.probability == 0:
             return x
-        return torch.where(torch.rand_like(x) < self.share, self.replacement(x), x)
+        return torch.where(torch.rand_like(x) < self.probability, self.replacement(x), x)
 
     def replacement_moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and variance of what replaces a cell, for each column."""
+        """Compute mean and variance of the replacements in each column."""
         raise NotImplementedError
 
     def moments(self, mean: Tensor, variance: Tensor) -> tuple[float, Tensor, Tensor]:
-        """Return the share of a cell that is kept, and mean and variance afterwards."""
-        kept, new_mean, new_variance = (
-            1 - self.share,
-            *self.replacement_moments(mean, variance),
-        )
-        between = kept * self.share * (new_mean - mean) ** 2
-        variance = kept * variance + self.share * new_variance + between
-        return kept, kept * mean + self.share * new_mean, variance
+        """Compute the kept fraction of an entry, and the new mean and variance."""
+        p_kept, p_replaced = 1 - self.probability, self.probability
+        new_mean, new_variance = self.replacement_moments(mean, variance)
+        between = p_kept * p_replaced * (new_mean - mean) ** 2
+        variance = p_kept * variance + p_replaced * new_variance + between
+        return p_kept, p_kept * mean + p_replaced * new_mean, variance
 
     def extra_repr(self) -> str:
-        return f"share={self.share}"
+        return f"probability={self.probability}"
 
 
-class MaskingNoise(Replacing):
-    """Set a share of the cells to zero, the mean of scaled rows, while training.
+class MaskingNoise(ReplacementNoise):
+    """Set random entries to zero, the mean of scaled rows, in training.
 
     Parameters
     ----------
-    share : float in [0, 1]
-        Probability that a cell is replaced.
+    probability : float in [0, 1]
+        Probability that an entry is replaced, independently of the others.
 
     Examples
     --------
@@ -112,23 +110,23 @@ class MaskingNoise(Replacing):
     """
 
     def replacement(self, x: Tensor) -> Tensor:
-        """Return zeros."""
+        """Replace all entries by zeros."""
         return torch.zeros_like(x)
 
     def replacement_moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-        """Return zeros."""
+        """Set mean and variance to zeros."""
         return torch.zeros_like(mean), torch.zeros_like(variance)
 
 
-class SaltAndPepperNoise(Replacing):
-    """Set a share of the cells to the column's lowest or highest value while training.
+class SaltAndPepperNoise(ReplacementNoise):
+    """Set random entries to the lowest or highest value of their column in training.
 
     Parameters
     ----------
-    share : float in [0, 1]
-        Probability that a cell is replaced.
+    probability : float in [0, 1]
+        Probability that an entry is replaced, independently of the others.
     low, high : Tensor of shape (n_features,)
-        The two values of each column, equally likely, in scaled units.
+        The two values of each column, with equal probabilities, in scaled units.
 
     Examples
     --------
@@ -142,31 +140,31 @@ class SaltAndPepperNoise(Replacing):
     low: Tensor
     high: Tensor
 
-    def __init__(self, share: float, low: Tensor, high: Tensor) -> None:
-        super().__init__(share)
+    def __init__(self, probability: float, low: Tensor, high: Tensor) -> None:
+        super().__init__(probability)
         self.register_buffer("low", low)
         self.register_buffer("high", high)
 
     def replacement(self, x: Tensor) -> Tensor:
-        """Return the lowest or the highest values."""
+        """Choose the lowest or the highest value at random."""
         return torch.where(torch.rand_like(x) < 0.5, self.low, self.high)
 
     def replacement_moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the middle of the range, and the square of half of it."""
+        """Compute the middle of the range, and the square of half its width."""
         low, high = self.low.to(mean), self.high.to(mean)
         return (low + high) / 2, ((high - low) / 2) ** 2
 
 
-class SwapNoise(Replacing):
-    """Give a share of the cells the value of another row of the batch while training.
+class SwapNoise(ReplacementNoise):
+    """Replace random entries by the entry of another row of the batch in training.
 
-    A cell so gets a value that its column really has, which suits tables whose columns
-    are counts, codes or far from Gaussian.
+    Corrupted entries have the distribution of their column. This suits tables with counts,
+    categories or other columns that are far from Gaussian.
 
     Parameters
     ----------
-    share : float in [0, 1]
-        Probability that a cell is replaced.
+    probability : float in [0, 1]
+        Probability that an entry is replaced, independently of the others.
 
     Examples
     --------
@@ -178,60 +176,60 @@ class SwapNoise(Replacing):
     """
 
     def replacement(self, x: Tensor) -> Tensor:
-        """Return for each cell the value of a row other than its own, if there is one."""
+        """Gather each entry from a random other row, if there is one."""
         n_rows = len(x)
         steps = torch.rand_like(x).mul(n_rows - 1).floor().long() + 1
-        own = torch.arange(n_rows, device=x.device).unsqueeze(1)
-        return x.gather(0, (own + steps) % n_rows)
+        indices = torch.arange(n_rows, device=x.device).unsqueeze(1)
+        return x.gather(0, (indices + steps) % n_rows)
 
     def replacement_moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the column has."""
+        """Keep mean and variance of the column."""
         return mean, variance
 
 
-class Hiding(nn.Module):
-    """Make a share of the observed cells missing (NaN) while training.
+class RandomMissing(nn.Module):
+    """Set random observed entries to NaN in training.
 
-    How large a share is drawn for each row, between half and one and a half times the
-    given one; a row keeps one observed cell at least.
+    The probability is drawn for each row, uniformly between 0.5 and 1.5 times the given
+    one. A row without any observed entry left stays unchanged.
 
     Parameters
     ----------
-    share : float in [0, 2/3]
-        Mean probability that a cell is hidden.
+    probability : float in [0, 2/3]
+        Mean probability that an entry is hidden.
 
     Examples
     --------
     >>> import torch
-    >>> from sk_autoencoder.nn import Hiding
-    >>> 0.2 < Hiding(0.3)(torch.ones(200, 9)).isnan().float().mean() < 0.4
+    >>> from sk_autoencoder.nn._corruptions import RandomMissing
+    >>> 0.2 < RandomMissing(0.3)(torch.ones(200, 9)).isnan().float().mean() < 0.4
     tensor(True)
     """
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, probability: float) -> None:
         super().__init__()
-        self.share = share
+        self.probability = probability
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x`, with cells hidden while training."""
-        if not self.training or self.share == 0:
+        """Hide random entries of `x` in training."""
+        if not self.training or self.probability == 0:
             return x
-        share = self.share * (0.5 + torch.rand_like(x[..., :1]))
-        found = torch.where(torch.rand_like(x) < share, torch.nan, x)
-        is_empty = found.isnan().all(-1, keepdim=True)
-        return torch.where(is_empty, x, found)
+        probabilities = self.probability * (0.5 + torch.rand_like(x[..., :1]))
+        result = torch.where(torch.rand_like(x) < probabilities, torch.nan, x)
+        is_empty = result.isnan().all(-1, keepdim=True)
+        return torch.where(is_empty, x, result)
 
     def extra_repr(self) -> str:
-        return f"share={self.share}"
+        return f"probability={self.probability}"
 
 
 class WhileTraining(nn.Module):
-    """Apply a function to scaled rows while training.
+    """Apply a function to scaled rows in training, as a corruption.
 
     Parameters
     ----------
     function : callable
-        Takes and returns a tensor of shape (batch, n_features).
+        Maps a tensor of shape (batch, n_features) to one of the same shape.
 
     Examples
     --------
@@ -247,7 +245,7 @@ class WhileTraining(nn.Module):
         self.function = function
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the function of `x` while training, and `x` otherwise."""
+        """Apply the function to `x` in training."""
         if not self.training:
             return x
         corrupted = self.function(x)

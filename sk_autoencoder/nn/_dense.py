@@ -1,4 +1,4 @@
-"""Fully connected networks."""
+"""Fully connected networks, their layers with tied weights, and :class:`Dense`."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,17 +11,17 @@ from torch import Tensor, nn
 from torch.func import vjp
 
 from sk_autoencoder.nn._base import (
-    LinearStart,
+    LinearInit,
+    LinearSkipNetwork,
     Network,
-    PathNetwork,
-    find_activation,
-    positive,
+    check_positive_sizes,
+    get_activation,
 )
 from sk_autoencoder.nn._corruptions import GaussianNoise
 
 
-class DenseNetwork(PathNetwork):
-    """Fully connected layers, mirrored in the decoder; see :class:`Dense`."""
+class DenseNetwork(LinearSkipNetwork):
+    """Fully connected network with a mirrored decoder; see :class:`Dense`."""
 
     def __init__(
         self,
@@ -32,62 +32,64 @@ class DenseNetwork(PathNetwork):
         code_layer: nn.Module | None = None,
     ) -> None:
         super().__init__(sizes[-1], tied_weights)
-        linears = [nn.Linear(a, b) for a, b in pairwise(sizes)]
+        linears = [nn.Linear(n_in, n_out) for n_in, n_out in pairwise(sizes)]
         if tied_weights:
-            mirrored: list[nn.Module] = [Transposed(a) for a in reversed(linears)]
+            mirrored: list[nn.Module] = [Transposed(layer) for layer in reversed(linears)]
         else:
-            mirrored = [nn.Linear(a, b) for a, b in pairwise(reversed(sizes))]
+            pairs = pairwise(reversed(sizes))
+            mirrored = [nn.Linear(n_in, n_out) for n_in, n_out in pairs]
         self.encoder = _with_activations(linears, activation, dropout)
         self.decoder = _with_activations(mirrored, activation, dropout)
         self.activation, self.widths = activation, list(sizes[1:])
         self.code_layer = code_layer
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the codes (batch, n_components) of `x` (batch, n_features)."""
+        """Encode `x` (batch, n_features) to codes (batch, n_components)."""
         code = super().encode(x)
         return code if self.code_layer is None else self.code_layer(code)
 
     def squared_gradients(self, x: Tensor) -> Tensor | None:
-        """Return norms² of the gradients of the code (batch, n_components) of a layer."""
+        """Compute squared gradient norms (batch, n_components) of a one-layer encoder."""
         if len(self.encoder) > 1:
             return None
         weight = cast(nn.Linear, self.encoder[0]).weight  # (n_components, n_features)
         if self.code_layer is None:
-            whole = weight if self.linear is None else weight + self.linear.encode_weight
-            return whole.square().sum(-1).expand(len(x), -1)
+            total = weight if self.linear is None else weight + self.linear.encode_weight
+            return total.square().sum(-1).expand(len(x), -1)
         code, pull_back = vjp(self.code_layer, self.encoder(x))[:2]
-        (slope,) = pull_back(torch.ones_like(code))  # of each unit, by its own drive
+        # The code layer acts on each unit alone, so that its Jacobian is diagonal.
+        (slope,) = pull_back(torch.ones_like(code))
         return slope.square() * weight.square().sum(-1)
 
     def layer_specs(self) -> list[tuple[int, Callable[[int, int], Network]]]:
-        """Return the width and the specification of each layer with its mirror."""
+        """List width and specification of each layer with its mirror."""
         if self.code_layer is not None:
             return []
         inner = [self.activation] * (len(self.widths) - 1)
-        befores = zip([nn.Identity, *inner], [*inner, nn.Identity], strict=True)
+        activations = zip([nn.Identity, *inner], [*inner, nn.Identity], strict=True)
         return [
-            (width, partial(DenseLayer, tied_weights=self.tied_weights, befores=each))
-            for width, each in zip(self.widths, befores, strict=True)
+            (width, partial(DenseLayer, tied_weights=self.tied_weights, activations=pair))
+            for width, pair in zip(self.widths, activations, strict=True)
         ]
 
-    def take_layers(self, layers: Sequence[Network]) -> None:
-        """Take the weights of networks that :meth:`layer_specs` has specified."""
-        own = [m for m in (*self.encoder, *self.decoder) if _has_weights(m)]
+    def load_layers(self, layers: Sequence[Network]) -> None:
+        """Copy the weights of trained networks, one for each of :meth:`layer_specs`."""
+        layers_here = [m for m in (*self.encoder, *self.decoder) if _has_weights(m)]
         trained = [layer.get_submodule("encode.1") for layer in layers]
         trained += [layer.get_submodule("decode.1") for layer in reversed(layers)]
-        for layer, like in zip(own, trained, strict=True):
-            layer.load_state_dict(like.state_dict())
+        for layer, trained_layer in zip(layers_here, trained, strict=True):
+            layer.load_state_dict(trained_layer.state_dict())
 
-    def start_from(self, start: LinearStart) -> bool:
-        """Put a linear path beside the layers, whose output starts at zero."""
-        # A bounded or noisy code is not PCA's.
-        return self.code_layer is None and super().start_from(start)
+    def start_from(self, init: LinearInit) -> bool:
+        """Add a linear skip, unless the code has an activation or noise."""
+        # A linear code cannot be reproduced behind an activation or noise.
+        return self.code_layer is None and super().start_from(init)
 
-    def silence(self) -> None:
-        """Set the last layers such that encoder and decoder give zeros."""
+    def zero_output(self) -> None:
+        """Set the last layers such that encoder and decoder return zeros."""
         self.eval()  # no dropout
         self.encoder[-1].get_parameter("weight").zero_()
-        if not self.tied_weights:  # else its first layer has just become zero
+        if not self.tied_weights:  # else the decoder's first layer has just become zero
             self.decoder[-1].get_parameter("weight").zero_()
         n_features = cast(nn.Linear, self.encoder[0]).in_features
         for layers, width in ((self.encoder, n_features), (self.decoder, self.widths[-1])):
@@ -96,10 +98,10 @@ class DenseNetwork(PathNetwork):
 
 
 class DenseLayer(Network):
-    """A layer of a dense network with its mirror, cut before the activations.
+    """One layer of a dense network with its mirror, for layer-wise training.
 
-    The code is what the activation behind the layer would see: so outputs are linear, and
-    no unit of them can die.
+    The code is the input of the activation that follows the layer. The output is linear,
+    so that no unit can die.
     """
 
     def __init__(
@@ -107,30 +109,51 @@ class DenseLayer(Network):
         n_features: int,
         n_components: int,
         *,
-        befores: Sequence[Callable[[], nn.Module]],  # of the layer and of its mirror
+        activations: Sequence[Callable[[], nn.Module]],  # before the layer and its mirror
         tied_weights: bool,
     ) -> None:
         super().__init__()
         layer = nn.Linear(n_features, n_components)
         mirror = Transposed(layer) if tied_weights else nn.Linear(n_components, n_features)
-        self.encode = nn.Sequential(befores[0](), layer)
-        self.decode = nn.Sequential(befores[1](), mirror)
+        self.encode = nn.Sequential(activations[0](), layer)
+        self.decode = nn.Sequential(activations[1](), mirror)
 
 
-class Transposed(nn.Module):
-    """A layer with the transposed weights of another and a bias of its own."""
+class TiedLayer(nn.Module):
+    """Base class of decoder layers that may use the weight of an encoder layer.
+
+    Parameters
+    ----------
+    mirror : nn.Module or None
+        The encoder layer, which keeps the weight.
+    """
+
+    def __init__(self, mirror: nn.Module | None) -> None:
+        super().__init__()
+        # The tuple keeps torch from registering the encoder layer under a second name:
+        # functional_call would lose the weights of a module with two names.
+        self.mirror = (mirror,)
+
+    @property
+    def mirror_weight(self) -> Tensor:
+        """The weight of the encoder layer, of shape (n_out, n_in) of that layer."""
+        return cast(nn.Linear, self.mirror[0]).weight
+
+
+class Transposed(TiedLayer):
+    """Linear layer with the transposed weight of another layer and a separate bias."""
 
     def __init__(self, mirror: nn.Linear) -> None:
-        super().__init__()
-        # Not registered: functional_call loses the weights of a module with two names.
-        self.mirror = (mirror,)
+        super().__init__(mirror)
         self.bias = nn.Parameter(torch.zeros(mirror.in_features))
 
     @property
     def weight(self) -> Tensor:
-        return self.mirror[0].weight.T
+        """The transposed weight."""
+        return self.mirror_weight.T
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map `x` (batch, mirror.out_features) to (batch, mirror.in_features)."""
         return nn.functional.linear(x, self.weight, self.bias)
 
 
@@ -155,24 +178,24 @@ class Dense(BaseEstimator):
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default=(128, 64)
-        Widths of the hidden layers of the encoder; the decoder mirrors them.
+        Widths of the hidden layers of the encoder. The decoder mirrors them.
     activation : str or callable, default="gelu"
         Name of a nonlinearity (a key of ``ACTIVATIONS``), or a callable without
         arguments that returns a ``torch.nn.Module``.
     dropout : float, default=0.0
-        Share of the hidden units that is dropped in each training step.
+        Fraction of the hidden units that is dropped in each training step.
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder.
     code_activation : str or callable, default="identity"
-        Nonlinearity of the code. A bounded one, like ``"tanh"``, keeps the decoder from
-        following rows that lie far out.
+        Nonlinearity of the code. A bounded one, such as ``"tanh"``, keeps the decoder from
+        reconstructing outliers.
     code_noise : float, default=0.0
-        Standard deviation of Gaussian noise that is added to the code while training;
-        with a bounded code it limits how much the code can carry.
+        Standard deviation of Gaussian noise that is added to the code in training. On a
+        bounded code it limits the information in the code.
 
     Notes
     -----
-    A network with a bounded or noisy code does not start from PCA.
+    A network with a nonlinear or noisy code cannot be initialised at PCA.
 
     Examples
     --------
@@ -202,21 +225,21 @@ class Dense(BaseEstimator):
         self.code_noise = code_noise
 
     def __call__(self, n_features: int, n_components: int) -> DenseNetwork:
-        """Build the network for that many features and components."""
+        """Build the network for the given numbers of features and components."""
         return DenseNetwork(
             [n_features, *self.widths(), n_components],
-            find_activation(self.activation),
+            get_activation(self.activation),
             self.dropout,
             self.tied_weights,
             self._code_layer(),
         )
 
     def widths(self) -> list[int]:
-        """Return the widths of the hidden layers, or raise a ValueError."""
-        return positive("hidden_layer_sizes", self.hidden_layer_sizes)
+        """Check and list the widths of the hidden layers."""
+        return check_positive_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
 
     def _code_layer(self) -> nn.Module | None:
         if self.code_activation == "identity" and not self.code_noise:
             return None
-        squash = find_activation(self.code_activation)()
-        return nn.Sequential(squash, GaussianNoise(self.code_noise))
+        activation = get_activation(self.code_activation)()
+        return nn.Sequential(activation, GaussianNoise(self.code_noise))

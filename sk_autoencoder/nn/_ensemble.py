@@ -1,4 +1,4 @@
-"""Several autoencoders as one: the members are trained and used side by side."""
+"""Ensembles of autoencoders, whose members are trained and applied at once by vmap."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
@@ -13,31 +13,34 @@ from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._scalers import Scaler
 
 
-def turned(weights: Tensor) -> Tensor:
-    """Return the matrices of all members transposed, and other weights as they are."""
+def transpose_matrices(weights: Tensor) -> Tensor:
+    """Transpose stacked matrices; stacked vectors stay as they are."""
     return weights.mT if weights.ndim == 3 else weights
 
 
 def stack_weights(weights: list[Tensor]) -> nn.Parameter:
-    """Return the members' weights as one, which learns if the first's does."""
-    stacked = turned(torch.stack(weights).detach()).contiguous()
+    """Stack the members' weights as one parameter, trainable if the first one is."""
+    stacked = transpose_matrices(torch.stack(weights).detach()).contiguous()
     return nn.Parameter(stacked, weights[0].requires_grad)
 
 
 class Ensemble(nn.Module):
-    """Autoencoders of one architecture, whose networks differ in their weights.
+    """Ensemble of autoencoders with one architecture and different weights.
 
-    The weights at one place of the network are one tensor with the members along its first
-    axis, and ``vmap`` turns what one member does into what all do at once. Matrices lie
-    transposed, as they are multiplied: else each step would copy them and their gradients,
-    up to a third of the time of a small network. To its users an ensemble is an
-    autoencoder: its code holds the members' codes side by side, and its reconstruction is
-    the mean of theirs.
+    An ensemble has the interface of an autoencoder. Its code is the concatenation of the
+    members' codes, and its reconstruction is the mean of the members' reconstructions.
 
     Parameters
     ----------
     members : sequence of Autoencoder
-        They share the scaler, the corruption and the link of the first.
+        All members use the scaler, the corruption and the link of the first.
+
+    Notes
+    -----
+    Each weight of the network is one tensor with the members along its first axis, and
+    ``vmap`` maps a function of one member over that axis. Matrices are stored transposed,
+    in the layout of their multiplication: a step would otherwise copy them and their
+    gradients, which is a large part of the time of a small network.
     """
 
     def __init__(self, members: Sequence[Autoencoder]) -> None:
@@ -45,18 +48,19 @@ class Ensemble(nn.Module):
         self.n_members = len(members)
         self.member = copy.deepcopy(members[0])
         for kind, stack in (("parameters", stack_weights), ("buffers", torch.stack)):
-            stacked: dict[Tensor, Tensor] = {}  # the network may use one in several places
-            for path, name, own in self._places(kind):
-                if own not in stacked:
-                    layers = [each.get_submodule(path) for each in members]
-                    stacked[own] = stack([getattr(layer, name) for layer in layers])
-                setattr(self.member.get_submodule(path), name, stacked[own])
+            # Tensors that several layers share are stacked once, and stay shared.
+            stacked: dict[Tensor, Tensor] = {}
+            for path, name, tensor in self._named_tensors(kind):
+                if tensor not in stacked:
+                    layers = [member.get_submodule(path) for member in members]
+                    stacked[tensor] = stack([getattr(layer, name) for layer in layers])
+                setattr(self.member.get_submodule(path), name, stacked[tensor])
 
-    def _places(self, kind: str) -> Iterator[tuple[str, str, Tensor]]:
-        """Yield the path of each layer of a member's network, and names and tensors in it.
+    def _named_tensors(self, kind: str) -> Iterator[tuple[str, str, Tensor]]:
+        """Yield the path of each layer of the network, with the name and tensor in it.
 
-        Once for a layer that stands in several places: ``functional_call`` would put back
-        what it found there the second time, which is what it had put there itself.
+        A layer with several paths is yielded once. ``functional_call`` would otherwise
+        replace its tensors twice, and restore the replacements of the first time.
         """
         for path, layer in self.network.named_modules(prefix="network"):
             for name, tensor in getattr(layer, f"_{kind}").items():
@@ -64,13 +68,13 @@ class Ensemble(nn.Module):
                     yield path, name, tensor
 
     def _tensors(self, kind: str) -> dict[str, Tensor]:
-        """Return the tensors of the network, named as seen from here."""
-        places = self._places(kind)
-        return {f"member.{path}.{name}": tensor for path, name, tensor in places}
+        """Collect the tensors of the network by their names within the ensemble."""
+        named_tensors = self._named_tensors(kind)
+        return {f"member.{path}.{name}": tensor for path, name, tensor in named_tensors}
 
     @property
     def network(self) -> Network:
-        """The network of the members, with the weights of all."""
+        """The network, with the stacked weights of all members."""
         return self.member.network
 
     @property
@@ -83,45 +87,46 @@ class Ensemble(nn.Module):
         """The corruption of all members."""
         return self.member.corruption
 
-    def completed(self, completion: nn.Module) -> "Ensemble":
-        """Return a copy whose members all see rows behind one `completion`."""
+    def with_imputation(self, completion: nn.Module) -> "Ensemble":
+        """Copy this ensemble, with one `completion` as imputation before all members."""
         shared = copy.deepcopy(completion)
         for name, buffer in shared.named_buffers():
             shared.register_buffer(name, buffer.expand(self.n_members, *buffer.shape))
-        other = copy.deepcopy(self)
-        other.member.network = other.network.completed(shared)
-        return other
+        result = copy.deepcopy(self)
+        result.member.network = result.network.with_imputation(shared)
+        return result
 
     def forward(self, function: Callable[[Autoencoder, Tensor], Any], x: Tensor) -> Any:
-        """Return ``function(member, x)`` for the one member whose weights are in place."""
+        """Apply ``function(member, x)`` with the weights that are currently in place."""
         return function(self.member, x)
 
-    def each(self, function: Callable[[Autoencoder, Tensor], Any], x: Tensor) -> Any:
-        """Return ``function(member, x)`` for all members, along a new first axis.
+    def map_members(self, function: Callable[[Autoencoder, Tensor], Any], x: Tensor) -> Any:
+        """Apply ``function(member, x)`` to all members, along a new first axis.
 
-        Rows `x` of shape (batch, n_features) go to every member; of rows of shape
-        (n_members, batch, n_features) each member gets its own.
+        `x` holds the same rows for all members, of shape (batch, n_features), or separate
+        rows for each, of shape (n_members, batch, n_features).
         """
         weights = self._tensors("parameters")
-        weights = {name: turned(weight) for name, weight in weights.items()}
+        weights = {name: transpose_matrices(weight) for name, weight in weights.items()}
         buffers = self._tensors("buffers")
 
-        def one(state: dict[str, Tensor], rows: Tensor) -> Any:
+        def apply_member(state: dict[str, Tensor], rows: Tensor) -> Any:
             return functional_call(self, state, (function, rows), tie_weights=False)
 
         in_dims = (0, 0 if x.ndim > 2 else None)
-        return vmap(one, in_dims, randomness="different")({**weights, **buffers}, x)
+        map_over_members = vmap(apply_member, in_dims, randomness="different")
+        return map_over_members({**weights, **buffers}, x)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the members' codes (batch, n_members * n_components), side by side."""
-        codes = self.each(Autoencoder.encode, x)  # (n_members, batch, n_components)
+        """Concatenate the members' codes to (batch, n_members * n_components)."""
+        codes = self.map_members(Autoencoder.encode, x)  # (n_members, batch, n_components)
         return codes.movedim(0, 1).flatten(1)
 
     def decode(self, code: Tensor) -> Tensor:
-        """Return the mean of the rows that the members' parts of `code` mean."""
+        """Average the rows that the members decode from their components of `code`."""
         codes = code.unflatten(1, (self.n_members, -1)).movedim(1, 0)
-        return self.each(Autoencoder.decode, codes).mean(0)
+        return self.map_members(Autoencoder.decode, codes).mean(0)
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """Return the mean of the members' reconstructions (batch, n_features) of `x`."""
-        return self.each(Autoencoder.reconstruct, x).mean(0)
+        """Average the members' reconstructions (batch, n_features) of rows `x`."""
+        return self.map_members(Autoencoder.reconstruct, x).mean(0)

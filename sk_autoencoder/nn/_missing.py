@@ -1,6 +1,6 @@
-"""Missing cells: a Gaussian guess at them, and networks that learn to do better.
+"""Imputation of missing entries by a factor model, and its correction by a network.
 
-Missing cells are NaN in a tensor of rows. All is in scaled units.
+Missing entries are NaN in a tensor of rows. All rows are in scaled units.
 """
 
 import copy
@@ -8,19 +8,19 @@ import copy
 import torch
 from torch import Tensor, nn
 
-HIDDEN = 64  # units of the layer that corrects the guess
+CORRECTION_WIDTH = 64  # hidden units of the correction of the imputed values
 
 
-class GaussianFill(nn.Module):
-    r"""Fill missing cells with their mean given the others, under a factor model.
+class FactorModelImputer(nn.Module):
+    r"""Impute missing entries by their conditional mean under a factor model.
 
     Rows are :math:`m + z L^T + \varepsilon` with standard normal factors :math:`z` and
-    noise of a variance :math:`\psi_j` in each column, so that given the observed cells
+    noise of variance :math:`\psi_j` in column :math:`j`. Given the observed entries,
 
     .. math:: E[z] = A^{-1} \sum_j \frac{x_j - m_j}{\psi_j} L_j, \qquad
        A = I + \sum_j \frac{1}{\psi_j} L_j^T L_j
 
-    with sums over observed columns [1]_.
+    with sums over the observed columns [1]_.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class GaussianFill(nn.Module):
     noise : Tensor of shape (n_features,)
         Variances :math:`\psi`, positive.
     low, high : Tensor of shape (n_features,)
-        Range of what is filled in.
+        Range of the imputed values.
 
     References
     ----------
@@ -40,11 +40,11 @@ class GaussianFill(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from sk_autoencoder.nn import GaussianFill
+    >>> from sk_autoencoder.nn._missing import FactorModelImputer
     >>> twins = torch.tensor([[1.0], [1.0]]), torch.tensor([0.01, 0.01])
     >>> low, high = torch.tensor([-3.0, -3.0]), torch.tensor([3.0, 3.0])
-    >>> fill = GaussianFill(torch.zeros(2), *twins, low, high)
-    >>> fill(torch.tensor([[torch.nan, 1.0], [2.0, torch.nan]]))
+    >>> impute = FactorModelImputer(torch.zeros(2), *twins, low, high)
+    >>> impute(torch.tensor([[torch.nan, 1.0], [2.0, torch.nan]]))
     tensor([[0.9901, 1.0000],
             [2.0000, 1.9802]])
     """
@@ -66,58 +66,60 @@ class GaussianFill(nn.Module):
         self.register_buffer("high", high)
 
     def factors(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return means (batch, n_factors) given `x`, and the Cholesky factors of A."""
+        """Compute factor means (batch, n_factors) given `x`, and Cholesky factors of A."""
         is_missing = x.isnan()
         weight = torch.where(is_missing, 0.0, 1 / self.noise)  # (batch, n_features)
-        centred = torch.where(is_missing, 0.0, x - self.mean)
+        centered = torch.where(is_missing, 0.0, x - self.mean)
         n_factors = self.loadings.shape[1]
         products = self.loadings[:, :, None] * self.loadings[:, None, :]
         eye = torch.eye(n_factors, dtype=x.dtype, device=x.device)
         precision = (weight @ products.flatten(1)).unflatten(-1, (n_factors, n_factors))
         root = torch.linalg.cholesky(precision + eye)
-        pull = ((centred * weight) @ self.loadings)[..., None]
-        return torch.cholesky_solve(pull, root)[..., 0], root
+        projection = ((centered * weight) @ self.loadings)[..., None]
+        return torch.cholesky_solve(projection, root)[..., 0], root
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x` (batch, n_features) with its missing cells filled."""
-        guess = self.mean + self.factors(x)[0] @ self.loadings.mT
-        return torch.where(x.isnan(), guess.clamp(self.low, self.high), x)
+        """Impute the missing entries of `x` (batch, n_features)."""
+        imputed = self.mean + self.factors(x)[0] @ self.loadings.mT
+        return torch.where(x.isnan(), imputed.clamp(self.low, self.high), x)
 
 
-class Completion(nn.Module):
-    """A guess at missing cells, corrected by a layer that sees which are missing.
+class ImputationLayer(nn.Module):
+    """Impute by a factor model, and add a correction by a small trained network.
 
-    The correction starts at zero. Rows without missing cells are left as they are.
+    The input of the correction is the imputed row and the mask of its missing entries. The
+    correction starts at zero, and never changes observed entries.
 
     Parameters
     ----------
-    fill : GaussianFill
-        The guess.
+    fill : FactorModelImputer
     """
 
-    def __init__(self, fill: GaussianFill) -> None:
+    def __init__(self, fill: FactorModelImputer) -> None:
         super().__init__()
         self.fill = copy.deepcopy(fill)
         n_features = len(fill.mean)
-        last = nn.Linear(HIDDEN, n_features)
+        last = nn.Linear(CORRECTION_WIDTH, n_features)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-        self.correction = nn.Sequential(nn.Linear(2 * n_features, HIDDEN), nn.GELU(), last)
+        self.correction = nn.Sequential(
+            nn.Linear(2 * n_features, CORRECTION_WIDTH), nn.GELU(), last
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x` (batch, n_features) with its missing cells filled."""
-        is_missing, guess = x.isnan(), self.fill(x)
-        seen = torch.cat([guess, is_missing.to(x.dtype)], dim=-1)
-        return torch.where(is_missing, guess + self.correction(seen), guess)
+        """Impute the missing entries of `x` (batch, n_features)."""
+        is_missing, imputed = x.isnan(), self.fill(x)
+        inputs = torch.cat([imputed, is_missing.to(x.dtype)], dim=-1)
+        return torch.where(is_missing, imputed + self.correction(inputs), imputed)
 
 
-class KeepMissing(nn.Module):
-    """Apply a corruption, and leave missing cells missing.
+class PreserveMissing(nn.Module):
+    """Apply a corruption to observed entries, and keep missing entries missing.
 
     Parameters
     ----------
     corruption : nn.Module
-        Takes and returns rows (batch, n_features).
+        Maps rows (batch, n_features) to rows.
     """
 
     def __init__(self, corruption: nn.Module) -> None:
@@ -125,10 +127,10 @@ class KeepMissing(nn.Module):
         self.corruption = corruption
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x` (batch, n_features), corrupted where it is observed."""
+        """Corrupt the observed entries of `x` (batch, n_features)."""
         return torch.where(x.isnan(), x, self.corruption(x))
 
 
 def observed_share(x: Tensor) -> Tensor:
-    """Return the share of the cells of each row that is observed, of shape (batch,)."""
+    """Compute the fraction of observed entries of each row, of shape (batch,)."""
     return (~x.isnan()).to(x.dtype).mean(-1)

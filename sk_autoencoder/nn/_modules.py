@@ -1,4 +1,4 @@
-"""Torch modules of the user's own."""
+"""Networks made of two torch modules of the user, and the reset of their weights."""
 
 import copy
 
@@ -7,11 +7,27 @@ from torch import nn
 
 from sk_autoencoder.nn._base import Network
 
-RESET = "reset_parameters"  # what torch calls the drawing of fresh weights
+RESET = "reset_parameters"  # torch's name of the method that draws initial weights
 
 
 class ModulePair(Network):
-    """Two modules as one network."""
+    """Network of two modules, an encoder and a decoder.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+        Maps scaled rows (batch, n_features) to codes (batch, n_components).
+    decoder : torch.nn.Module
+        Maps codes to scaled rows.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_autoencoder.nn import ModulePair
+    >>> network = ModulePair(torch.nn.Linear(8, 2), torch.nn.Linear(2, 8))
+    >>> network(torch.zeros(5, 8)).code.shape
+    torch.Size([5, 2])
+    """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
         super().__init__()
@@ -20,25 +36,25 @@ class ModulePair(Network):
 
 
 class Modules(BaseEstimator):
-    """Specification of a network of two torch modules, which may be trained already.
+    """Specification of a network of two torch modules, trained or untrained.
 
-    Each fit works on copies: the modules stay as they are.
+    Each fit trains copies. The modules of the user never change.
 
     Parameters
     ----------
     encoder : torch.nn.Module
-        Makes codes (batch, n_components) of scaled rows (batch, n_features).
+        Maps scaled rows (batch, n_features) to codes (batch, n_components).
     decoder : torch.nn.Module
-        Makes scaled rows of codes.
+        Maps codes to scaled rows.
     reset : bool, default=False
-        Whether a fit draws fresh weights, in place of starting from those of the modules.
-        Every part that has weights needs a method ``reset_parameters``, as torch's layers
-        have.
+        Whether a fit draws new initial weights. If False, it starts from the weights of
+        the modules. True requires a method ``reset_parameters`` of every submodule with
+        weights, which torch's layers have.
 
     Notes
     -----
-    Rows are scaled first, by the parameter `scaling` of the estimator; modules that were
-    trained on raw rows need ``scaling=None``.
+    The modules receive rows that are scaled by the parameter `scaling` of the estimator.
+    Modules that were trained on raw rows need ``scaling=None``.
 
     Examples
     --------
@@ -57,7 +73,7 @@ class Modules(BaseEstimator):
         self.reset = reset
 
     def __call__(self, n_features: int, n_components: int) -> ModulePair:
-        """Return copies of the modules as a network."""
+        """Copy the modules into a network."""
         pair = ModulePair(*copy.deepcopy((self.encoder, self.decoder)))
         if self.reset:
             reset_weights(pair)
@@ -65,13 +81,16 @@ class Modules(BaseEstimator):
 
 
 def reset_weights(module: nn.Module) -> None:
-    """Draw fresh weights for every part of `module`, or raise a ValueError."""
-    for part in module.modules():
-        own = list(part.parameters(recurse=False))
-        if hasattr(part, RESET):
-            getattr(part, RESET)()
-        elif own:
+    """Draw new initial weights of `module` and of all its submodules.
+
+    Raises a ValueError for a submodule with weights and without ``reset_parameters``.
+    """
+    for submodule in module.modules():
+        has_weights = any(True for _ in submodule.parameters(recurse=False))
+        if hasattr(submodule, RESET):
+            getattr(submodule, RESET)()
+        elif has_weights:
             raise ValueError(
                 f"reset=True needs a method {RESET} of every part that has weights, and "
-                f"{type(part).__name__} has none. Give it one, or set reset=False."
+                f"{type(submodule).__name__} has none. Give it one, or set reset=False."
             )

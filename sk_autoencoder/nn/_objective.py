@@ -1,30 +1,33 @@
-"""The objective: an error and weighted penalties."""
+"""Training objective: the mean error plus weighted penalties."""
 
 from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from sk_autoencoder.nn._base import Network, Output
+from sk_autoencoder.nn._base import Network, NetworkOutput
 from sk_autoencoder.nn._losses import Error, trimmed_mean
 from sk_autoencoder.nn._penalties import Penalty
 
 
 class Objective(nn.Module):
-    """An error, averaged over rows, plus named, weighted penalties.
+    """Mean error over rows plus named, weighted penalties.
 
     Parameters
     ----------
     error : callable
         ``(output, x) -> (batch,)``
     trim_fraction : float, default=0.0
-        Share of the rows of a batch, those with the largest error, to leave out.
+        Fraction of the rows of a batch, those with the largest errors, that the mean
+        leaves out.
     **penalties : tuple of (float, callable)
-        Weight and ``(network, x, out) -> scalar or (batch,)`` by name. A weight of zero
-        leaves the penalty out; one that is a ``torch.nn.Module`` is trained too.
+        Weight and ``(network, x, out) -> scalar or (batch,)`` by name. A penalty of weight
+        zero is not computed. A penalty that is a ``torch.nn.Module`` is trained with the
+        network.
 
     Examples
     --------
-    >>> from sk_autoencoder.nn import Objective, l1_norm, squared_error
+    >>> from sk_autoencoder.nn import Objective, squared_error
+    >>> from sk_autoencoder.nn._penalties import l1_norm
     >>> Objective(squared_error, l1=(1e-3, l1_norm)).weights
     {'l1': 0.001}
     """
@@ -35,31 +38,31 @@ class Objective(nn.Module):
         super().__init__()
         self.error = error
         self.trim_fraction = trim_fraction
-        self.weights = {name: w for name, (w, _) in penalties.items() if w}
+        self.weights = {name: weight for name, (weight, _) in penalties.items() if weight}
         for name in self.weights:
             setattr(self, name, penalties[name][1])
 
-    def forward(self, network: Network, x: Tensor, out: Output) -> dict[str, Tensor]:
-        """Return each term, weighted, by name: scalars whose sum is the loss."""
+    def forward(self, network: Network, x: Tensor, out: NetworkOutput) -> dict[str, Tensor]:
+        """Compute the weighted terms by name: scalars, whose sum is the loss."""
         errors = self.errors(network, x, out)
         terms = {"error": trimmed_mean(errors, self.trim_fraction)}
         for name, value in self._penalties(network, x, out):
             terms[name] = value.mean() if value.ndim else value
         return terms
 
-    def errors(self, network: Network, x: Tensor, out: Output) -> Tensor:
-        """Return the error of each row, of shape (batch,)."""
+    def errors(self, network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
+        """Compute the error of each row, of shape (batch,)."""
         return self.error(out.reconstruction, x)
 
-    def row_losses(self, network: Network, x: Tensor, out: Output) -> Tensor:
-        """Return error and penalties of each row, of shape (batch,); nothing is trimmed."""
+    def row_losses(self, network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
+        """Add error and penalties of each row, of shape (batch,), without trimming."""
         losses = self.errors(network, x, out)
         for _, value in self._penalties(network, x, out):
             losses = losses + value
         return losses
 
     def _penalties(
-        self, network: Network, x: Tensor, out: Output
+        self, network: Network, x: Tensor, out: NetworkOutput
     ) -> Iterator[tuple[str, Tensor]]:
         for name, weight in self.weights.items():
             yield name, weight * getattr(self, name)(network, x, out)

@@ -1,4 +1,7 @@
-"""Penalties: terms of the objective beside the error."""
+"""Penalties: terms of the objective besides the error.
+
+A penalty maps ``(network, x, out)`` to a scalar or to one number per row.
+"""
 
 from collections.abc import Callable
 
@@ -6,29 +9,29 @@ import torch
 from torch import Tensor, nn
 from torch.func import vjp, vmap
 
-from sk_autoencoder.nn._base import Network, Output
+from sk_autoencoder.nn._base import Network, NetworkOutput
 from sk_autoencoder.nn._losses import Error, trimmed_mean
 
-EXACT_COMPONENTS = 4  # up to which each component is asked for its own gradient
-SMALL_AXIS = 0.02  # of the mean variance: what an axis of the codes counts for at least
-TINY_VARIANCE = 1e-8  # in squared scaled units
-Penalty = Callable[[Network, Tensor, Output], Tensor]
+EXACT_COMPONENTS = 4  # largest number of components with an exact Jacobian norm
+SMALL_AXIS = 0.02  # added to the variance of each axis of the codes, in mean variances
+TINY_VARIANCE = 1e-8  # added too, in squared scaled units, for constant codes
+Penalty = Callable[[Network, Tensor, NetworkOutput], Tensor]
 
 
-def l1_norm(network: Network, x: Tensor, out: Output) -> Tensor:
-    """Sum of the absolute values of all weights; biases are free."""
+def l1_norm(network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
+    """Sum the absolute values of all weights; biases are not penalised."""
     matrices = [p for p in network.parameters() if p.ndim > 1]
     return torch.stack([p.abs().sum() for p in matrices]).sum()
 
 
 def linear_error(
-    error: Error, trim_fraction: float, network: Network, x: Tensor, out: Output
+    error: Error, trim_fraction: float, network: Network, x: Tensor, out: NetworkOutput
 ) -> Tensor:
-    """Mean error of what the network's linear path alone makes of the codes.
+    """Compute the mean error of the reconstruction by the linear skip alone.
 
-    Where a linear decoder can read the codes too, linear models and distances can. Zero
-    for a network without a linear path, and outside training: like noise and dropout it
-    shapes what is learned, and is no part of what the held-out loss measures.
+    Codes with a good linear reconstruction suit linear models and distances. The penalty is
+    zero for a network without a linear skip. It is zero outside training, as a regulariser
+    like noise and dropout, so that the validation loss does not contain it.
     """
     output = network.decode_linearly(out.code) if network.training else None
     if output is None:
@@ -36,23 +39,24 @@ def linear_error(
     return trimmed_mean(error(output, x), trim_fraction)
 
 
-def jacobian_norm(network: Network, x: Tensor, out: Output) -> Tensor:
-    """Squared Frobenius norm of the encoder's Jacobian d code / d x; one number a row.
+def jacobian_norm(network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
+    """Compute the squared Frobenius norm of the encoder's Jacobian for each row.
 
-    In closed form where the network has one, exact for up to four components, and
-    otherwise Hutchinson's unbiased estimate from one product with random signs a row:
-    its time does not grow with the number of components.
+    This is the contractive penalty [1]_. It is exact for networks with a closed form and
+    for up to four components. For more components it is Hutchinson's unbiased estimate [2]_
+    from one product with random signs per row, whose time does not grow with their number.
 
     References
     ----------
-    S. Rifai et al., "Contractive auto-encoders: explicit invariance during feature
-    extraction", ICML 2011.
+    .. [1] S. Rifai, P. Vincent, X. Muller, X. Glorot and Y. Bengio, "Contractive
+       auto-encoders: explicit invariance during feature extraction", ICML 2011.
+    .. [2] M. F. Hutchinson, "A stochastic estimator of the trace of the influence matrix
+       for Laplacian smoothing splines", Communications in Statistics 18, 1989.
 
     Examples
     --------
     >>> import torch
-    >>> from sk_autoencoder.nn import Dense
-    >>> from sk_autoencoder.nn import jacobian_norm
+    >>> from sk_autoencoder.nn import Dense, jacobian_norm
     >>> x, network = torch.zeros(2, 3), Dense(())(3, 1)
     >>> with torch.no_grad():
     ...     _ = network.encoder[0].weight.copy_(torch.tensor([[1.0, 2.0, 2.0]]))
@@ -62,30 +66,42 @@ def jacobian_norm(network: Network, x: Tensor, out: Output) -> Tensor:
     return _code_and_jacobian_norm(network, x)[1]
 
 
-def relative_jacobian_norm(network: Network, x: Tensor, out: Output) -> Tensor:
-    """Jacobian norm relative to the spread of the codes; one number a row, without unit.
+def relative_jacobian_norm(network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
+    """Compute the Jacobian norm relative to the variance of the codes, for each row.
 
-    The norm is divided by the geometric mean of the variances along the principal axes of
-    the batch's codes, and multiplied by the mean variance that `x` has a component. Nothing
-    is won by small codes, which a decoder would enlarge again, nor by large copies of the
-    few components that move least: for codes that noise moves alike in all directions, no
-    linear map of the codes lowers it.
+    The squared norm of :func:`jacobian_norm` is divided by the geometric mean of the
+    variances along the principal axes of the batch's codes, and multiplied by the total
+    variance of `x` per component. Shorter codes therefore do not lower the penalty, and
+    neither do longer copies of the least sensitive components: if noise changes the codes
+    equally in all directions, no linear map of the codes lowers it.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_autoencoder.nn import Dense, relative_jacobian_norm
+    >>> x, network = torch.randn(100, 3), Dense(())(3, 2)
+    >>> before = relative_jacobian_norm(network, x, network(x))
+    >>> with torch.no_grad():
+    ...     network.encoder[0].weight *= 10
+    >>> torch.allclose(relative_jacobian_norm(network, x, network(x)), before)
+    True
     """
     code, norm = _code_and_jacobian_norm(network, x)
-    spread = x.var(-2, correction=0).sum() / code.shape[-1]
-    return norm * (spread / _geometric_mean_variance(code))
+    variance_per_component = x.var(-2, correction=0).sum() / code.shape[-1]
+    return norm * (variance_per_component / _geometric_mean_variance(code))
 
 
 def _geometric_mean_variance(code: Tensor) -> Tensor:
-    """Return the k-th root of the determinant of the covariance of `code` (batch, k)."""
+    """Compute the k-th root of the determinant of the covariance of `code` (batch, k)."""
     n_rows, n_components = code.shape
-    centred = (code - code.mean(0)) / n_rows**0.5
-    if n_components > n_rows:  # the same determinant, up to axes without any spread
-        centred = centred.mT
-    floor = SMALL_AXIS * centred.square().sum() / n_components + TINY_VARIANCE
-    size = centred.shape[1]
+    centered = (code - code.mean(0)) / n_rows**0.5
+    # The smaller Gram matrix has the same determinant, up to axes without variance.
+    if n_components > n_rows:
+        centered = centered.mT
+    floor = SMALL_AXIS * centered.square().sum() / n_components + TINY_VARIANCE
+    size = centered.shape[1]
     eye = torch.eye(size, dtype=code.dtype, device=code.device)
-    log_det = torch.linalg.slogdet(centred.mT @ centred + floor * eye)[1]
+    log_det = torch.linalg.slogdet(centered.mT @ centered + floor * eye)[1]
     log_det = log_det + (n_components - size) * floor.log()
     return (log_det / n_components).exp()
 
@@ -106,17 +122,18 @@ def _code_and_jacobian_norm(network: Network, x: Tensor) -> tuple[Tensor, Tensor
 
 
 class SteinPenalty(nn.Module):
-    r"""What makes the error against noisy rows an unbiased one against clean rows.
+    r"""Penalty that makes the squared error of noisy rows an unbiased error of clean rows.
 
-    For rows :math:`y = x + \varepsilon` with independent Gaussian noise of standard
-    deviations :math:`\sigma_j`, and a network :math:`f`,
+    This is Stein's unbiased risk estimate [1]_. For rows :math:`y = x + \varepsilon` with
+    independent Gaussian noise of standard deviations :math:`\sigma_j`, and a network
+    :math:`f`,
 
     .. math:: E\,\|f(y) - x\|^2
        = E\Big[\|f(y) - y\|^2 + 2 \sum_j \sigma_j^2 \frac{\partial f_j}{\partial y_j}(y)
        - \sum_j \sigma_j^2\Big]
 
-    The sum of derivatives is estimated, without bias, along one random direction
-    [2]_. In squared scaled units a row.
+    in squared scaled units. The sum of derivatives is estimated without bias along one
+    random direction per row [2]_.
 
     Parameters
     ----------
@@ -133,8 +150,7 @@ class SteinPenalty(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from sk_autoencoder.nn import Dense
-    >>> from sk_autoencoder.nn import SteinPenalty
+    >>> from sk_autoencoder.nn import Dense, SteinPenalty
     >>> x, network = torch.zeros(5, 3), Dense()(3, 2)
     >>> SteinPenalty(torch.ones(3))(network, x, network(x)).shape
     torch.Size([5])
@@ -146,28 +162,27 @@ class SteinPenalty(nn.Module):
         super().__init__()
         self.register_buffer("std", std)
 
-    def forward(self, network: Network, x: Tensor, out: Output) -> Tensor:
-        """Return one number a row of `x` (batch, n_features)."""
+    def forward(self, network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
+        """Compute the penalty of each row of `x` (batch, n_features)."""
         signs = torch.where(torch.rand_like(x) < 0.5, -1.0, 1.0)
         direction = signs * self.std
         pull_back = vjp(lambda rows: network(rows).reconstruction, x)[1]
         return 2 * (direction * pull_back(direction)[0]).sum(-1) - self.std.square().sum()
 
 
-def code_norm(network: Network, x: Tensor, out: Output) -> Tensor:
-    """Sum of the absolute values of each code, of shape (batch,); in units of the code."""
+def code_norm(network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
+    """Sum the absolute values of each code, of shape (batch,), in units of the code."""
     return out.code.abs().sum(-1)
 
 
-def rate_divergence(rate: float, network: Network, x: Tensor, out: Output) -> Tensor:
-    """Divergence of a `rate` from the mean code of the batch, in nats, summed over units.
+def rate_divergence(rate: float, network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
+    """Sum KL divergences of a target `rate` and the mean codes of the batch, in nats.
 
-    Of two Bernoulli distributions, so codes have to lie in (0, 1).
+    The divergences are those of Bernoulli distributions [1]_. Codes must be in (0, 1).
 
     References
     ----------
-    A. Ng, "Sparse autoencoder", CS294A lecture notes,
-    2011.
+    .. [1] A. Ng, "Sparse autoencoder", CS294A lecture notes, 2011.
     """
     mean = out.code.mean(0).clamp(1e-6, 1 - 1e-6)  # (n_components,)
     on = rate * torch.log(rate / mean)

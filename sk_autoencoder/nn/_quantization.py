@@ -1,6 +1,6 @@
-"""Codes that are to be stored: rounding, and the bits that rounded codes cost.
+"""Quantised codes: rounding to integers, and the entropy of rounded codes in bits.
 
-All codes are in units of the quantisation step, so that rounding makes them integers.
+All codes are in units of the quantisation step, so that rounded codes are integers.
 """
 
 import math
@@ -9,23 +9,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sk_autoencoder.nn._base import LinearStart, Network, Output
+from sk_autoencoder.nn._base import LinearInit, Network, NetworkOutput
 
-N_LOGISTICS = 3  # in the mixture of each code
-LEAST_SCALE = 0.1  # of a code at the start, in steps
-LEAST_PROBABILITY = 1e-9
+N_LOGISTICS = 3  # distributions in the mixture of each code
+# Initial means between -0.7 and 0.7 and initial scale of the logistic distributions, in
+# standard deviations of the code: together they have about its standard deviation.
+INITIAL_LOGISTIC_MEAN, INITIAL_LOGISTIC_SCALE = 0.7, 0.44
+MIN_INITIAL_SCALE = 0.1  # standard deviation of a code at the start, in steps
+MIN_PROBABILITY = 1e-9  # of an integer: it costs at most 30 bits
 
 
 class RoundedNetwork(Network):
-    """A network whose code is rounded, and noisy in place of it while training.
+    """Network with a rounded code, which noise replaces in training.
 
-    Uniform noise as wide as a step has the density of a rounded code between the integers,
-    and a gradient [1]_.
+    A code with uniform noise as wide as a step has a density that interpolates the
+    probabilities of the rounded code, and has a gradient [1]_.
 
     Parameters
     ----------
     body : Network
-        Encodes and decodes rows.
+        Network before quantisation.
 
     References
     ----------
@@ -36,7 +39,7 @@ class RoundedNetwork(Network):
     --------
     >>> import torch
     >>> from sk_autoencoder.nn import Dense
-    >>> from sk_autoencoder.nn import RoundedNetwork
+    >>> from sk_autoencoder.nn._quantization import RoundedNetwork
     >>> network = RoundedNetwork(Dense()(8, 2)).eval()
     >>> code = network(torch.randn(5, 8)).code
     >>> bool((code == code.round()).all())
@@ -51,57 +54,57 @@ class RoundedNetwork(Network):
         self.register_buffer("step", torch.ones(()))
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the codes (batch, n_components) of `x`, in steps, not rounded."""
+        """Encode `x` to codes (batch, n_components) in steps, without rounding."""
         return self.body.encode(x) / self.step
 
     def decode(self, code: Tensor) -> Tensor:
-        """Return the reconstruction (batch, n_features) of `code` in steps."""
+        """Decode `code` in steps to rows (batch, n_features)."""
         return self.body.decode(code * self.step)
 
-    def forward(self, x: Tensor) -> Output:
-        """Encode and decode `x` (batch, n_features), by way of a noisy or rounded code."""
+    def forward(self, x: Tensor) -> NetworkOutput:
+        """Encode, quantise and decode `x` (batch, n_features); noise in training."""
         code = self.encode(x)
         code = code + torch.rand_like(code) - 0.5 if self.training else code.round()
-        return Output(code, self.decode(code))
+        return NetworkOutput(code, self.decode(code))
 
-    def start_from(self, start: LinearStart) -> bool:
-        """Start at a linear autoencoder; return whether the body can."""
-        return self.body.start_from(start)
+    def start_from(self, init: LinearInit) -> bool:
+        """Initialise the body at a linear autoencoder, if it can be."""
+        return self.body.start_from(init)
 
     def decode_linearly(self, code: Tensor) -> Tensor | None:
-        """Return what the linear path alone makes of `code`, if there is one."""
+        """Decode `code` by the linear skip alone; None without a linear skip."""
         return self.body.decode_linearly(code * self.step)
 
 
 class CodeLength(nn.Module):
-    r"""Bits that an ideal coder needs for the rounded code of each row.
+    r"""Code length of each row in bits, for an ideal entropy coder.
 
-    The probability of a whole number is that of the unit interval around it under a
-    mixture of logistic distributions, one mixture for each code [1]_. For a noisy code it
-    is the density.
+    The probability of an integer is that of the unit interval around it under a mixture of
+    logistic distributions, with one mixture per component of the code [1]_. For a noisy
+    code, the same expression is its density.
 
     Parameters
     ----------
     scale : Tensor of shape (n_components,)
-        Standard deviation of each code at the start, in steps.
+        Initial standard deviation of each component of the code, in steps.
 
     Attributes
     ----------
-    pressure : float
-        What bits count for while training.
+    rate_multiplier : float
+        Factor of the bits in training. A callback adapts it to a budget.
 
     References
     ----------
     .. [1] J. Ballé, D. Minnen, S. Singh, S. J. Hwang and N. Johnston, "Variational image
        compression with a scale hyperprior", ICLR 2018, section 6.1 (a factorised prior).
-       NOTE[DIFF]: logistic distributions stand for its small networks.
+       NOTE[DIFF]: mixtures of logistic distributions in place of its small networks.
 
     Examples
     --------
     >>> import torch
-    >>> from sk_autoencoder.nn import Output
-    >>> from sk_autoencoder.nn import CodeLength
-    >>> zeros = Output(torch.zeros(5, 1), torch.zeros(5, 3))
+    >>> from sk_autoencoder.nn import NetworkOutput
+    >>> from sk_autoencoder.nn._quantization import CodeLength
+    >>> zeros = NetworkOutput(torch.zeros(5, 1), torch.zeros(5, 3))
     >>> wide, narrow = CodeLength(torch.tensor([9.0])), CodeLength(torch.tensor([0.1]))
     >>> bool((wide(None, None, zeros) > 1 + narrow(None, None, zeros)).all())
     True
@@ -111,20 +114,22 @@ class CodeLength(nn.Module):
 
     def __init__(self, scale: Tensor) -> None:
         super().__init__()
-        self.register_buffer("unit", scale.clamp(min=LEAST_SCALE)[:, None])
+        self.register_buffer("unit", scale.clamp(min=MIN_INITIAL_SCALE)[:, None])
         spread = torch.linspace(-1, 1, N_LOGISTICS).expand(len(scale), -1)
-        self.mean = nn.Parameter(0.7 * spread)
-        self.log_scale = nn.Parameter(torch.full_like(spread, math.log(0.44)))
+        self.mean = nn.Parameter(INITIAL_LOGISTIC_MEAN * spread)
+        log_scale = torch.full_like(spread, math.log(INITIAL_LOGISTIC_SCALE))
+        self.log_scale = nn.Parameter(log_scale)
         self.logit = nn.Parameter(-spread.square())
-        self.pressure = 1.0
+        self.rate_multiplier = 1.0
 
-    def forward(self, network: Network, x: Tensor, out: Output) -> Tensor:
-        """Return the bits of each row of `out.code`, of shape (batch,)."""
+    def forward(self, network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
+        """Compute the code length of each row of `out.code` in bits, of shape (batch,)."""
         precision = torch.exp(-self.log_scale) / self.unit
-        # The upper tail by the lower one, where float32 still tells numbers from 0.
-        away = -(out.code[..., None] - self.mean * self.unit).abs()
-        inside = torch.sigmoid((away + 0.5) * precision)
-        inside = inside - torch.sigmoid((away - 0.5) * precision)
+        # By symmetry the upper tail is computed as a lower one: float32 resolves
+        # differences of numbers near 0, but not near 1.
+        distance = -(out.code[..., None] - self.mean * self.unit).abs()
+        inside = torch.sigmoid((distance + 0.5) * precision)
+        inside = inside - torch.sigmoid((distance - 0.5) * precision)
         probability = (F.softmax(self.logit, -1) * inside).sum(-1)  # (batch, n_components)
-        bits = -probability.clamp(min=LEAST_PROBABILITY).log2().sum(-1)
-        return bits * self.pressure if self.training else bits
+        bits = -probability.clamp(min=MIN_PROBABILITY).log2().sum(-1)
+        return bits * self.rate_multiplier if self.training else bits

@@ -1,4 +1,4 @@
-"""Scaling of rows as torch modules, and its inverse."""
+"""Scalers of rows as torch modules: forward, inverse, and the same for arrays."""
 
 from typing import Any
 
@@ -16,9 +16,9 @@ class Scaler(nn.Module):
     Parameters
     ----------
     center : Tensor of shape (n_features,)
-        In the units of X, float64, so that a large offset costs no digits.
+        In the units of X. float64, so that a large center loses no digits of X.
     scale : Tensor of shape (n_features,)
-        In the units of X, float64.
+        In the units of X. float64.
     """
 
     center: Tensor
@@ -34,16 +34,16 @@ class Scaler(nn.Module):
         return (x - self.center.to(x.dtype)).div_(self.scale.to(x.dtype))
 
     def inverse(self, x: Tensor) -> Tensor:
-        """Bring `x` of shape (batch, n_features) back to the units of X."""
+        """Convert scaled `x` of shape (batch, n_features) to the units of X."""
         return x * self.scale.to(x.dtype) + self.center.to(x.dtype)
 
     def match(self, x: Tensor, like: Tensor) -> Tensor:
-        """Return the rows in the units of X that scaled `x` means for rows `like`."""
+        """Convert scaled `x` to the units of X, as a reconstruction of the rows `like`."""
         return self.inverse(x)
 
     @staticmethod
     def flatten(X: Any) -> Any:
-        """Return what is centred and scaled of an array, dense or sparse: itself."""
+        """Return X unchanged; subclasses transform X before its moments are computed."""
         return X
 
 
@@ -53,7 +53,7 @@ class LogScaler(Scaler):
     Parameters
     ----------
     center, scale : Tensor of shape (n_features,)
-        Of the logarithms.
+        Center and scale of the logarithms.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -61,28 +61,28 @@ class LogScaler(Scaler):
         return super().forward(x.log1p())
 
     def inverse(self, x: Tensor) -> Tensor:
-        """Return the mean counts that scaled logarithms `x` (batch, n_features) mean."""
+        """Convert scaled logarithms `x` (batch, n_features) to mean counts."""
         return count_mean(super().inverse(x))
 
     @staticmethod
     def flatten(X: Any) -> Any:
-        """Return what is centred and scaled of an array, dense or sparse: its ``log1p``."""
+        """Compute ``log1p`` of an array, dense or sparse."""
         return np.log1p(X)
 
 
 class RowScaler(Scaler):
-    """Bring rows to one length (L2), for losses that ignore how long a row is.
+    """Normalise rows to unit length (L2), for losses that ignore the length of a row.
 
     Parameters
     ----------
     center : Tensor of shape (n_features,)
-        Zeros: shares and angles are those of the rows themselves.
+        Zeros: the losses compare proportions or angles of rows that are not centred.
     scale : Tensor of shape (n_features,)
-        By which rows of unit length are divided.
+        Divisor of rows of unit length.
     size : float, default=1.0
-        Norm of the rows that scaled ones mean, in the units of X.
+        Norm of the rows that ``inverse`` returns, in the units of X.
     order : int, default=2
-        Of that norm.
+        Order of that norm.
     """
 
     def __init__(
@@ -97,28 +97,28 @@ class RowScaler(Scaler):
         return super().forward(x / _length(x, 2))
 
     def inverse(self, x: Tensor) -> Tensor:
-        """Return the rows of the usual norm that scaled `x` (batch, n_features) means."""
+        """Convert scaled `x` (batch, n_features) to rows with the norm `size`."""
         return x / _length(x, self.order) * self.size
 
     def match(self, x: Tensor, like: Tensor) -> Tensor:
-        """Return the rows that scaled `x` means, each with the norm of that of `like`."""
+        """Convert scaled `x` to rows, each with the norm of the same row of `like`."""
         return x / _length(x, self.order) * _length(like, self.order)
 
     @staticmethod
     def flatten(X: Any) -> Any:
-        """Return what is scaled of an array, dense or sparse: its rows at unit length."""
-        shrink = 1 / row_lengths(X, 2)[:, None]
-        return X.multiply(shrink).tocsr() if issparse(X) else X * shrink
+        """Normalise the rows of an array, dense or sparse, to unit length."""
+        factors = 1 / row_lengths(X, 2)[:, None]
+        return X.multiply(factors).tocsr() if issparse(X) else X * factors
 
 
 def _length(x: Tensor, order: int) -> Tensor:
-    """Return the norm of each row of `x`, of shape (batch, 1); 1 for rows of zeros."""
+    """Compute the norm (batch, 1) of each row of `x`; 1 for rows of zeros."""
     length = torch.linalg.vector_norm(x, order, -1, keepdim=True)
     return torch.where(length > 0, length, 1.0)
 
 
 def row_lengths(X: Any, order: int) -> np.ndarray:
-    """Return the norm of each row of an array, dense or sparse; 1 for rows of zeros."""
+    """Compute the norm of each row of an array, dense or sparse; 1 for rows of zeros."""
     if issparse(X):
         sums = np.asarray(abs(X).power(order).sum(axis=1)).ravel()
     else:

@@ -1,28 +1,34 @@
-"""Dictionaries: networks whose decoder is a sum of few atoms, and their penalties."""
+"""Networks with sparse codes, whose decoder is a dictionary of atoms.
+
+:class:`Pursuit` computes codes by orthogonal matching pursuit, :class:`Coder` by one pass
+of an encoder, with :class:`TopK` or another layer that makes them sparse.
+"""
 
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sk_autoencoder.nn._base import Network, Output
-from sk_autoencoder.nn._dense import Dense
-from sk_autoencoder.nn._pursuit import Path, orthogonal_pursuit, worth
+from sk_autoencoder.nn._base import Network, NetworkOutput
+from sk_autoencoder.nn._dense import Dense, TiedLayer
+from sk_autoencoder.nn._pursuit import Path, gain_threshold, orthogonal_pursuit
+from sk_autoencoder.utils._torch_compat import is_exporting
 
-REACH, TRAINING_REACH = 4, 2  # steps of a row at most, as multiples of n_active
+# Largest number of pursuit steps of a row, in multiples of n_active.
+MAX_STEPS, MAX_TRAINING_STEPS = 4, 2
 
 
-class Dictionary(nn.Module):
-    """A linear decoder: a bias plus the code times the atoms.
+class Dictionary(TiedLayer):
+    """Linear decoder: a bias plus the product of code and atoms.
 
     Parameters
     ----------
     n_features, n_atoms : int
     unit_norm : bool, default=True
-        Whether atoms have unit norm, so that no penalty on codes can be evaded by longer
-        atoms.
+        Whether atoms have unit norm. Without it, longer atoms and smaller codes evade a
+        penalty on codes.
     mirror : nn.Module or None, default=None
-        A layer from n_features to n_atoms whose weights are the atoms.
+        Layer from n_features to n_atoms whose weight is used. None makes a separate weight.
     """
 
     def __init__(
@@ -32,20 +38,17 @@ class Dictionary(nn.Module):
         unit_norm: bool = True,
         mirror: nn.Module | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(mirror)
         self.unit_norm = unit_norm
         if mirror is None:
             directions = torch.randn(n_atoms, n_features)
             self.own_weight = nn.Parameter(F.normalize(directions, dim=-1))
-        # Not registered: functional_call loses the weights of a module with two names.
-        self.mirror = (mirror,)
         self.bias = nn.Parameter(torch.zeros(n_features))
 
     @property
     def weight(self) -> Tensor:
-        """The weights that are trained, of shape (n_atoms, n_features)."""
-        mirror = self.mirror[0]
-        return self.own_weight if mirror is None else mirror.get_parameter("weight")
+        """The trained weight, of shape (n_atoms, n_features)."""
+        return self.own_weight if self.mirror[0] is None else self.mirror_weight
 
     @property
     def atoms(self) -> Tensor:
@@ -53,19 +56,19 @@ class Dictionary(nn.Module):
         return F.normalize(self.weight, dim=-1) if self.unit_norm else self.weight
 
     def forward(self, code: Tensor) -> Tensor:
-        """Return the rows (batch, n_features) that `code` (batch, n_atoms) means."""
+        """Decode `code` (batch, n_atoms) to rows (batch, n_features)."""
         return torch.addmm(self.bias, code, self.atoms)
 
 
 class AtomNetwork(Network):
-    """Base class of networks that decode by a :class:`Dictionary`.
+    """Base class of networks whose decoder is a :class:`Dictionary`.
 
     Parameters
     ----------
     decode : Dictionary
     slope, origin : float
-        The dictionary's rows should be ``slope * (x - origin)``: rows `x` themselves, or
-        the tangent of the inverse link of a loss.
+        The dictionary reconstructs ``slope * (x - origin)``: the rows `x`, or the tangent
+        of the inverse link of a loss.
     """
 
     decode: Dictionary
@@ -77,14 +80,15 @@ class AtomNetwork(Network):
         self.origin = origin
 
     def target(self, x: Tensor) -> Tensor:
-        """Return what the dictionary should make of `x`, each (batch, n_features)."""
+        """Compute the target of the dictionary for `x`, each (batch, n_features)."""
         return self.slope * (x - self.origin)
 
     @torch.no_grad()
     def start_at(self, mean: Tensor, directions: Tensor) -> None:
-        """Start at a mean row (n_features,) and atoms `directions`, both scaled.
+        """Initialise the bias at a mean row (n_features,) and the atoms at `directions`.
 
-        Of fewer directions than atoms, the other atoms stay as they were drawn.
+        Both are in scaled units. With fewer directions than atoms, the remaining atoms keep
+        their random values.
         """
         self.decode.bias.copy_(self.target(mean))
         self.decode.weight[: len(directions)] = directions
@@ -92,51 +96,53 @@ class AtomNetwork(Network):
 
 
 class PursuitNetwork(AtomNetwork):
-    """Codes by pursuit, decoded by a dictionary; see :class:`Pursuit`."""
+    """Network with codes by pursuit and a dictionary as decoder; see :class:`Pursuit`."""
 
-    least_gain: Tensor
+    min_gain: Tensor
 
     def __init__(self, n_features: int, n_components: int, spec: "Pursuit") -> None:
         decode = Dictionary(n_features, n_components)
         super().__init__(decode, spec.slope, spec.origin)
         self.n_active = spec.n_active
-        self.register_buffer("least_gain", torch.tensor(-1.0))  # -1: not yet known
+        self.register_buffer("min_gain", torch.tensor(-1.0))  # -1: not set
 
     def path(self, x: Tensor) -> Path:
-        """Return the steps of the pursuit of `x` of shape (batch, n_features)."""
+        """Pursue the target of `x` of shape (batch, n_features)."""
         target = self.target(x) - self.decode.bias.detach()
         atoms = self.decode.atoms.detach()
-        reach = TRAINING_REACH if self.training else REACH
-        return orthogonal_pursuit(target, atoms, min(reach * self.n_active, len(atoms)))
+        max_steps = self.n_active * (MAX_TRAINING_STEPS if self.training else MAX_STEPS)
+        return orthogonal_pursuit(target, atoms, min(max_steps, len(atoms)))
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the codes (batch, n_components) of `x` (batch, n_features)."""
+        """Encode `x` (batch, n_features) to codes (batch, n_components)."""
         path = self.path(x)
-        is_small = ~(path.gains > self._least(path.gains))
-        kept = is_small.cumsum(-1) == 0  # a row stops at its first step of a small gain
-        return path.code(kept, len(self.decode.atoms))
+        is_small = ~(path.gains > self._threshold(path.gains))
+        is_kept = is_small.cumsum(-1) == 0  # a row stops at its first step of a small gain
+        return path.code(is_kept, len(self.decode.atoms))
 
-    def _least(self, gains: Tensor) -> Tensor:
-        if torch.compiler.is_exporting():  # a fitted one knows it, and a graph cannot ask
-            return self.least_gain
-        least = worth(gains, self.n_active)
+    def _threshold(self, gains: Tensor) -> Tensor:
+        """Select the gain threshold: that of the batch in training, else `min_gain`."""
+        # A fitted network has its threshold. A graph has no branches on the batch's size.
+        if is_exporting():
+            return self.min_gain
+        threshold = gain_threshold(gains, self.n_active)
         if self.training:
-            return least
-        return torch.where(self.least_gain < 0, least, self.least_gain)
+            return threshold
+        return torch.where(self.min_gain < 0, threshold, self.min_gain)
 
 
 class Pursuit(BaseEstimator):
-    """Specification of a dictionary whose codes are found by pursuit.
+    """Specification of a dictionary network whose codes are computed by pursuit.
 
-    Codes get no gradient: it goes to the atoms.
+    Training changes atoms and bias by gradients for fixed codes.
 
     Parameters
     ----------
     n_active : int, default=5
-        Average number of non-zero entries of a code in a batch, or, once `least_gain` of
-        the network is set, in the rows that it was set for.
+        Average number of non-zero entries of a code in a batch or, if `min_gain` of the
+        network is set, in the rows for which it was chosen.
     slope, origin : float, default=1.0 and 0.0
-        What is pursued is ``slope * (x - origin)``.
+        The pursuit approximates ``slope * (x - origin)``.
 
     Examples
     --------
@@ -154,16 +160,17 @@ class Pursuit(BaseEstimator):
         self.origin = origin
 
     def __call__(self, n_features: int, n_components: int) -> PursuitNetwork:
-        """Build the network for that many features and components."""
+        """Build the network for the given numbers of features and components."""
         return PursuitNetwork(n_features, n_components, self)
 
 
 class TopK(nn.Module):
-    """Keep the `k` largest positive entries of a row, and make the others zero.
+    """Keep the `k` largest positive entries of a row, and set the others to zero.
 
     Parameters
     ----------
     k : int
+        Largest number of non-zero entries of a code.
 
     References
     ----------
@@ -183,13 +190,13 @@ class TopK(nn.Module):
         self.k = k
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x` of shape (batch, n_components) with at most `k` entries a row."""
-        values, places = x.relu().topk(min(self.k, x.shape[-1]), dim=-1)
-        return torch.zeros_like(x).scatter(-1, places, values)
+        """Zero all but at most `k` entries of each row of `x` (batch, n_components)."""
+        values, indices = x.relu().topk(min(self.k, x.shape[-1]), dim=-1)
+        return torch.zeros_like(x).scatter(-1, indices, values)
 
 
 class CoderNetwork(AtomNetwork):
-    """Codes in one pass, decoded by a dictionary; see :class:`Coder`."""
+    """Network with an encoder and a dictionary as decoder; see :class:`Coder`."""
 
     def __init__(self, n_features: int, n_components: int, spec: "Coder") -> None:
         encoder = spec.dense(n_features, n_components).encoder
@@ -201,12 +208,12 @@ class CoderNetwork(AtomNetwork):
         self.first_bias = spec.first_bias
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the codes (batch, n_components) of `x` (batch, n_features)."""
+        """Encode `x` (batch, n_features) to codes (batch, n_components)."""
         return self.code_layer(self.encoder(x))
 
     @torch.no_grad()
     def start_at(self, mean: Tensor, directions: Tensor) -> None:
-        """Start there, an encoder without hidden layers at the atoms too."""
+        """Initialise the dictionary, and an encoder without hidden layers at its atoms."""
         super().start_at(mean, directions)
         if len(self.encoder) == 1:
             weight = self.slope * F.normalize(self.decode.weight, dim=-1)
@@ -215,19 +222,19 @@ class CoderNetwork(AtomNetwork):
 
 
 class Coder(BaseEstimator):
-    """Specification of an encoder with sparse codes, decoded by a dictionary.
+    """Specification of a network with an encoder, sparse codes and a dictionary.
 
     Parameters
     ----------
     dense : Dense
-        Its encoder is used. Where it has tied weights and no hidden layer, the atoms are
+        Specification of the encoder. With tied weights and no hidden layer, the atoms are
         the weights of the encoder.
     code_layer : nn.Module
-        Makes the encoder's output a code.
+        Maps the encoder's output to codes.
     unit_norm : bool, default=True
         Whether atoms have unit norm.
     first_bias : float, default=0.0
-        What an encoder without hidden layers makes of the mean row at the start.
+        Initial output of an encoder without hidden layers for the mean row.
     slope, origin : float, default=1.0 and 0.0
         Tangent of the inverse link of the loss.
 
@@ -258,22 +265,27 @@ class Coder(BaseEstimator):
         self.origin = origin
 
     def __call__(self, n_features: int, n_components: int) -> CoderNetwork:
-        """Build the network for that many features and components."""
+        """Build the network for the given numbers of features and components."""
         return CoderNetwork(n_features, n_components, self)
 
 
-def dead_error(network: CoderNetwork, x: Tensor, out: Output) -> Tensor:
-    """Mean error with which unused units alone explain what the code left over.
+def auxk_loss(network: CoderNetwork, x: Tensor, out: NetworkOutput) -> Tensor:
+    """Compute the mean error of the residual's reconstruction by unused units (AuxK).
 
-    Units that no row of the batch used get a gradient by it (Gao et al. 2024, appendix
-    A.2). Zero outside training: it is no part of the held-out loss.
+    It gives a gradient to units that are zero for all rows of the batch [1]_. It is zero
+    outside training, so that the validation loss does not contain it.
+
+    References
+    ----------
+    .. [1] L. Gao et al., "Scaling and evaluating sparse autoencoders", 2024, appendix A.2.
     """
     if not network.training:
         return out.code.new_zeros(())
-    n_units = max(x.shape[-1] // 2, 1)  # as many as the paper suggests
-    # NOTE[DIFF]: there a unit is dead when it was not used for a long time, which takes a
-    # count that outlives the batch.
-    unused = (out.code == 0).all(0)  # (n_components,)
-    code = TopK(n_units)(torch.where(unused, network.encoder(x), 0))
-    left = (network.target(x) - out.reconstruction).detach()
-    return (left - code @ network.decode.atoms).square().sum(-1).mean() * unused.any()
+    n_units = max(x.shape[-1] // 2, 1)  # half the width of the input, as in [1]_
+    # NOTE[DIFF]: in [1]_ a unit is dead if it has not been used for many steps, which needs
+    # a count that persists from batch to batch.
+    is_unused = (out.code == 0).all(0)  # (n_components,)
+    code = TopK(n_units)(torch.where(is_unused, network.encoder(x), 0))
+    residual = (network.target(x) - out.reconstruction).detach()
+    errors = (residual - code @ network.decode.atoms).square().sum(-1)
+    return errors.mean() * is_unused.any()

@@ -1,121 +1,71 @@
-"""Networks of 1-d convolutions: rows are windows of time series."""
+"""Networks of 1-d convolutions, for rows that are windows of time series."""
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
-import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sk_autoencoder.nn._base import PathNetwork, find_activation, positive
+from sk_autoencoder.nn._base import check_positive_sizes, get_activation
+from sk_autoencoder.nn._bottleneck import BottleneckNetwork, MapsLayer, check_kernel_size
 
 
-class ToMaps(nn.Module):
-    """Make maps (batch, n_channels, n_timestamps) of flat windows.
+class ToMaps(MapsLayer):
+    """Reshape flat windows to maps (batch, n_channels, n_timestamps).
 
-    Windows are filled up at their end, with zeros, to whole numbers of `multiple`.
+    Parameters
+    ----------
+    n_channels : int
+    window : int
+        Number of timestamps of a window.
+    multiple : int
+        Windows are padded with zeros at their end to a multiple of that many timestamps.
     """
 
     def __init__(self, n_channels: int, window: int, multiple: int) -> None:
         super().__init__()
-        self.n_channels, self.window = n_channels, window
+        self.n_maps, self.window = n_channels, window
         self.fill = -window % multiple
+        self.places = (window + self.fill,)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the maps of rows `x` (batch, window * n_channels)."""
-        maps = x.unflatten(-1, (self.window, self.n_channels)).transpose(-1, -2)
+        """Reshape rows `x` (batch, window * n_channels) to maps."""
+        maps = x.unflatten(-1, (self.window, self.n_maps)).transpose(-1, -2)
         return functional.pad(maps, (0, self.fill))
 
-
-class ToWindows(nn.Module):
-    """The way back from maps to flat windows."""
-
-    def __init__(self, window: int) -> None:
-        super().__init__()
-        self.window = window
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Return the rows (batch, window * n_channels) that maps stand for."""
+    def inverse(self, maps: Tensor) -> Tensor:
+        """Reshape maps to the rows (batch, window * n_channels)."""
         return maps[..., : self.window].transpose(-1, -2).flatten(-2)
-
-
-class TemporalNetwork(PathNetwork):
-    """Convolutions over time to a code and, mirrored, back; see :class:`Temporal`."""
-
-    def __init__(
-        self,
-        n_channels: int,
-        window: int,
-        channels: Sequence[int],
-        kernel_size: int,
-        activation: Callable[[], nn.Module],
-        dropout: float,
-        n_components: int,
-    ) -> None:
-        super().__init__(n_components)
-        stages = list(pairwise(channels))
-        drop = [nn.Dropout(dropout)] if dropout else []
-        to_maps = ToMaps(n_channels, window, 2 ** len(stages))
-        shape = (channels[-1], (window + to_maps.fill) // 2 ** len(stages))
-        down = [_convolution(n_channels, channels[0], kernel_size), activation()]
-        up: list[nn.Module] = []
-        for a, b in stages:
-            down += [_convolution(a, b, kernel_size, stride=2), activation()]
-            up = [nn.ConvTranspose1d(b, a, 2, stride=2), activation(), *up]
-        n_maps = shape[0] * shape[1]
-        self.encoder = nn.Sequential(
-            to_maps, *down, nn.Flatten(-2), *drop, nn.Linear(n_maps, n_components)
-        )
-        self.decoder = nn.Sequential(
-            nn.Linear(n_components, n_maps),
-            nn.Unflatten(-1, shape),
-            activation(),
-            *drop,
-            *up,
-            _convolution(channels[0], n_channels, kernel_size),
-            ToWindows(window),
-        )
-
-    @torch.no_grad()
-    def silence(self) -> None:
-        """Set the last layers such that encoder and decoder give zeros."""
-        for layer in (self.encoder[-1], self.decoder[-2]):
-            for parameter in layer.parameters():
-                parameter.zero_()
-
-
-def _convolution(n_in: int, n_out: int, kernel_size: int, stride: int = 1) -> nn.Conv1d:
-    return nn.Conv1d(n_in, n_out, kernel_size, stride, padding=kernel_size // 2)
 
 
 class Temporal(BaseEstimator):
     """Specification of a network of convolutions over time.
 
-    Rows of X are flattened windows, timestamp by timestamp, the channels of each side by
-    side, as :class:`~sk_autoencoder.TimeSeriesOutlierDetector` makes them. The longer the
-    window, the fewer weights it has beside a dense network.
+    Rows of X are flattened windows in the order of
+    :class:`~sk_autoencoder.TimeSeriesOutlierDetector`: timestamp by timestamp, with the
+    channels of a timestamp adjacent. On long windows it has fewer weights than a dense
+    network.
 
     Parameters
     ----------
     n_channels : int or None, default=None
-        Number of values of each timestamp. None takes 1, or what
-        :class:`~sk_autoencoder.TimeSeriesOutlierDetector` sees around it.
+        Number of values of each timestamp. None takes 1, or the number of channels of the
+        series inside :class:`~sk_autoencoder.TimeSeriesOutlierDetector`.
     channels : int or sequence of int, default=(32, 64)
-        Number of maps of each convolution; from one to the next, the number of timestamps
-        is halved.
+        Number of maps of each convolution. Each convolution after the first halves the
+        number of timestamps.
     kernel_size : int, default=5
-        Number of timestamps that a convolution sees, odd.
+        Length of the convolutions' kernels, in timestamps, odd.
     activation : str or callable, default="gelu"
         Name of a nonlinearity (a key of ``ACTIVATIONS``), or a callable without arguments
         that returns a ``torch.nn.Module``.
     dropout : float, default=0.0
-        Share of the hidden units beside the code that is dropped in each training step.
+        Fraction of the hidden units next to the code that is dropped in each training step.
 
     Notes
     -----
-    Windows of any length are fine: they are filled up with zeros, that is with the mean of
-    scaled values, and reconstructions are cut to the same length.
+    Windows may have any length. They are padded with zeros, the mean of scaled values, and
+    reconstructions are cropped to the original length.
 
     Examples
     --------
@@ -142,23 +92,18 @@ class Temporal(BaseEstimator):
         self.activation = activation
         self.dropout = dropout
 
-    def __call__(self, n_features: int, n_components: int) -> TemporalNetwork:
-        """Build the network for that many features and components."""
-        (n_channels,) = positive("n_channels", self.n_channels or 1)
-        (kernel_size,) = positive("kernel_size", self.kernel_size)
-        if not kernel_size % 2:
-            raise ValueError(f"kernel_size={kernel_size} has to be odd.")
+    def __call__(self, n_features: int, n_components: int) -> BottleneckNetwork:
+        """Build the network for the given numbers of features and components."""
+        (n_channels,) = check_positive_sizes("n_channels", self.n_channels or 1)
+        kernel_size = check_kernel_size(self.kernel_size)
         if n_features % n_channels:
             raise ValueError(
                 f"n_channels={n_channels} does not divide the {n_features} columns of X. "
                 "Rows have to be windows, with as many values for each timestamp."
             )
-        return TemporalNetwork(
-            n_channels,
-            n_features // n_channels,
-            positive("channels", self.channels),
-            kernel_size,
-            find_activation(self.activation),
-            self.dropout,
-            n_components,
+        channels = check_positive_sizes("channels", self.channels)
+        to_maps = ToMaps(n_channels, n_features // n_channels, 2 ** (len(channels) - 1))
+        activation = get_activation(self.activation)
+        return BottleneckNetwork(
+            to_maps, channels, kernel_size, activation, self.dropout, n_components
         )

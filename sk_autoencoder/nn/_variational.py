@@ -1,4 +1,4 @@
-"""Variational networks: rows become distributions of codes, codes those of rows."""
+"""Variational networks, the evidence lower bound and densities of codes."""
 
 import math
 from collections.abc import Callable
@@ -8,30 +8,34 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
-from sk_autoencoder.nn._base import LinearStart, Network, Output
+from sk_autoencoder.nn._base import LinearInit, Network, NetworkOutput
 from sk_autoencoder.nn._likelihoods import Likelihood
 from sk_autoencoder.nn._objective import Objective
 
-HEAD = 64  # hidden units of what gives the scales of the posterior
-FIRST_LOG_SCALE = -1.0  # of the posterior, where there is no linear start
-LOG_SCALES = (-10.0, 3.0)  # of the posterior: no infinite and no empty ones
-DRAWS_AT_ONCE = 8  # of codes, to bound the memory
+SCALE_HEAD_WIDTH = 64  # hidden units of the network of the posterior's scales
+INITIAL_LOG_SCALE = -1.0  # of the posterior, without a linear initialisation
+LOG_SCALE_RANGE = (-10.0, 3.0)  # of the posterior, so that scales are finite and positive
+SAMPLES_PER_CHUNK = 8  # of codes, to bound the memory of the importance-weighted bound
 
 
 class VariationalNetwork(Network):
-    r"""A network whose code is a normal distribution with independent components.
+    r"""Variational network around any network, with independent Gaussian components.
 
-    Its mean is what any network encodes. The scales are a function of the mean alone:
-    where noise is Gaussian the posterior's precision at its mode, :math:`I + J^T J /
-    \sigma^2` with the decoder's Jacobian :math:`J`, is one. So every network can be made
-    variational, also a trained one.
+    The mean of the posterior is the code of the inner network. Its scales are a function of
+    the mean. Any network can therefore be made variational, also after training.
 
     Parameters
     ----------
     body : Network
-        Encodes rows to means, and decodes codes to what the likelihood takes.
+        Encodes rows to means, and decodes codes to the input of the likelihood.
     n_components : int
     likelihood : Likelihood
+
+    Notes
+    -----
+    For Gaussian noise, the posterior's precision at its mode is
+    :math:`I + J^T J / \sigma^2` with the decoder's Jacobian :math:`J`, which is a function
+    of the mean alone.
     """
 
     encode_gain: Tensor
@@ -41,101 +45,105 @@ class VariationalNetwork(Network):
         super().__init__()
         self.body = body
         self.likelihood = likelihood
-        last = nn.Linear(HEAD, n_components)
+        last = nn.Linear(SCALE_HEAD_WIDTH, n_components)
         nn.init.zeros_(last.weight)
-        nn.init.constant_(last.bias, FIRST_LOG_SCALE)
-        self.log_scale = nn.Sequential(nn.Linear(n_components, HEAD), nn.GELU(), last)
+        nn.init.constant_(last.bias, INITIAL_LOG_SCALE)
+        self.log_scale = nn.Sequential(
+            nn.Linear(n_components, SCALE_HEAD_WIDTH), nn.GELU(), last
+        )
         self.register_buffer("encode_gain", torch.ones(n_components))
         self.register_buffer("decode_gain", torch.ones(n_components))
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the mean codes (batch, n_components) of `x` (batch, n_features)."""
+        """Encode `x` (batch, n_features) to posterior means (batch, n_components)."""
         return self.body.encode(x) * self.encode_gain
 
     def decode(self, code: Tensor) -> Tensor:
-        """Return the output (batch, n_features) for `code` (batch, n_components)."""
+        """Decode `code` (batch, n_components) to the output (batch, n_features)."""
         return self.body.decode(code * self.decode_gain)
 
     def decode_linearly(self, code: Tensor) -> Tensor | None:
-        """Return what the linear path alone makes of `code`, if there is one."""
+        """Decode `code` by the linear skip alone; None without a linear skip."""
         return self.body.decode_linearly(code * self.decode_gain)
 
     def posterior(self, x: Tensor) -> Normal:
-        """Return the distribution of the codes of `x` (batch, n_features)."""
+        """Compute the posterior distribution of the codes of `x` (batch, n_features)."""
         mean = self.encode(x)
-        scale = self.log_scale(mean).clamp(*LOG_SCALES).exp()
+        scale = self.log_scale(mean).clamp(*LOG_SCALE_RANGE).exp()
         return Normal(mean, scale, validate_args=False)
 
-    def forward(self, x: Tensor) -> Output:
-        """Decode a code drawn from the posterior of `x` (batch, n_features)."""
+    def forward(self, x: Tensor) -> NetworkOutput:
+        """Sample a code from the posterior of `x` (batch, n_features), and decode it."""
         posterior = self.posterior(x)
-        # Not by ``rsample``, which draws in place: vmap has no way for that.
+        # Not by ``rsample``, which samples in place: vmap does not support that.
         code = posterior.mean + posterior.scale * torch.randn_like(posterior.mean)
-        return Output(code, self.decode(code), posterior)
+        return NetworkOutput(code, self.decode(code), posterior)
 
-    def completed(self, completion: nn.Module) -> Network:
-        """Return this network behind what fills in the missing cells of its input."""
-        self.body = self.body.completed(completion)
+    def with_imputation(self, completion: nn.Module) -> Network:
+        """Impute missing entries of the input, and skip them in the likelihood."""
+        self.body = self.body.with_imputation(completion)
         self.likelihood.skips_missing = True
         return self
 
     @torch.no_grad()
-    def start_from(self, start: LinearStart) -> bool:
-        """Start at a linear autoencoder whose code has the scale of the prior.
+    def start_from(self, init: LinearInit) -> bool:
+        """Initialise at a linear autoencoder whose code has the scale of the prior.
 
-        The body's own code has the scale of x, so that it may be tied.
+        The weights of the body are normalised, so that its code has the scale of `x` and
+        its weights may be tied. The gains convert between both scales.
         """
-        into, out = start.encode_weight.norm(dim=1), start.decode_weight.norm(dim=0)
-        into[into == 0] = 1.0
-        out[out == 0] = 1.0
-        plain = LinearStart(
-            encode_weight=start.encode_weight / into[:, None],
-            encode_bias=start.encode_bias / into,
-            decode_weight=start.decode_weight / out,
-            decode_bias=start.decode_bias,
-            code_scale=out,  # what the prior's codes have when they come to the body
+        encode_gain = init.encode_weight.norm(dim=1)
+        decode_gain = init.decode_weight.norm(dim=0)
+        encode_gain[encode_gain == 0] = 1.0
+        decode_gain[decode_gain == 0] = 1.0
+        normalized = LinearInit(
+            encode_weight=init.encode_weight / encode_gain[:, None],
+            encode_bias=init.encode_bias / encode_gain,
+            decode_weight=init.decode_weight / decode_gain,
+            decode_bias=init.decode_bias,
+            code_scale=decode_gain,  # of the prior's codes at the body's decoder
         )
-        started = self.body.start_from(plain)
-        if started:
-            self.encode_gain.copy_(into)
-            self.decode_gain.copy_(out)
-        return started
+        is_initialized = self.body.start_from(normalized)
+        if is_initialized:
+            self.encode_gain.copy_(encode_gain)
+            self.decode_gain.copy_(decode_gain)
+        return is_initialized
 
     @torch.no_grad()
     def start_scales(self, scales: Tensor) -> None:
-        """Start with the same posterior for all rows; components without one have none."""
+        """Set the same initial posterior scales for all rows; further components get 1."""
         bias = self.log_scale[-1].get_parameter("bias")
         bias.zero_()
         bias[: len(scales)] = scales.log()
 
 
-class Bound(Objective):
-    """Minus a bound on the log-likelihood: the error is the network's own likelihood."""
+class ELBO(Objective):
+    """Negative evidence lower bound, whose error is the network's likelihood."""
 
-    def errors(self, network: Network, x: Tensor, out: Output) -> Tensor:
-        """Return minus the log-likelihood of each row, of shape (batch,)."""
+    def errors(self, network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
+        """Compute the negative log-likelihood of each row, of shape (batch,)."""
         return cast(VariationalNetwork, network).likelihood(out.reconstruction, x)
 
 
-def divergences(posterior: torch.distributions.Distribution) -> Tensor:
-    """Return KL(posterior, standard normal) in nats, of shape (batch, n_components)."""
+def kl_divergences(posterior: torch.distributions.Distribution) -> Tensor:
+    """Compute KL(posterior, standard normal) in nats, of shape (batch, n_components)."""
     prior = Normal(torch.zeros_like(posterior.mean), 1.0, validate_args=False)
     return kl_divergence(posterior, prior)
 
 
-class Divergence(nn.Module):
-    """KL divergence of the posterior from the standard normal prior, in nats a row.
+class KLDivergence(nn.Module):
+    """KL divergence of the posterior from the standard normal prior, in nats per row.
 
     Parameters
     ----------
     free_bits : float, default=0.0
-        What the mean of each component over a training batch costs at least, in nats, so
-        that nothing is won by less [1]_.
+        Lower limit in nats of the divergence of each component, averaged over a training
+        batch. Smaller divergences do not lower the loss, which prevents collapse [1]_.
 
     Attributes
     ----------
-    warmth : float
-        Weight while training, beside the penalty's own; `kl_warmup` raises it.
+    annealing_factor : float
+        Factor of the penalty in training, which `kl_warmup` raises from epoch to epoch.
 
     References
     ----------
@@ -146,29 +154,28 @@ class Divergence(nn.Module):
     --------
     >>> import torch
     >>> from torch.distributions import Normal
-    >>> from sk_autoencoder.nn import Output
-    >>> from sk_autoencoder.nn import Divergence
+    >>> from sk_autoencoder.nn import KLDivergence, NetworkOutput
     >>> posterior = Normal(torch.tensor([[1.0, 0.0]]), torch.ones(1, 2))
-    >>> out = Output(posterior.mean, posterior.mean, posterior)
-    >>> Divergence()(torch.nn.Identity().eval(), posterior.mean, out)
+    >>> out = NetworkOutput(posterior.mean, posterior.mean, posterior)
+    >>> KLDivergence()(torch.nn.Identity().eval(), posterior.mean, out)
     tensor([0.5000])
     """
 
     def __init__(self, free_bits: float = 0.0) -> None:
         super().__init__()
         self.free_bits = free_bits
-        self.warmth = 1.0
+        self.annealing_factor = 1.0
 
-    def forward(self, network: nn.Module, x: Tensor, out: Output) -> Tensor:
-        """Return one number a row; while training their mean, with free bits."""
-        nats = divergences(cast(Normal, out.posterior))
+    def forward(self, network: nn.Module, x: Tensor, out: NetworkOutput) -> Tensor:
+        """Compute the divergence of each row; in training their mean, with free bits."""
+        nats = kl_divergences(cast(Normal, out.posterior))
         if not network.training:
             return nats.sum(-1)
-        return self.warmth * nats.mean(-2).clamp(min=self.free_bits).sum(-1)
+        return self.annealing_factor * nats.mean(-2).clamp(min=self.free_bits).sum(-1)
 
 
 def normal_log_prob(code: Tensor) -> Tensor:
-    """Return the log-density (batch,) of `code` (batch, n_components), standard normal."""
+    """Compute the standard normal log-density (batch,) of `code` (batch, n_components)."""
     prior = Normal(torch.zeros_like(code), 1.0, validate_args=False)
     return prior.log_prob(code).sum(-1)
 
@@ -176,29 +183,29 @@ def normal_log_prob(code: Tensor) -> Tensor:
 def mixture_log_prob(
     code: Tensor, weights: Tensor, means: Tensor, precisions: Tensor
 ) -> Tensor:
-    """Return the log-density (batch,) of `code` under a mixture of normal distributions.
+    """Compute the log-density (batch,) of `code` under a Gaussian mixture.
 
     Parameters
     ----------
     code : Tensor of shape (batch, n_components)
-    weights : Tensor of shape (n_parts,)
-    means : Tensor of shape (n_parts, n_components)
-    precisions : Tensor of shape (n_parts, n_components, n_components)
-        Factors P of the inverse covariances P @ P.T, upper triangular.
+    weights : Tensor of shape (n_mixture_components,)
+    means : Tensor of shape (n_mixture_components, n_components)
+    precisions : Tensor of shape (n_mixture_components, n_components, n_components)
+        Upper triangular factors P of the inverse covariances P @ P.T.
     """
     whitened = torch.einsum("pij,bpi->bpj", precisions, code[:, None] - means)
-    log_volume = precisions.diagonal(dim1=-2, dim2=-1).log().sum(-1)  # (n_parts,)
-    parts = normal_log_prob(whitened) + log_volume + weights.log()
-    return parts.logsumexp(-1)
+    log_abs_det = precisions.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    log_joint = normal_log_prob(whitened) + log_abs_det + weights.log()
+    return log_joint.logsumexp(-1)  # over the mixture's components
 
 
 def importance_bound(
     network: VariationalNetwork,
     x: Tensor,
     log_prior: Callable[[Tensor], Tensor],
-    draws: Tensor,
+    noise: Tensor,
 ) -> Tensor:
-    r"""Return the importance-weighted bound on the log-likelihood of each row, in nats.
+    r"""Compute the importance-weighted bound on the log-likelihood of each row, in nats.
 
     .. math:: \log \frac1S \sum_{s=1}^S
        \frac{p(x \mid z_s)\, p(z_s)}{q(z_s \mid x)}, \qquad z_s \sim q(z \mid x)
@@ -212,8 +219,8 @@ def importance_bound(
         Scaled rows.
     log_prior : callable
         Log-density (batch,) of codes (batch, n_components).
-    draws : Tensor of shape (n_draws, batch or 1, n_components)
-        Standard normal numbers, of each row or the same for all.
+    noise : Tensor of shape (n_samples, batch or 1, n_components)
+        Standard normal numbers, separate for each row or common to all rows.
 
     Returns
     -------
@@ -225,12 +232,12 @@ def importance_bound(
        ICLR 2016.
     """
     posterior = network.posterior(x)
-    log_volume = posterior.scale.log().sum(-1)  # (batch,)
-    found = []
-    for some in draws.split(DRAWS_AT_ONCE):
-        code = posterior.mean + posterior.scale * some  # (n, batch, n_components)
+    log_abs_det_jacobian = posterior.scale.log().sum(-1)  # (batch,), of noise to code
+    log_weights = []
+    for chunk in noise.split(SAMPLES_PER_CHUNK):
+        code = posterior.mean + posterior.scale * chunk  # (n, batch, n_components)
         output = network.decode(code.flatten(0, 1)).unflatten(0, code.shape[:2])
-        weight = log_prior(code.flatten(0, 1)).unflatten(0, code.shape[:2])
-        weight = weight - network.likelihood(output, x.expand_as(output))
-        found.append(weight + log_volume - normal_log_prob(some))
-    return torch.cat(found).logsumexp(0) - math.log(len(draws))
+        log_joint = log_prior(code.flatten(0, 1)).unflatten(0, code.shape[:2])
+        log_joint = log_joint - network.likelihood(output, x.expand_as(output))
+        log_weights.append(log_joint + log_abs_det_jacobian - normal_log_prob(chunk))
+    return torch.cat(log_weights).logsumexp(0) - math.log(len(noise))

@@ -8,22 +8,25 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils import check_random_state, get_tags
+from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sk_autoencoder.core._base import BaseAutoencoder, fit_members, map_rows
+from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
 from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
 from sk_autoencoder.nn._dense import Dense
 from sk_autoencoder.outliers._scores import errors, learn_usual, unusual
-from sk_autoencoder.outliers._threshold import threshold
+from sk_autoencoder.outliers._threshold import find_offset, label
 from sk_autoencoder.persistence._files import Savable
-from sk_autoencoder.utils._random import clone_with_seed
+from sk_autoencoder.utils._random import clone_with_seed, draw_seed
 from sk_autoencoder.utils._sklearn_compat import (
     HasMethods,
     Interval,
     RealNotInt,
     StrOptions,
-    finite,
+    allows_nan,
+    ensure_all_finite,
     fit_context,
     wrap_like,
 )
@@ -55,7 +58,7 @@ def default_autoencoder(n_features: int) -> AutoencoderTransformer:
 
 
 def _is_ours(autoencoder) -> bool:
-    return hasattr(autoencoder, "_fit_on")
+    return isinstance(autoencoder, BaseAutoencoder)
 
 
 def _has_density(autoencoder) -> bool:
@@ -71,7 +74,7 @@ def _explains(detector: "AutoencoderOutlierDetector") -> bool:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AutoencoderOutlierDetector(Savable, OutlierMixin, BaseEstimator):
+class AutoencoderOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimator):
     r"""Outlier detection by the errors of autoencoders, in IsolationForest's contract.
 
     An autoencoder gives usual rows back and fails at unusual ones. By default several
@@ -243,20 +246,22 @@ class AutoencoderOutlierDetector(Savable, OutlierMixin, BaseEstimator):
         rows = self._draw_rows(*X.shape, rng)  # (n_members, n_rows of each)
         self._check_parameters(autoencoder, len(rows))
         if _is_ours(autoencoder):
-            autoencoder._fit_on(X, rows=rows if len(rows) > 1 else rows[0])
+            fit_members(autoencoder, X, rows if len(rows) > 1 else rows[0])
         else:
             autoencoder.fit(X[rows[0]])
         self.autoencoder_ = autoencoder
-        self.offset_ = self._find_offset(X, self._calibrate(X, rows, rng))
+        unseen = self._calibrate(X, rows, rng)
+        scores = unseen if self.contamination == "auto" else self._score(X)
+        self.offset_ = find_offset(scores, self.contamination, self.false_positive_rate)
         return self
 
     def _check_X(self, X, **kwargs):
         kwargs |= {"dtype": [np.float64, np.float32]}
-        kwargs |= {"ensure_all_finite": finite(self)}
+        kwargs |= {"ensure_all_finite": ensure_all_finite(self)}
         return validate_data(self, X, accept_sparse="csr", **kwargs)
 
     def _make_autoencoder(self, n_features: int, rng: np.random.RandomState):
-        seed = rng.randint(np.iinfo(np.int32).max)
+        seed = draw_seed(rng)
         if self.autoencoder is None:
             return default_autoencoder(n_features).set_params(random_state=seed)
         return clone_with_seed(self.autoencoder, self.random_state, seed)
@@ -305,7 +310,7 @@ class AutoencoderOutlierDetector(Savable, OutlierMixin, BaseEstimator):
         unseen = ~np.stack([np.isin(drawn, own) for own in rows], axis=1)
         if self._scores_errors():
             self.method_ = "reconstruction"
-            errors = self.autoencoder_._map(_errors_by_row, X[drawn])
+            errors = map_rows(self.autoencoder_, _errors_by_row, X[drawn])
             usual = learn_usual(errors)
             self.error_scale_, self.error_weight_ = usual[:2]
             scores = -usual[2]  # (n_drawn, n_members)
@@ -321,11 +326,6 @@ class AutoencoderOutlierDetector(Savable, OutlierMixin, BaseEstimator):
         if self.method == "auto":
             return _is_ours(self.autoencoder_) and not _has_density(self.autoencoder_)
         return self.method == "reconstruction"
-
-    def _find_offset(self, X, unseen: np.ndarray) -> float:
-        if self.contamination == "auto":
-            return threshold(unseen, self.false_positive_rate)
-        return float(np.percentile(self._score(X), 100 * self.contamination))
 
     # Using
 
@@ -348,7 +348,7 @@ class AutoencoderOutlierDetector(Savable, OutlierMixin, BaseEstimator):
     def _score(self, X) -> np.ndarray:
         if self.method_ == "score_samples":
             return self.autoencoder_.score_samples(X)
-        return self.autoencoder_._map(self._scoring(), X)
+        return map_rows(self.autoencoder_, self._scoring(), X)
 
     def _scoring(self, reduce: Callable = lambda cells: -cells.sum(-1)) -> Callable:
         """Return ``(module, rows) -> scores`` of the errors, ``reduce`` over the cells."""
@@ -380,7 +380,7 @@ class AutoencoderOutlierDetector(Savable, OutlierMixin, BaseEstimator):
         is_inlier : ndarray of shape (n_samples,)
             -1 for outliers, +1 for inliers.
         """
-        return np.where(self.decision_function(X) < 0, -1, 1)
+        return label(self.decision_function(X))
 
     @available_if(_explains)
     def explain(self, X):
@@ -398,12 +398,30 @@ class AutoencoderOutlierDetector(Savable, OutlierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         rows = self._check_X(X, reset=False)
-        shares = self.autoencoder_._map(self._scoring(lambda cells: cells), rows)
+        shares = map_rows(self.autoencoder_, self._scoring(lambda cells: cells), rows)
         return wrap_like(X, shares)
+
+    def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:
+        if not _is_ours(self.autoencoder_):
+            raise ValueError(
+                f"A detector around a {type(self.autoencoder_).__name__} cannot be "
+                "exported: autoencoder has to be one of sk_autoencoder, or None."
+            )
+        check_export_method(self, method, ("auto", "score_samples"))
+        inner = self.autoencoder_.__onnx_spec__("score_samples", allow_nan)
+        score = inner.function if self.method_ == "score_samples" else self._scoring()
+        if method == "score_samples":
+            return ExportSpec(inner.module, score, inner.n_columns, inner.outputs)
+
+        def decide(module: torch.nn.Module, rows: torch.Tensor):
+            scores = score(module, rows)[:, None] - self.offset_
+            return label(scores), scores
+
+        outputs = {"label": [1], "scores": [1]}
+        return ExportSpec(inner.module, decide, inner.n_columns, outputs)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        inner = self.autoencoder
-        tags.input_tags.allow_nan = inner is None or get_tags(inner).input_tags.allow_nan
+        tags.input_tags.allow_nan = allows_nan(self.autoencoder)
         return tags

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._missing import observed_share
+from sk_autoencoder.utils._torch_compat import is_exporting
 
 QUANTILE = 0.9  # of the absolute errors of a feature: its usual error
 LEAST_USUAL = 0.05  # of the root mean squared error, for features that are mostly constant
@@ -23,7 +24,7 @@ def _error(autoencoder: Autoencoder, rows: Tensor) -> Tensor:
 def fill_up(cells: Tensor, rows: Tensor) -> Tensor:
     """Return what cells add, in place; observed ones stand in for those missing."""
     is_missing = rows.isnan()
-    if not (torch.compiler.is_exporting() or is_missing.any()):
+    if not (is_exporting() or is_missing.any()):
         return cells
     share = observed_share(rows)[:, None].to(cells)
     return cells.masked_fill_(is_missing, 0.0).div_(share)
@@ -34,7 +35,7 @@ def errors(module: nn.Module, rows: Tensor) -> Tensor:
 
     NaN where a cell is missing.
     """
-    return module.each(_error, rows).reshape(-1, *rows.shape)
+    return module.map_members(_error, rows).reshape(-1, *rows.shape)
 
 
 def capped(errors: Tensor) -> Tensor:

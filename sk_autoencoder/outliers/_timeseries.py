@@ -8,23 +8,25 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_random_state, get_tags
+from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from sk_autoencoder.core._export import ExportMixin, ExportSpec
 from sk_autoencoder.outliers import _windows
 from sk_autoencoder.outliers._rows import AutoencoderOutlierDetector
-from sk_autoencoder.outliers._threshold import threshold
+from sk_autoencoder.outliers._threshold import find_offset, label
 from sk_autoencoder.outliers._window_autoencoder import fit_windowing
 from sk_autoencoder.outliers._windows import Series
 from sk_autoencoder.persistence._files import Savable
 from sk_autoencoder.utils._checks import check_columns
-from sk_autoencoder.utils._random import clone_with_seed
+from sk_autoencoder.utils._random import clone_with_seed, draw_seed
 from sk_autoencoder.utils._sklearn_compat import (
     HasMethods,
     Interval,
     StrOptions,
-    finite,
+    allows_nan,
+    ensure_all_finite,
     fit_context,
     wrap_like,
 )
@@ -36,15 +38,15 @@ def _explains(detector: "TimeSeriesOutlierDetector") -> bool:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TimeSeriesOutlierDetector(Savable, OutlierMixin, BaseEstimator):
+class TimeSeriesOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimator):
     """Outlier detection in time series, in IsolationForest's contract.
 
     A detector of rows sees windows: each stretch of `window` timestamps, all channels side
     by side. A timestamp is as unusual as the windows that cover it are on average. By
     default an autoencoder learns what windows look like [1]_, and a window is unusual if
-    its squared error is, or if its code lies far from all others [3]_. It starts at PCA,
+    its squared error is, or if its code lies far from all others [2]_. It starts at PCA,
     and goes on only where a stretch of time that was held out says so: on short or
-    periodic series PCA of windows is hard to beat [2]_.
+    periodic series PCA of windows is hard to beat [3]_.
 
     Parameters
     ----------
@@ -121,10 +123,10 @@ class TimeSeriesOutlierDetector(Savable, OutlierMixin, BaseEstimator):
     ----------
     .. [1] P. Malhotra et al., "LSTM-based encoder-decoder for multi-sensor anomaly
        detection", ICML Anomaly Detection Workshop, 2016.
-    .. [2] S. Schmidl, P. Wenig and T. Papenbrock, "Anomaly detection in time series: a
-       comprehensive evaluation", PVLDB 15, 2022.
-    .. [3] H. H. Yue and S. J. Qin, "Reconstruction-based fault identification using a
+    .. [2] H. H. Yue and S. J. Qin, "Reconstruction-based fault identification using a
        combined index", Industrial & Engineering Chemistry Research 40, 2001.
+    .. [3] S. Schmidl, P. Wenig and T. Papenbrock, "Anomaly detection in time series: a
+       comprehensive evaluation", PVLDB 15, 2022.
 
     Examples
     --------
@@ -192,12 +194,12 @@ class TimeSeriesOutlierDetector(Savable, OutlierMixin, BaseEstimator):
         series.check(self.window_)
         self.detector_ = self._fit_detector(self._training_windows(series), X.shape[1])
         scores = self._over_timestamps(self.detector_.score_samples, series)
-        self.offset_ = self._find_offset(scores)
+        self.offset_ = find_offset(scores, self.contamination)
         return self
 
     def _check_X(self, X, **kwargs):
         kwargs |= {"dtype": [np.float64, np.float32], "order": "C"}
-        kwargs |= {"ensure_all_finite": finite(self)}
+        kwargs |= {"ensure_all_finite": ensure_all_finite(self)}
         return validate_data(self, X, **kwargs)
 
     def _make_series(self, X, groups) -> Series:
@@ -207,7 +209,7 @@ class TimeSeriesOutlierDetector(Savable, OutlierMixin, BaseEstimator):
         return Series(self.scaler_.transform(X), groups)
 
     def _fit_detector(self, windows: np.ndarray, n_channels: int):
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        seed = draw_seed(check_random_state(self.random_state))
         if self.detector is None and self.window_ == 1:
             return AutoencoderOutlierDetector(random_state=seed).fit(windows)
         if self.detector is None:
@@ -248,11 +250,6 @@ class TimeSeriesOutlierDetector(Savable, OutlierMixin, BaseEstimator):
             shape = (starts, self.window_, len(rows))
             found.append(_windows.over_windows(np.concatenate(parts), *shape))
         return series.in_order_of_rows(found)
-
-    def _find_offset(self, scores: np.ndarray) -> float:
-        if self.contamination == "auto":
-            return threshold(scores, None)
-        return float(np.percentile(scores, 100 * self.contamination))
 
     # Using
 
@@ -312,7 +309,7 @@ class TimeSeriesOutlierDetector(Savable, OutlierMixin, BaseEstimator):
         is_inlier : ndarray of shape (n_timestamps,)
             -1 for outliers, +1 for inliers.
         """
-        return np.where(self.decision_function(X, groups) < 0, -1, 1)
+        return label(self.decision_function(X, groups))
 
     def fit_predict(self, X, y=None, groups=None):
         """Fit to X and return which of its timestamps are outliers.
@@ -356,8 +353,14 @@ class TimeSeriesOutlierDetector(Savable, OutlierMixin, BaseEstimator):
 
         return wrap_like(X, self._map(share, X, groups))
 
+    def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:
+        raise ValueError(
+            "TimeSeriesOutlierDetector cannot be exported: its scores depend on the rows "
+            "before and after, in a series of any length. Export its detector_, which "
+            "scores windows."
+        )
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        inner = self.detector
-        tags.input_tags.allow_nan = inner is None or get_tags(inner).input_tags.allow_nan
+        tags.input_tags.allow_nan = allows_nan(self.detector)
         return tags

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from sk_autoencoder.core._base import BaseAutoencoder
-from sk_autoencoder.core._data import Rows
-from sk_autoencoder.core._model_selection import JUDGE_ROWS
+from sk_autoencoder.core._base import BaseAutoencoder, fit_members, map_rows
+from sk_autoencoder.core._data import RowDataset
+from sk_autoencoder.core._model_selection import MIN_VALIDATION_ROWS
 from sk_autoencoder.core._trainer import AutoencoderNet
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.outliers._scores import errors, fill_up
@@ -45,7 +45,7 @@ def fit_windowing(
     overlap = -(-overlap // step)
     if overlap > 1:
         rows = _leave_out(windows, rows, seed)
-    trains = HELD_OUT_SHARE * len(rows) / _apart(overlap) >= JUDGE_ROWS
+    trains = HELD_OUT_SHARE * len(rows) / _apart(overlap) >= MIN_VALIDATION_ROWS
     found = _make(
         4 * n_channels,
         windows,
@@ -58,7 +58,7 @@ def fit_windowing(
     if trains:  # each member holds out another stretch of time
         shifts = np.arange(N_MEMBERS) * len(rows) // N_MEMBERS
         rows = np.stack([np.roll(rows, shift) for shift in shifts])
-    return found._fit_on(windows, rows=rows)
+    return fit_members(found, windows, rows)
 
 
 def _leave_out(windows: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
@@ -67,7 +67,7 @@ def _leave_out(windows: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
     In overlapping windows what is rare is seen many times, and would be learned.
     """
     small = _make(2, windows, seed, max_epochs=0, early_stopping=False)
-    errors = small._fit_on(windows, rows=rows)._map(_error, windows[rows])
+    errors = map_rows(fit_members(small, windows, rows), _error, windows[rows])
     return rows[errors <= max(np.quantile(errors, 1 - LEFT_OUT), RARE * np.median(errors))]
 
 
@@ -103,14 +103,14 @@ def _size(module: nn.Module, rows: Tensor) -> Tensor:
 
 def _codes(module: nn.Module, rows: Tensor) -> Tensor:
     """Return the codes of the members, (batch, n_members, n_components)."""
-    codes = module.each(Autoencoder.encode, rows)
+    codes = module.map_members(Autoencoder.encode, rows)
     return codes.reshape(-1, *codes.shape[-2:]).movedim(0, 1)
 
 
 def _decoded(module: nn.Module, codes: Tensor) -> Tensor:
     """Return what codes (n_members, batch, n_components) mean to members, scaled."""
     own = codes if module.n_members > 1 else codes[0]
-    rows = module.each(Autoencoder.decode, own)
+    rows = module.map_members(Autoencoder.decode, own)
     return module.scaler(rows.reshape(len(codes), -1, rows.shape[-1]))
 
 
@@ -229,7 +229,7 @@ class WindowAutoencoder(BaseAutoencoder):
     n_channels: int = 1
     linear_penalty: float = 0.0
 
-    accepts_missing: ClassVar[bool] = True
+    _allow_nan: ClassVar[bool] = True
 
     def _hold_out(self, n_rows: int) -> tuple[np.ndarray, np.ndarray | None]:
         if not self.early_stopping:
@@ -240,7 +240,9 @@ class WindowAutoencoder(BaseAutoencoder):
         is_kept = (rows <= start - self.overlap) | (rows >= end + self.overlap - 1)
         return rows[is_kept], rows[start : end : _apart(self.overlap)]
 
-    def _finish(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> None:
+    def _after_fit(
+        self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
+    ) -> None:
         seen = train.indices if valid is None else np.r_[train.indices, valid.indices]
         X = train.X[np.unique(seen)]
         maps = (net.map(f, X).astype(float) for f in (_observed_squares, _codes, _size))

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sk_autoencoder._version import __version__
 from sk_autoencoder.persistence import _plain
 from sk_autoencoder.persistence._trust import UntrustedError, name_of
+from sk_autoencoder.utils._optional import require
 
 FORMAT = "sk_autoencoder 1"
 PLAIN = "_plain"  # what was learned, among the state of an estimator
@@ -162,13 +163,7 @@ def load(path: str | PathLike, *, trusted: Collection[str | type | Callable] = (
 
 
 def _import_safetensors():
-    try:
-        import safetensors.numpy
-    except ImportError as error:
-        raise ImportError(
-            "Files without pickle need safetensors: pip install sk-autoencoder[save]"
-        ) from error
-    return safetensors.numpy
+    return require("safetensors.numpy", extra="save", purpose="A file without pickle")
 
 
 def _read_metadata(blob: bytes, path) -> dict[str, str]:

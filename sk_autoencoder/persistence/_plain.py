@@ -279,8 +279,8 @@ class Reader:
             vars(made).update(state)
         else:
             made.__setstate__(state)
-        if hasattr(kind, "_settle_in"):
-            kind._settle_in(made)
+        if hasattr(kind, "_restore_device"):
+            kind._restore_device(made)
         return made
 
     def _named_tuple(self, graph):

@@ -6,13 +6,14 @@ from collections.abc import Callable, Collection
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.callback import ProgressBar
 from sklearn.model_selection import BaseCrossValidator, BaseShuffleSplit
 from skorch import NeuralNet, callbacks
 from skorch.dataset import ValidSplit
 from skorch.history import History
 from torch import nn, optim
 from torch.optim.lr_scheduler import LRScheduler
+
+from sk_autoencoder.utils._sklearn_compat import ProgressBar
 
 # Neither files nor networks: those of skorch's callbacks that do no more than train.
 CALLBACKS = (
@@ -45,7 +46,7 @@ TRUSTED_FUNCTIONS = (  # of tensors and arrays
 TRUSTED_NAMES = {  # of ours, and what skorch's nets and scikit-learn's searches refer to
     "builtins.print",
     "sk_autoencoder.compression._codec.Codec",
-    "sk_autoencoder.compression._quantizer.Quantiser",
+    "sk_autoencoder.compression._quantizer.Quantizer",
     "sk_autoencoder.compression._residuals.Residuals",
     "sklearn.metrics._scorer._PassthroughScorer",
     "sklearn.metrics._scorer._Scorer",

@@ -1,5 +1,6 @@
 """Checks of arrays and parameters."""
 
+from collections.abc import Sequence
 from math import prod
 from numbers import Integral
 
@@ -29,23 +30,23 @@ def check_columns(X) -> None:
         )
 
 
-def check_range(X, low: float, high: float, asked: str) -> None:
-    """Raise a ValueError if a value of X lies beyond `low` or `high`, which is `asked`."""
+def check_range(X, low: float, high: float, parameter: str) -> None:
+    """Raise a ValueError if X has values outside the range that a `parameter` needs."""
     values = X.data if issparse(X) else X
     if np.isinf([low, high]).all() or not values.size:
         return
-    least, most = np.nanmin(values), np.nanmax(values)
-    if least < low or most > high:
-        what = "Negative values in data: " if np.isinf(high) else ""
+    smallest, largest = np.nanmin(values), np.nanmax(values)
+    if smallest < low or largest > high:
+        prefix = "Negative values in data: " if np.isinf(high) else ""
         raise ValueError(
-            f"{what}{asked} needs values in [{low}, {high}], and X reaches from "
-            f"{least:.6g} to {most:.6g}. Use another loss or likelihood, or "
+            f"{prefix}{parameter} needs values in [{low}, {high}], and X reaches from "
+            f"{smallest:.6g} to {largest:.6g}. Use another loss or likelihood, or "
             "sklearn.preprocessing.MinMaxScaler(clip=True)."
         )
 
 
 def check_counts(X, likelihood: str) -> None:
-    """Raise a ValueError if a value of X is no count."""
+    """Raise a ValueError if a value of X is not a count."""
     values = X.data if issparse(X) else X
     wrong = values[(values < 0) | (values != np.floor(values))]
     wrong = wrong[~np.isnan(wrong)]
@@ -56,13 +57,13 @@ def check_counts(X, likelihood: str) -> None:
         )
 
 
-def check_image_shape(image_shape, n_features: int) -> tuple[int, ...]:
-    """Return `image_shape` as (height, width) or (height, width, n_channels)."""
+def check_image_shape(image_shape: Sequence[int], n_features: int) -> tuple[int, ...]:
+    """Check the shape of images, with two or three sides, that rows are flattened from."""
     shape = tuple(int(side) for side in image_shape)
     if len(shape) not in (2, 3) or min(shape) < 1:
         raise ValueError(
-            f"image_shape={image_shape!r} has to be (height, width), or (height, width, "
-            "n_channels)."
+            f"image_shape={image_shape!r} has to be (height, width), or to hold the number "
+            "of channels too."
         )
     if prod(shape) != n_features:
         raise ValueError(
@@ -73,18 +74,18 @@ def check_image_shape(image_shape, n_features: int) -> tuple[int, ...]:
 
 
 def as_dense(X, name: str, finite: bool | str = True) -> np.ndarray:
-    """Return X as a checked dense array of float64."""
+    """Validate X as a dense array of float64."""
     X = X.toarray() if issparse(X) else X
     return check_array(X, dtype=np.float64, ensure_all_finite=finite, input_name=name)
 
 
-def has_columns(y) -> bool:
-    """Whether `y` is a table, and not labels or None."""
+def is_2d(y) -> bool:
+    """Check whether `y` has two dimensions."""
     return (y.ndim if hasattr(y, "ndim") else np.asarray(y).ndim) > 1
 
 
 def check_same_width(n_components, fitted: int) -> None:
-    """Raise a ValueError if a fit with another number of components is to go on."""
+    """Raise a ValueError if a warm start changes the number of components."""
     if isinstance(n_components, Integral) and n_components != fitted:
         raise ValueError(
             f"n_components={n_components}, but warm_start=True goes on from a fit with "

@@ -4,21 +4,21 @@ import torch
 
 
 def find_device(device: str) -> torch.device:
-    """Return the torch device that a user's `device` means.
+    """Resolve a `device` parameter to a torch device.
 
     Raises
     ------
     ValueError
-        If torch knows no such device, or it is not there.
+        If torch has no such device, or the device is not available.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
+        resolved = torch.device(device)
+        torch.empty(0, device=resolved)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ValueError(
             f"device={device!r} is not available here ({error}). "
             "Use device='auto' or device='cpu'."
         ) from error
-    return found
+    return resolved

@@ -1,4 +1,4 @@
-"""Reaching through pipelines, searches and wrappers: what metrics and displays share."""
+"""Find estimators within pipelines, searches and wrappers, and use them through these."""
 
 from collections.abc import Callable
 from inspect import signature
@@ -6,102 +6,113 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
-CODES = ("transform", "inverse_transform")
-INNER = ("best_estimator_", "autoencoder_", "detector_")  # of searches and wrappers
+CODE_METHODS = ("transform", "inverse_transform")
+# Fitted estimators within searches and wrappers.
+WRAPPED_ATTRIBUTES = ("best_estimator_", "autoencoder_", "detector_")
 
 
-def find_fitted(estimator, is_sought: Callable):
-    """Return the part of `estimator` that is sought, or None.
+def find_estimator(estimator, predicate: Callable):
+    """Find the estimator that fulfils `predicate`, or None.
 
-    The estimator itself, the last step of a pipeline that has one, or what a search or a
-    wrapper holds.
+    The candidates are `estimator` itself, the steps of a pipeline from the last one on, and
+    the estimators within a search or a wrapper.
     """
-    if is_sought(estimator):
+    if predicate(estimator):
         return estimator
     if isinstance(estimator, Pipeline):
-        parts = [step for _, step in reversed(estimator.steps)]
+        candidates = [step for _, step in reversed(estimator.steps)]
     else:
-        parts = [getattr(estimator, name) for name in INNER if hasattr(estimator, name)]
-    found = (find_fitted(part, is_sought) for part in parts)
-    return next((part for part in found if part is not None), None)
+        names = (name for name in WRAPPED_ATTRIBUTES if hasattr(estimator, name))
+        candidates = [getattr(estimator, name) for name in names]
+    results = (find_estimator(candidate, predicate) for candidate in candidates)
+    return next((result for result in results if result is not None), None)
 
 
-def split(estimator, *methods: str) -> tuple[Pipeline | None, Any]:
-    """Return the part of `estimator` that has the methods, and the steps in front, if any.
+def split_pipeline(estimator, *methods: str) -> tuple[Pipeline | None, Any]:
+    """Split `estimator` into the last step with all `methods` and the steps before it.
 
-    Steps behind the part, a predictor for example, are left out.
+    Steps behind that step, for example a predictor, are left out.
+
+    Returns
+    -------
+    front : Pipeline or None
+        The steps before, if any.
+    step : estimator
 
     Raises
     ------
     TypeError
-        If there is none, or if the steps in front do not lead back though it does.
+        If no step has the methods, or if the step has an inverse and a step before it
+        has none.
     """
 
-    def has_methods(part) -> bool:
-        return all(hasattr(part, method) for method in methods)
+    def has_methods(candidate) -> bool:
+        return all(hasattr(candidate, method) for method in methods)
 
-    found, front = getattr(estimator, "best_estimator_", estimator), None
-    if isinstance(found, Pipeline):
-        parts = [find_fitted(step, has_methods) for _, step in found.steps]
-        last = max((i for i, part in enumerate(parts) if part is not None), default=None)
+    step, front = getattr(estimator, "best_estimator_", estimator), None
+    if isinstance(step, Pipeline):
+        matches = [find_estimator(inner, has_methods) for _, inner in step.steps]
+        last = max(
+            (i for i, match in enumerate(matches) if match is not None), default=None
+        )
         if last is not None:
-            front, found = found[:last] if last else None, found.steps[last][1]
-    found = find_fitted(found, has_methods)
-    is_open = methods == CODES and front is not None and not hasattr(front, CODES[1])
-    if found is None or is_open:
+            front, step = step[:last] if last else None, step.steps[last][1]
+    step = find_estimator(step, has_methods)
+    needs_inverse = methods == CODE_METHODS and front is not None
+    if step is None or (needs_inverse and not hasattr(front, CODE_METHODS[1])):
         raise TypeError(
             f"{type(estimator).__name__} has no {methods[-1]}. Give an autoencoder, PCA, "
             "or a pipeline of steps that have one."
         )
-    return front, found
+    return front, step
 
 
 def encode(estimator, X, *methods: str):
-    """Return the codes that `estimator` makes of X, by its last step with the methods."""
-    front, part = split(estimator, *(methods or CODES[:1]))
-    return part.transform(_as_fitted(part, X) if front is None else front.transform(X))
+    """Encode X by the last step of `estimator` that has the `methods`."""
+    front, step = split_pipeline(estimator, *(methods or CODE_METHODS[:1]))
+    return step.transform(_match_names(step, X) if front is None else front.transform(X))
 
 
 def decode(estimator, codes):
-    """Return the rows that `codes` stand for, through all steps of a pipeline."""
-    front, part = split(estimator, *CODES)
-    rows = part.inverse_transform(codes)
+    """Decode `codes` through all steps of a pipeline."""
+    front, step = split_pipeline(estimator, *CODE_METHODS)
+    rows = step.inverse_transform(codes)
     return rows if front is None else front.inverse_transform(rows)
 
 
 def reconstruct(estimator, X):
-    """Return X encoded and decoded by `estimator`, through all steps of a pipeline."""
-    front, part = split(estimator, *CODES)
-    rows = _as_fitted(part, X) if front is None else front.transform(X)
-    if isinstance(part, Pipeline):
-        rows = reconstruct(part, rows)
-    elif hasattr(part, "reconstruct"):
-        rows = part.reconstruct(rows)
+    """Encode and decode X through all steps of a pipeline."""
+    front, step = split_pipeline(estimator, *CODE_METHODS)
+    rows = _match_names(step, X) if front is None else front.transform(X)
+    if isinstance(step, Pipeline):
+        rows = reconstruct(step, rows)
+    elif hasattr(step, "reconstruct"):
+        rows = step.reconstruct(rows)
     else:
-        rows = part.inverse_transform(part.transform(rows))
+        rows = step.inverse_transform(step.transform(rows))
     return rows if front is None else front.inverse_transform(rows)
 
 
-def _as_fitted(part, X):
-    """Return X without names where `part`, which a wrapper holds, has seen none."""
-    is_frame = hasattr(X, "columns") and not hasattr(part, "feature_names_in_")
+def _match_names(step, X):
+    """Drop the names of X if `step`, which a wrapper holds, was fitted without names."""
+    is_frame = hasattr(X, "columns") and not hasattr(step, "feature_names_in_")
     return X.to_numpy() if is_frame else X
 
 
-def draw(estimator, n_samples: int, random_state):
-    """Return rows that `estimator` draws, led back through a pipeline."""
+def sample(estimator, n_samples: int, random_state):
+    """Sample rows from `estimator`, in the units of the input of its pipeline."""
     if isinstance(estimator, Pipeline):
-        rows = draw(estimator[-1], n_samples, random_state)
+        rows = sample(estimator[-1], n_samples, random_state)
         front = estimator[:-1]
         return front.inverse_transform(rows) if len(front) else rows
-    found = find_fitted(estimator, lambda part: hasattr(part, "sample"))
-    if found is None:
+    generator = find_estimator(estimator, lambda candidate: hasattr(candidate, "sample"))
+    if generator is None:
         raise TypeError(
             f"{type(estimator).__name__} draws no rows. Give a VAETransformer or an "
             "AdversarialAutoencoder, or a pipeline that ends in one."
         )
-    if "random_state" in signature(found.sample).parameters:
-        rows = found.sample(n_samples, random_state=random_state)
+    if "random_state" in signature(generator.sample).parameters:
+        rows = generator.sample(n_samples, random_state=random_state)
     else:
-        rows = found.sample(n_samples)
-    return rows[0] if isinstance(rows, tuple) else rows  # a mixture gives labels too
+        rows = generator.sample(n_samples)
+    return rows[0] if isinstance(rows, tuple) else rows  # a mixture returns labels too

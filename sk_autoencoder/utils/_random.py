@@ -1,4 +1,4 @@
-"""Seeds and random generators."""
+"""Seeds and random number generators."""
 
 from contextlib import contextmanager
 from numbers import Integral
@@ -9,37 +9,41 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 
+def draw_seed(rng: np.random.RandomState) -> int:
+    """Draw a seed for another random generator."""
+    return int(rng.randint(np.iinfo(np.int32).max))
+
+
 def clone_with_seed(estimator, random_state, seed: int):
-    """Return a clone, with `seed` for its own unless `random_state` is None."""
-    copied = clone(estimator)
-    own = copied.get_params(deep=False)
-    if random_state is not None and "random_state" in own:
-        copied.set_params(random_state=seed)
-    return copied
+    """Clone an estimator, and set its seed to `seed` unless `random_state` is None."""
+    result = clone(estimator)
+    if random_state is not None and "random_state" in result.get_params(deep=False):
+        result.set_params(random_state=seed)
+    return result
 
 
 @contextmanager
-def seeded(random_state, device: torch.device, offset: int = 0):
-    """Seed torch from `random_state`, and leave its generators as they were found.
+def seeded_fit(random_state, device: torch.device, offset: int = 0):
+    """Seed torch from `random_state` within a context, and restore its generators.
 
-    Yields the seed: an integer `random_state` itself, so that the PCA of a start is the
-    PCA that has this `random_state`.
+    Yields the seed. An integer `random_state` is the seed, so that the initial PCA equals
+    scikit-learn's PCA of this `random_state`.
     """
     if isinstance(random_state, Integral):
         seed = int(random_state)
     else:
-        seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-    with draws_of(seed + offset, device):
+        seed = draw_seed(check_random_state(random_state))
+    with fork_rng_with_seed(seed + offset, device):
         yield seed
 
 
 @contextmanager
-def draws_of(seed: int, device: torch.device):
-    """Let torch draw what `seed` gives, and leave its generators as they were found."""
+def fork_rng_with_seed(seed: int, device: torch.device):
+    """Seed torch within a context, and restore its generators."""
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         torch.default_generator.manual_seed(seed)
-        for each in cuda:
-            with torch.cuda.device(each):
+        for cuda_device in cuda:
+            with torch.cuda.device(cuda_device):
                 torch.cuda.manual_seed(seed)
         yield

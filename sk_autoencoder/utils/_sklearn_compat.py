@@ -1,6 +1,8 @@
-"""The only imports of scikit-learn's private names."""
+"""The only imports of scikit-learn's private names, and what its versions differ in."""
 
 import numpy as np
+from scipy.sparse import csr_array, csr_matrix
+from sklearn import get_config
 from sklearn.base import _fit_context
 from sklearn.impute._base import _BaseImputer as BaseImputer
 from sklearn.utils import get_tags
@@ -9,14 +11,43 @@ from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, St
 from sklearn.utils._set_output import ADAPTERS_MANAGER
 from sklearn.utils.validation import _check_feature_names_in as feature_names
 
+try:
+    from sklearn.callback import CallbackSupportMixin, ProgressBar
+except ModuleNotFoundError:  # scikit-learn < 1.9
+
+    class _NoCallbackContext:
+        """Context of a fit that has no callbacks."""
+
+        def subcontext(self, **kwargs):
+            return self
+
+        def call_on_fit_task_begin(self, **kwargs) -> None: ...
+
+        def call_on_fit_task_end(self, **kwargs) -> bool:
+            return False  # whether to stop
+
+    class CallbackSupportMixin:
+        """Take the place of scikit-learn's mixin, without callbacks."""
+
+        def _init_callback_context(self, **kwargs) -> _NoCallbackContext:
+            return _NoCallbackContext()
+
+    class ProgressBar:
+        """Take the place of scikit-learn's progress bar."""
+
+
 __all__ = [
     "BaseImputer",
+    "CallbackSupportMixin",
     "HasMethods",
     "Interval",
+    "ProgressBar",
     "RealNotInt",
     "StrOptions",
+    "allows_nan",
+    "csr_container",
+    "ensure_all_finite",
     "feature_names",
-    "finite",
     "fit_context",
     "missing_mask",
     "wrap_like",
@@ -25,13 +56,24 @@ __all__ = [
 fit_context = _fit_context(prefer_skip_nested_validation=True)
 
 
-def finite(estimator) -> bool | str:
-    """Return what scikit-learn's checks of input call ``ensure_all_finite``."""
+def allows_nan(estimator) -> bool:
+    """Check whether `estimator` accepts missing values; None is a default that does."""
+    return estimator is None or get_tags(estimator).input_tags.allow_nan
+
+
+def csr_container() -> type[csr_array | csr_matrix]:
+    """Select the class of sparse output that scikit-learn is configured for."""
+    interface = get_config().get("sparse_interface", "spmatrix")  # from 1.9 on
+    return csr_matrix if interface == "spmatrix" else csr_array
+
+
+def ensure_all_finite(estimator) -> bool | str:
+    """Choose ``ensure_all_finite`` of scikit-learn's input checks by the tags."""
     return "allow-nan" if get_tags(estimator).input_tags.allow_nan else True
 
 
 def wrap_like(X, values: np.ndarray):
-    """Return `values` as a frame with the columns and the index of X, if X is a frame."""
+    """Wrap `values` in a frame with the columns and the index of X, if X is a frame."""
     library = type(X).__module__.split(".")[0]
     if library not in ADAPTERS_MANAGER.adapters:
         return values

@@ -7,10 +7,10 @@ import torch
 
 
 @contextmanager
-def threads(work: float, share: float):
-    """Use one torch thread for each `share` of the `work`, as far as there are threads."""
+def limit_threads(work: float, work_per_thread: float):
+    """Limit torch to the number of threads that `work` keeps busy, within a context."""
     before = torch.get_num_threads()
-    torch.set_num_threads(int(np.clip(work / share, 1, before)))
+    torch.set_num_threads(int(np.clip(work / work_per_thread, 1, before)))
     try:
         yield
     finally:

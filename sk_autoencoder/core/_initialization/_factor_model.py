@@ -1,4 +1,4 @@
-"""Factor models: the initial variational autoencoder, and guesses at missing entries."""
+"""Factor models: initial weights of variational autoencoders, and imputed entries."""
 
 from typing import NamedTuple
 
@@ -8,36 +8,65 @@ from sklearn.decomposition import PCA
 from sklearn.utils.extmath import svd_flip
 from torch import Tensor
 
-from sk_autoencoder.core._data import (
-    Rows,
-    evenly,
+from sk_autoencoder.core._data import RowDataset, evenly_spaced_indices
+from sk_autoencoder.core._initialization._pca import (
+    LinearAutoencoder,
+    PrincipalAxes,
+    linear_init,
 )
-from sk_autoencoder.core._initialization._pca import Axes, Filter, linear_start
 from sk_autoencoder.nn._losses import Loss
-from sk_autoencoder.nn._missing import GaussianFill
+from sk_autoencoder.nn._missing import FactorModelImputer
 from sk_autoencoder.nn._scalers import Scaler
 
-LEAST_NOISE = 1e-2  # variance that is left to noise at the start, in squared scaled units
+MIN_NOISE_VARIANCE = 1e-2  # of the initial model, in squared scaled units
+MAX_FACTORS = 32
+MAX_COMPLETE_ROWS = 500  # enough rows where entries are missing in new rows only
+MAX_FACTOR_MODEL_ROWS = 10_000  # training rows of the model
+MAX_FACTOR_MODEL_BYTES = 2**25
+EM_ROWS = 512  # of one batch
+EM_STEPS = 15
+EM_TOLERANCE = 1e-3  # relative change of the noise variances
+SHRINKAGE = 1e-2  # of the loadings, in rows of standard normal factors per row
+MIN_UNIQUENESS = 3e-3  # noise variance, as a fraction of the mean variance of a column
+MIN_TOTAL_VARIANCE = 1e-12  # of rows that are not all the same
 
 
-class Factors(NamedTuple):
-    """A linear-Gaussian model: rows are mean + code @ decoder + noise, codes standard."""
+class FactorModel(NamedTuple):
+    """A linear-Gaussian model: row = mean + code @ decoder + noise, with normal codes."""
 
-    encoder: np.ndarray  # (n_axes, n_features), gives the mean of the code
+    encoder: np.ndarray  # (n_axes, n_features), mean of the code given x
     decoder: np.ndarray  # (n_axes, n_features)
-    scale: np.ndarray  # (n_axes,), standard deviation of the code, given x
+    scale: np.ndarray  # (n_axes,), standard deviation of the code given x
     noise: np.ndarray  # (n_features,), variances
 
 
-def factors(
-    axes: Axes, variance: np.ndarray, per_feature: bool, noise: np.ndarray | None = None
-) -> Factors:
-    """Return the model with the factors `axes` of rows whose columns have a `variance`.
+def factor_model(
+    axes: PrincipalAxes,
+    variance: np.ndarray,
+    per_feature: bool,
+    noise: np.ndarray | None = None,
+) -> FactorModel:
+    """Build the factor model whose factors are principal `axes`.
 
-    With one variance for all features it is that of highest likelihood, probabilistic PCA
-    [1]_; with one each, what the axes leave is taken for noise, once (principal factors).
-    Noise that is not given is at least `LEAST_NOISE`, or training could not move. Codes
-    are rotated such that their components are independent, also given x.
+    One noise variance for all features gives the maximum likelihood model, probabilistic
+    PCA [1]_. One noise variance per feature is the variance that the axes do not explain
+    (principal factors, one step). Noise that is not given is at least
+    `MIN_NOISE_VARIANCE`, since training could not move otherwise. Codes are rotated such
+    that their components are independent, also given x.
+
+    Parameters
+    ----------
+    axes : PrincipalAxes
+    variance : ndarray of shape (n_features,)
+        Variance of each column.
+    per_feature : bool
+        Whether each feature has a noise variance of its own.
+    noise : ndarray of shape (n_features,) or None, default=None
+        Known noise variances.
+
+    Returns
+    -------
+    model : FactorModel
 
     References
     ----------
@@ -45,141 +74,145 @@ def factors(
        Journal of the Royal Statistical Society B 61, 1999, equations 7 and 8.
     """
     n_axes, n_features = axes.components.shape
-    left = variance.sum() - axes.variance.sum()
-    left = max(left / max(n_features - n_axes, 1), LEAST_NOISE)
-    left = left if noise is None else noise.mean()
-    signal = np.sqrt(np.maximum(axes.variance - left, 0))
+    residual = variance.sum() - axes.variance.sum()
+    residual = max(residual / max(n_features - n_axes, 1), MIN_NOISE_VARIANCE)
+    mean_noise = residual if noise is None else noise.mean()
+    signal = _signal_std(axes.variance, mean_noise)
     decoder = signal[:, None] * axes.components  # (n_axes, n_features)
-    sizes = 1 + signal**2 / left  # precisions of the code, given x
+    precisions = 1 + signal**2 / mean_noise  # of the code given x
     if noise is None and per_feature:
-        noise = np.maximum(variance - (decoder**2).sum(axis=0), LEAST_NOISE)
+        noise = np.maximum(variance - (decoder**2).sum(axis=0), MIN_NOISE_VARIANCE)
     elif noise is None:
-        noise = np.full(n_features, left)
+        noise = np.full(n_features, mean_noise)
     if np.ptp(noise) and n_axes:
         precision = np.eye(n_axes) + (decoder / noise) @ decoder.T
-        sizes, rotation = np.linalg.eigh(-precision)  # the largest first
-        sizes, decoder = -sizes, svd_flip(rotation, None)[0].T @ decoder
-    return Factors(decoder / noise / sizes[:, None], decoder, sizes**-0.5, noise)
+        negated, rotation = np.linalg.eigh(-precision)  # the largest precision first
+        precisions, decoder = -negated, svd_flip(rotation, None)[0].T @ decoder
+    encoder = decoder / noise / precisions[:, None]
+    return FactorModel(encoder, decoder, precisions**-0.5, noise)
 
 
-def start_factors(network, mean: np.ndarray, found: Factors, loss: Loss) -> bool:
-    """Start a variational `network` at a linear-Gaussian model; return whether it can."""
-    code_variance = np.maximum(1 - found.scale**2, 0)
-    line = Filter(mean, found.encoder, found.decoder, mean, code_variance)
-    started = network.start_from(linear_start(line, len(network.encode_gain), loss))
+def _signal_std(variance: np.ndarray, noise: float) -> np.ndarray:
+    """Compute the standard deviation along principal axes without noise [1]_, eq. 7."""
+    return np.sqrt(np.maximum(variance - noise, 0))
+
+
+def init_factor_model(network, mean: np.ndarray, model: FactorModel, loss: Loss) -> bool:
+    """Initialise a variational `network` at a factor model, if the network can."""
+    code_variance = np.maximum(1 - model.scale**2, 0)
+    linear = LinearAutoencoder(mean, model.encoder, model.decoder, mean, code_variance)
+    started = network.start_from(linear_init(linear, len(network.encode_gain), loss))
     if started:
-        network.start_scales(torch.from_numpy(found.scale))
+        network.start_scales(torch.from_numpy(model.scale))
     return started
 
 
-def scaled_variance(given, scaler: Scaler) -> np.ndarray:
-    """Return a variance in squared units of X, one or one a feature, in scaled units."""
-    values, n_features = np.asarray(given, float), len(scaler.scale)
+def scaled_variance(variance, scaler: Scaler) -> np.ndarray:
+    """Convert a variance in squared units of X, scalar or per feature, to scaled units."""
+    values, n_features = np.asarray(variance, float), len(scaler.scale)
     if values.shape not in {(), (n_features,)} or not (values > 0).all():
         raise ValueError(
-            f"variance={given!r} has to be positive, and one number or one for each of "
+            f"variance={variance!r} has to be positive, and one number or one for each of "
             f"the {n_features} features of X."
         )
     return np.broadcast_to(values, n_features) / scaler.scale.cpu().numpy() ** 2
 
 
-MOST_FACTORS = 32
-COMPLETE_ROWS = 500  # that are enough for cells that will only be missing later
-FILL_ROWS, FILL_BYTES = 10_000, 2**25  # rows that the model is fitted to, at most
-EM_ROWS = 512  # at once
-EM_STEPS, EM_TOLERANCE = 15, 1e-3  # share by which the noise still changes
-SHRINKAGE = 1e-2  # of the loadings, in rows of standard normal factors a row
-LEAST_UNIQUENESS = 3e-3  # variance, as a share of the mean variance of a column
-TINY = 1e-12  # variance of rows that are all the same
-
-
-class Moments(NamedTuple):
-    """Sums over rows, of what each column says of the factors and the constant."""
+class FactorMoments(NamedTuple):
+    """Sums over rows of the second moments of factors, constant and features."""
 
     squares: Tensor  # (n_features, n_factors + 1, n_factors + 1)
     products: Tensor  # (n_features, n_factors + 1)
 
 
-def find_fill(
+def fit_factor_model(
     X, scaler: Scaler, indices: np.ndarray, seed: int, is_incomplete: bool = True
-) -> GaussianFill:
-    """Return the factor model of the rows `indices` of X, scaled.
+) -> FactorModelImputer:
+    """Fit a factor model to the scaled rows `indices` of X.
 
-    Starts at principal components; EM improves it where cells are missing [1]_.
+    The initial model has principal factors. EM [1]_ improves the model if entries are
+    missing.
 
     References
     ----------
     .. [1] D. B. Rubin and D. T. Thayer, "EM algorithms for ML factor analysis",
        Psychometrika 47, 1982.
     """
-    most = max(FILL_BYTES // (8 * X.shape[1]), 100) if is_incomplete else COMPLETE_ROWS
-    n_rows = int(min(len(indices), FILL_ROWS, most))
-    few = indices[evenly(len(indices), n_rows)]
-    x = Rows(X, scaler, few)[np.arange(n_rows)].cpu().double()
-    is_known = ~x.isnan()
-    model = _principal_factors(x, is_known, seed)
-    if not is_known.all():
-        model = _improve(model, x, is_known)
+    n_max = MAX_COMPLETE_ROWS
+    if is_incomplete:
+        n_max = max(MAX_FACTOR_MODEL_BYTES // (8 * X.shape[1]), 100)
+    n_rows = int(min(len(indices), MAX_FACTOR_MODEL_ROWS, n_max))
+    subset = indices[evenly_spaced_indices(len(indices), n_rows)]
+    x = RowDataset(X, scaler, subset)[np.arange(n_rows)].cpu().double()
+    is_observed = ~x.isnan()
+    model = _principal_factors(x, is_observed, seed)
+    if not is_observed.all():
+        model = _run_em(model, x, is_observed)
     return model.float()
 
 
-def _principal_factors(x: Tensor, is_known: Tensor, seed: int) -> GaussianFill:
-    share = is_known.double().mean(0).clamp(min=1 / len(x))
+def _principal_factors(x: Tensor, is_observed: Tensor, seed: int) -> FactorModelImputer:
+    observed_fraction = is_observed.double().mean(0).clamp(min=1 / len(x))
     mean = x.nanmean(0).nan_to_num(0.0)
-    centred = torch.where(is_known, x - mean, 0.0)
-    variance = centred.square().mean(0) / share
+    centred = torch.where(is_observed, x - mean, 0.0)
+    variance = centred.square().mean(0) / observed_fraction
     n_features = x.shape[1]
-    loadings = x.new_zeros(n_features, min(MOST_FACTORS, n_features))
-    if variance.sum() > TINY * len(x):
-        found = _probabilistic_pca(centred, seed)
-        # With a zero for each missing cell, covariances are too small.
-        loadings[:, : found.shape[1]] = found / share[:, None]
+    loadings = x.new_zeros(n_features, min(MAX_FACTORS, n_features))
+    if variance.sum() > MIN_TOTAL_VARIANCE * len(x):
+        estimate = _probabilistic_pca(centred, seed)
+        # Covariances are too small, since each missing entry counts as zero.
+        loadings[:, : estimate.shape[1]] = estimate / observed_fraction[:, None]
     noise = torch.maximum(variance - loadings.square().sum(1), variance / 10)
-    noise = noise.clamp(min=float(LEAST_UNIQUENESS * variance.mean() + TINY))
-    low = torch.where(is_known, x, np.inf).amin(0).minimum(mean)
-    high = torch.where(is_known, x, -np.inf).amax(0).maximum(mean)
-    return GaussianFill(mean, loadings, noise, low, high)
+    noise = noise.clamp(min=float(MIN_UNIQUENESS * variance.mean() + MIN_TOTAL_VARIANCE))
+    low = torch.where(is_observed, x, np.inf).amin(0).minimum(mean)
+    high = torch.where(is_observed, x, -np.inf).amax(0).maximum(mean)
+    return FactorModelImputer(mean, loadings, noise, low, high)
 
 
 def _probabilistic_pca(centred: Tensor, seed: int) -> Tensor:
-    n_factors = min(MOST_FACTORS, *centred.shape)
+    n_factors = min(MAX_FACTORS, *centred.shape)
     pca = PCA(n_factors, random_state=seed).fit(centred.numpy())
-    length = np.sqrt(np.maximum(pca.explained_variance_ - pca.noise_variance_, 0.0))
-    return torch.from_numpy(pca.components_.T * length)
+    signal = _signal_std(pca.explained_variance_, pca.noise_variance_)
+    return torch.from_numpy(pca.components_.T * signal)
 
 
-def _improve(model: GaussianFill, x: Tensor, is_known: Tensor) -> GaussianFill:
-    known = is_known.double()
-    n_known, n_factors = known.sum(0), model.loadings.shape[1]
-    values = torch.where(is_known, x, 0.0)
+def _run_em(
+    model: FactorModelImputer, x: Tensor, is_observed: Tensor
+) -> FactorModelImputer:
+    observed = is_observed.double()
+    n_observed, n_factors = observed.sum(0), model.loadings.shape[1]
+    n_rows = n_observed.clamp(min=1)
+    values = torch.where(is_observed, x, 0.0)
     squared = values.square().sum(0)
-    spread = squared / n_known.clamp(min=1) - (values.sum(0) / n_known.clamp(min=1)) ** 2
-    floor = LEAST_UNIQUENESS * spread.mean() + TINY
+    variance = squared / n_rows - (values.sum(0) / n_rows) ** 2
+    floor = MIN_UNIQUENESS * variance.mean() + MIN_TOTAL_VARIANCE
     prior = torch.eye(n_factors + 1, dtype=x.dtype)
-    prior[-1, -1] = 0  # the constant is free
+    prior[-1, -1] = 0  # the constant is not shrunk
     for _ in range(EM_STEPS):
-        squares, products = _expect(model, x, values, known)
-        shrunken = squares + (SHRINKAGE * n_known.clamp(min=1))[:, None, None] * prior
-        shrunken[:, -1, -1] += TINY
+        squares, products = _expect(model, x, values, observed)
+        shrunken = squares + (SHRINKAGE * n_rows)[:, None, None] * prior
+        shrunken[:, -1, -1] += MIN_TOTAL_VARIANCE
         weights = torch.linalg.solve(shrunken, products)  # (n_features, n_factors + 1)
-        fitted = (weights[:, None] @ squares @ weights[:, :, None])[:, 0, 0]
-        left = squared - 2 * (weights * products).sum(1) + fitted
-        noise = (left / n_known.clamp(min=1)).clamp(min=floor)
+        explained = (weights[:, None] @ squares @ weights[:, :, None])[:, 0, 0]
+        residual = squared - 2 * (weights * products).sum(1) + explained
+        noise = (residual / n_rows).clamp(min=floor)
         change = (noise - model.noise).norm() / model.noise.norm()
-        parts = weights[:, -1], weights[:, :-1], noise
-        model = GaussianFill(*parts, model.low, model.high)
+        mean, loadings = weights[:, -1], weights[:, :-1]
+        model = FactorModelImputer(mean, loadings, noise, model.low, model.high)
         if change < EM_TOLERANCE:
             break
     return model
 
 
-def _expect(model: GaussianFill, x: Tensor, values: Tensor, known: Tensor) -> Moments:
+def _expect(
+    model: FactorModelImputer, x: Tensor, values: Tensor, observed: Tensor
+) -> FactorMoments:
     squares, products = 0.0, 0.0
-    for some in torch.arange(len(x)).split(EM_ROWS):
-        mean, root = model.factors(x[some])
+    for batch in torch.arange(len(x)).split(EM_ROWS):
+        mean, root = model.factors(x[batch])
         codes = torch.nn.functional.pad(mean, (0, 1), value=1.0)  # and the constant
-        each = codes[:, :, None] * codes[:, None, :]
-        each[:, :-1, :-1] += torch.cholesky_inverse(root)
-        squares = squares + known[some].T @ each.flatten(1)
-        products = products + values[some].T @ codes
-    return Moments(squares.unflatten(1, each.shape[1:]), products)
+        second_moments = codes[:, :, None] * codes[:, None, :]
+        second_moments[:, :-1, :-1] += torch.cholesky_inverse(root)
+        squares = squares + observed[batch].T @ second_moments.flatten(1)
+        products = products + values[batch].T @ codes
+    return FactorMoments(squares.unflatten(1, second_moments.shape[1:]), products)

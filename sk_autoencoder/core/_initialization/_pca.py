@@ -1,4 +1,4 @@
-"""Initialise a network at PCA."""
+"""Initialise a network at PCA, or at another linear autoencoder."""
 
 from typing import NamedTuple
 
@@ -8,86 +8,91 @@ from scipy.sparse import issparse
 from sklearn.decomposition import PCA, IncrementalPCA
 from sklearn.utils import gen_batches
 
-from sk_autoencoder.core._data import Rows
+from sk_autoencoder.core._data import RowDataset
 from sk_autoencoder.core._scaling import scaled_moments
-from sk_autoencoder.nn._base import LinearStart
+from sk_autoencoder.nn._base import LinearInit
 from sk_autoencoder.nn._losses import Loss
 
-SMALL_SPECTRUM = 1_000  # columns up to which a covariance matrix is the fastest way
+MAX_COVARIANCE_COLUMNS = 1_000  # up to which a covariance matrix is fastest
 
 
-class Axes(NamedTuple):
+class PrincipalAxes(NamedTuple):
     """Principal axes of scaled rows."""
 
     mean: np.ndarray  # (n_features,)
-    components: np.ndarray  # (n_axes, n_features), unit norm, by falling variance
+    components: np.ndarray  # (n_axes, n_features), unit norm, by decreasing variance
     variance: np.ndarray  # (n_axes,)
 
 
-class Filter(NamedTuple):
-    """A linear map from rows to rows, by way of a code."""
+class LinearAutoencoder(NamedTuple):
+    """A linear encoder and a linear decoder of scaled rows."""
 
-    mean: np.ndarray  # (n_features,), of the rows that go in
+    mean: np.ndarray  # (n_features,), of the input rows
     encoder: np.ndarray  # (n_axes, n_features)
     decoder: np.ndarray  # (n_axes, n_features), unit norm
-    mean_out: np.ndarray  # (n_features,)
-    variance: np.ndarray  # (n_axes,), of the code, falling
+    mean_out: np.ndarray  # (n_features,), of the output rows
+    variance: np.ndarray  # (n_axes,), of the code, decreasing
 
 
-def projection(axes: Axes) -> Filter:
-    """Return the orthogonal projection onto principal axes, which is PCA."""
-    return Filter(axes.mean, axes.components, axes.components, axes.mean, axes.variance)
+def projection(axes: PrincipalAxes) -> LinearAutoencoder:
+    """Build PCA as an autoencoder: the orthogonal projection onto principal axes."""
+    return LinearAutoencoder(
+        axes.mean, axes.components, axes.components, axes.mean, axes.variance
+    )
 
 
-def principal_axes(rows: Rows, n_components: int | None, seed: int) -> Axes:
-    """Return the first `n_components` principal axes of `rows`, or all of them."""
+def principal_axes(rows: RowDataset, n_components: int | None, seed: int) -> PrincipalAxes:
+    """Compute the first `n_components` principal axes of `rows`, or all axes for None."""
     n_features = rows.X.shape[1]
     n_axes = min(len(rows), n_features, n_components or np.inf)
     mean, variance = scaled_moments(rows)
     if not variance.sum() > len(rows) * np.finfo(np.float32).eps ** 2:
-        return Axes(mean, np.zeros((0, n_features)), np.zeros(0))
-    if rows.resident is not None:
-        pca = PCA(n_axes, random_state=seed).fit(rows.resident.cpu().double().numpy())
+        return PrincipalAxes(mean, np.zeros((0, n_features)), np.zeros(0))
+    if rows.cached is not None:
+        pca = PCA(n_axes, random_state=seed).fit(rows.cached.cpu().double().numpy())
     elif issparse(rows.X):
         pca = _fit_sparse(rows, n_axes, seed)
     else:
         pca = _fit_streamed(rows, n_axes)
-    return Axes(mean, pca.components_[:n_axes], pca.explained_variance_[:n_axes])
+    return PrincipalAxes(mean, pca.components_[:n_axes], pca.explained_variance_[:n_axes])
 
 
-def _fit_sparse(rows: Rows, n_axes: int, seed: int) -> PCA:
+def _fit_sparse(rows: RowDataset, n_axes: int, seed: int) -> PCA:
     X = rows.scaler.flatten(rows.X[rows.indices])
     X = X.multiply(1 / rows.scaler.scale.cpu().numpy()).tocsr()
-    if X.shape[1] <= SMALL_SPECTRUM:
+    if X.shape[1] <= MAX_COVARIANCE_COLUMNS:
         return PCA(n_axes, svd_solver="covariance_eigh").fit(X)
     n_axes = min(n_axes, min(X.shape) - 1)
     return PCA(n_axes, svd_solver="arpack", random_state=seed).fit(X)
 
 
-def _fit_streamed(rows: Rows, n_axes: int) -> IncrementalPCA:
-    # Exact as long as all axes are carried along, which costs little for few columns.
+def _fit_streamed(rows: RowDataset, n_axes: int) -> IncrementalPCA:
+    # IncrementalPCA is exact if it keeps all axes, which costs little for few columns.
     n_features = rows.X.shape[1]
-    carried = n_features if n_features <= SMALL_SPECTRUM else n_axes
-    pca = IncrementalPCA(carried)
-    for where in gen_batches(len(rows), max(rows.piece, carried), min_batch_size=carried):
+    n_tracked = n_features if n_features <= MAX_COVARIANCE_COLUMNS else n_axes
+    pca = IncrementalPCA(n_tracked)
+    size = max(rows.chunk_size, n_tracked)
+    for where in gen_batches(len(rows), size, min_batch_size=n_tracked):
         pca.partial_fit(rows[np.r_[where]].cpu().double().numpy(), check_input=False)
     return pca
 
 
-def count_components(axes: Axes, share: float) -> int:
-    """Return how many of all `axes` explain more than `share` of the variance."""
+def count_components(axes: PrincipalAxes, fraction: float) -> int:
+    """Count the leading axes that explain more than a `fraction` of the variance."""
     explained = np.cumsum(axes.variance) / axes.variance.sum()
-    return min(int(np.searchsorted(explained, share, side="right")) + 1, len(explained))
+    return min(int(np.searchsorted(explained, fraction, side="right")) + 1, len(explained))
 
 
-def linear_start(found: Filter, n_components: int, loss: Loss) -> LinearStart:
-    """Return a filter as an autoencoder; components beyond its own begin as zero codes.
+def linear_init(
+    autoencoder: LinearAutoencoder, n_components: int, loss: Loss
+) -> LinearInit:
+    """Convert a linear autoencoder to the initial weights of a network.
 
-    The decoder's output goes through the link of `loss`, so it starts at the tangent of
-    the inverse link.
+    Components beyond those of `autoencoder` have a code of zero. The link of `loss`
+    follows the decoder, so the decoder starts at the tangent of the inverse link.
     """
-    parts = map(np.ascontiguousarray, found)  # axes may come in reverse
-    mean, encoder, decoder, mean_out, variance = map(torch.from_numpy, parts)
+    arrays = map(np.ascontiguousarray, autoencoder)  # axes may be in reversed order
+    mean, encoder, decoder, mean_out, variance = map(torch.from_numpy, arrays)
     n_axes, n_features = encoder.shape
     encode_weight = torch.zeros(n_components, n_features)
     encode_weight[:n_axes] = encoder
@@ -97,7 +102,7 @@ def linear_start(found: Filter, n_components: int, loss: Loss) -> LinearStart:
     code_scale = torch.ones(n_components)
     code_scale[:n_axes] = variance.sqrt()
     code_scale.clamp_(min=1e-3)
-    return LinearStart(
+    return LinearInit(
         encode_weight=encode_weight,
         encode_bias=-encode_weight @ mean.float(),
         decode_weight=decode_weight,

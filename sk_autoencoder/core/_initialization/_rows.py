@@ -2,16 +2,16 @@
 
 import torch
 
-from sk_autoencoder.core._data import Rows
+from sk_autoencoder.core._data import RowDataset
 from sk_autoencoder.core._scaling import scaled_moments
 
-EXAMPLE_NOISE = 0.05  # share of an example's norm, so that no two are the same
+RELATIVE_NOISE = 0.05  # of the norm of a row, so that no two atoms are the same
 
 
-def examples(rows: Rows, n_rows: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the mean of `rows`, and up to `n_rows` of them, less the mean, with noise."""
+def sample_rows(rows: RowDataset, n_rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Compute the mean row, and sample up to `n_rows` centred rows with added noise."""
     mean = torch.from_numpy(scaled_moments(rows)[0])
-    drawn = rows[torch.randperm(len(rows))[:n_rows].numpy()].cpu() - mean.float()
-    noise = torch.nn.functional.normalize(torch.randn_like(drawn))
-    drawn += EXAMPLE_NOISE * drawn.norm(dim=1, keepdim=True) * noise
-    return mean.float(), drawn
+    sample = rows[torch.randperm(len(rows))[:n_rows].numpy()].cpu() - mean.float()
+    noise = torch.nn.functional.normalize(torch.randn_like(sample))
+    sample += RELATIVE_NOISE * sample.norm(dim=1, keepdim=True) * noise
+    return mean.float(), sample

@@ -1,4 +1,4 @@
-"""The best linear denoiser, from which a denoising autoencoder starts."""
+"""The Wiener filter: the best linear denoiser, as initial weights."""
 
 import numpy as np
 import torch
@@ -7,31 +7,31 @@ from scipy.sparse import issparse
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import svd_flip
 
-from sk_autoencoder.core._data import Rows, targets
+from sk_autoencoder.core._data import RowDataset, target_rows
 from sk_autoencoder.core._initialization._pca import (
-    Axes,
-    Filter,
+    LinearAutoencoder,
+    PrincipalAxes,
     principal_axes,
     projection,
 )
 from sk_autoencoder.core._scaling import scaled_moments
 
-MOMENT_ROWS = 20_000  # corrupted rows, at least, that the moments are taken over
-MOMENT_BATCH = 1_000
-SPECTRUM_ROWS, SPECTRUM_COLUMNS = 5_000, 500  # that the noise is estimated from
+MIN_MOMENT_ROWS = 20_000  # corrupted rows behind Monte Carlo moments
+MOMENT_BATCH_ROWS = 1_000
+MAX_SPECTRUM_ROWS, MAX_SPECTRUM_COLUMNS = 5_000, 500  # behind the noise estimate
 MIN_SPECTRUM_ROWS = 3
-NO_NOISE = 1e-8  # of the variance of a cell: rounding
-LEAST_STD = 1e-3  # of the mean: what noise is taken to have in columns without any
-MAX_AXES = 1_000  # of the clean rows; the filter is silent outside their span
-CODE_FLOOR = 0.3  # of the widest code, below which a code's spread is not told apart
-NO_CODE = 1e-6  # of the widest code: rounding
+MIN_NOISE_SHARE = 1e-8  # of the variance of an entry: less is rounding
+MIN_RELATIVE_STD = 1e-3  # noise of a column without noise, in units of the mean noise
+MAX_AXES = 1_000  # of the clean rows; the filter is zero outside their span
+MIN_CODE_SCALE = 0.3  # lower bound of a code's scale, in units of the largest scale
+MIN_RELATIVE_SCALE = 1e-6  # in units of the largest scale: less is rounding
 RIDGE = 1e-6  # of the mean variance, added to each variance of the corrupted rows
 
 
-def filter_of_damaged(
-    rows: Rows, corruption: torch.nn.Module, rank: int, seed: int
-) -> Filter:
-    r"""Return the linear map of some rank that best gives clean rows from corrupted ones.
+def wiener_filter(
+    rows: RowDataset, corruption: torch.nn.Module, rank: int, seed: int
+) -> LinearAutoencoder:
+    r"""Fit the Wiener filter of a given rank, from corrupted to clean rows.
 
     With means :math:`\mu`, the covariance :math:`C` of corrupted rows and the cross
     covariance :math:`B` of clean with corrupted ones, the map is
@@ -39,69 +39,72 @@ def filter_of_damaged(
     left singular vectors of :math:`B C^{-1/2}` (reduced rank regression; Brillinger,
     "Time Series", 1981, theorem 10.2.1).
     """
-    clean = Rows(targets(rows.X), rows.scaler, rows.indices)
+    clean = RowDataset(target_rows(rows.X), rows.scaler, rows.indices)
     axes = principal_axes(clean, MAX_AXES, seed)
     exact = getattr(corruption, "moments", None)
     if exact is None:
-        return _filter(axes, *_drawn_moments(rows, corruption, axes), rank)
+        return _filter(axes, *monte_carlo_moments(rows, corruption, axes), rank)
     mean, variance = map(torch.from_numpy, scaled_moments(clean))
-    kept, mean_in, variance_in = exact(mean, variance)
-    own = axes.components * (variance_in - kept**2 * variance).numpy()
-    noisy = kept**2 * np.diag(axes.variance) + own @ axes.components.T
-    return _filter(axes, mean_in.numpy(), kept * np.diag(axes.variance), noisy, rank)
+    gain, mean_in, variance_in = exact(mean, variance)
+    noise = axes.components * (variance_in - gain**2 * variance).numpy()
+    noisy = gain**2 * np.diag(axes.variance) + noise @ axes.components.T
+    return _filter(axes, mean_in.numpy(), gain * np.diag(axes.variance), noisy, rank)
 
 
-def filter_of_noisy(rows: Rows, std: np.ndarray, rank: int, seed: int) -> Filter:
-    """Return the same for rows that are noisy, with noise of known `std` (n_features,).
+def wiener_filter_from_noisy(
+    rows: RowDataset, std: np.ndarray, rank: int, seed: int
+) -> LinearAutoencoder:
+    """Fit the Wiener filter to noisy rows, with noise of known `std` (n_features,).
 
-    The covariance of the clean rows is that of the noisy ones with shrunk eigenvalues, in
-    units of the noise.
+    The covariance of clean rows is estimated from noisy rows by shrinkage of the
+    eigenvalues, in units of the noise.
     """
     axes = principal_axes(rows, MAX_AXES, seed)
     if not std.any():
         return projection(axes)
-    std = std.clip(LEAST_STD * std.mean())
+    std = std.clip(MIN_RELATIVE_STD * std.mean())
     spread = np.sqrt(axes.variance)[:, None] * axes.components / std
     _, values, vectors = svd(spread, full_matrices=False)
-    found = (vectors * std) @ axes.components.T
-    cross = (found.T * shrink(values**2, len(std) / len(rows))) @ found
+    directions = (vectors * std) @ axes.components.T
+    clean_variance = shrink(values**2, len(std) / len(rows))
+    cross = (directions.T * clean_variance) @ directions
     noise = (axes.components * std**2) @ axes.components.T
     return _filter(axes, axes.mean, cross, cross + noise, rank)
 
 
 def estimate_noise_std(X, rows: np.ndarray) -> float:
-    """Return the standard deviation of the noise that all columns of X have in common.
+    """Estimate the standard deviation of the noise that all columns of X share.
 
-    The smallest eigenvalues of the covariance, of some of the rows and columns, are
-    compared with those of Gaussian noise of the same shape: the sum of the k smallest may
-    not exceed the noise's for any k. The estimate is too large where every direction holds
-    something beside noise, and 0 for fewer than three rows. Constant columns have no part.
+    The smallest eigenvalues of the covariance matrix, of a subset of rows and columns, are
+    compared with those of Gaussian noise of the same shape. The sum of the k smallest
+    eigenvalues may not exceed the sum of the noise for any k. The estimate is too large if
+    every direction has signal. It is 0 for fewer than three rows. Constant columns are
+    left out.
     """
-    some = rows[_spread(len(rows), SPECTRUM_ROWS)]
-    part = X[some][:, _spread(X.shape[1], SPECTRUM_COLUMNS)]
-    part = part.toarray() if issparse(part) else part
-    part = part[:, part.min(axis=0) < part.max(axis=0)]
-    if len(part) < MIN_SPECTRUM_ROWS or not part.size:
+    subset = rows[_spaced_indices(len(rows), MAX_SPECTRUM_ROWS)]
+    values = X[subset][:, _spaced_indices(X.shape[1], MAX_SPECTRUM_COLUMNS)]
+    values = values.toarray() if issparse(values) else values
+    values = values[:, values.min(axis=0) < values.max(axis=0)]
+    if len(values) < MIN_SPECTRUM_ROWS or not values.size:
         return 0.0
-    noise = torch.randn(part.shape, dtype=torch.double).numpy()
-    sums = [np.cumsum(_spectrum(values)) for values in (part, noise)]
-    variance = np.min(sums[0] / sums[1])
-    return float(np.sqrt(variance)) if variance > NO_NOISE * part.var() else 0.0
+    noise = torch.randn(values.shape, dtype=torch.double).numpy()
+    variance = np.min(np.cumsum(_spectrum(values)) / np.cumsum(_spectrum(noise)))
+    return float(np.sqrt(variance)) if variance > MIN_NOISE_SHARE * values.var() else 0.0
 
 
-def _spread(n: int, n_kept: int) -> np.ndarray:
-    return np.unique(np.linspace(0, n - 1, n_kept).astype(int))
+def _spaced_indices(n: int, n_max: int) -> np.ndarray:
+    return np.unique(np.linspace(0, n - 1, n_max).astype(int))
 
 
-def _spectrum(part: np.ndarray) -> np.ndarray:
-    n_rows, n_columns = part.shape
+def _spectrum(rows: np.ndarray) -> np.ndarray:
+    n_rows, n_columns = rows.shape
     n_nonzero = min(n_rows - 1, n_columns)
-    values = eigvalsh(np.atleast_2d(np.cov(part, rowvar=False)))
+    values = eigvalsh(np.atleast_2d(np.cov(rows, rowvar=False)))
     return values[-n_nonzero:].clip(0)
 
 
 def shrink(values: np.ndarray, aspect: float) -> np.ndarray:
-    r"""Return the clean variance along the axes of noisy rows whose noise has variance 1.
+    r"""Estimate the clean variance along the axes of noisy rows, for noise of variance 1.
 
     With :math:`\gamma = d / n` a clean variance :math:`\ell` shows as an eigenvalue
     :math:`(\ell + 1)(1 + \gamma / \ell)`, if it shows at all, along an axis whose squared
@@ -119,7 +122,7 @@ def shrink(values: np.ndarray, aspect: float) -> np.ndarray:
     return np.where(shows, true * cosine, 0)
 
 
-def _filter(axes: Axes, mean_in, cross, noisy, rank: int) -> Filter:
+def _filter(axes: PrincipalAxes, mean_in, cross, noisy, rank: int) -> LinearAutoencoder:
     if not len(noisy):  # no axis has variance
         return projection(axes)
     values, vectors = eigh(noisy)
@@ -129,27 +132,36 @@ def _filter(axes: Axes, mean_in, cross, noisy, rank: int) -> Filter:
     U, right = svd_flip(U, right)
     encoder = (scale[:, None] * right) @ whitener
     decoder = U.T @ axes.components
-    rank = min(rank, np.sum(scale > NO_CODE * scale[0]))  # others have arbitrary directions
-    spread = np.maximum(scale, CODE_FLOOR * scale[0])
-    return Filter(mean_in, encoder[:rank], decoder[:rank], axes.mean, spread[:rank] ** 2)
+    # Components without variance would have arbitrary directions.
+    rank = min(rank, np.sum(scale > MIN_RELATIVE_SCALE * scale[0]))
+    code_std = np.maximum(scale, MIN_CODE_SCALE * scale[0])[:rank]
+    return LinearAutoencoder(
+        mean_in, encoder[:rank], decoder[:rank], axes.mean, code_std**2
+    )
 
 
-def _drawn_moments(rows: Rows, corruption: torch.nn.Module, axes: Axes):
-    """Return the mean of corrupted rows, their cross covariance and their covariance.
+def monte_carlo_moments(rows: RowDataset, corruption: torch.nn.Module, axes: PrincipalAxes):
+    """Estimate the mean and the covariances of corrupted rows from random corruptions.
 
-    The covariances are in the basis of `axes`, of shape (n_axes, n_axes).
+    Returns
+    -------
+    mean : ndarray of shape (n_features,)
+    cross : ndarray of shape (n_axes, n_axes)
+        Covariance of clean with corrupted rows, in the basis of `axes`.
+    noisy : ndarray of shape (n_axes, n_axes)
+        Covariance of corrupted rows, in the basis of `axes`.
     """
     basis, mean = torch.from_numpy(axes.components), torch.from_numpy(axes.mean)
-    n_draws = max(MOMENT_ROWS // len(rows), 1)
+    n_repeats = max(MIN_MOMENT_ROWS // len(rows), 1)
     shift, cross, noisy, n_rows = 0.0, 0.0, 0.0, 0
     corruption.train()
-    for where in n_draws * list(gen_batches(len(rows), MOMENT_BATCH)):
-        both = rows[np.r_[where]].cpu()
-        x, clean = both[:, : len(mean)], both[:, -len(mean) :]
-        codes, clean_codes = ((part - mean) @ basis.T for part in (corruption(x), clean))
+    for where in n_repeats * list(gen_batches(len(rows), MOMENT_BATCH_ROWS)):
+        inputs_and_targets = rows[np.r_[where]].cpu()
+        x, clean = inputs_and_targets[:, : len(mean)], inputs_and_targets[:, -len(mean) :]
+        codes, clean_codes = (corruption(x) - mean) @ basis.T, (clean - mean) @ basis.T
         shift += codes.sum(0)
         cross += clean_codes.T @ codes
         noisy += codes.T @ codes
         n_rows += len(x)
-    shift, cross, noisy = (part.numpy() / n_rows for part in (shift, cross, noisy))
+    shift, cross, noisy = (total.numpy() / n_rows for total in (shift, cross, noisy))
     return axes.mean + shift @ axes.components, cross, noisy - np.outer(shift, shift)

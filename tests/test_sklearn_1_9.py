@@ -1,0 +1,57 @@
+"""What scikit-learn has from 1.9 on: conftest leaves this file out before."""
+
+import pytest
+from scipy.sparse import csr_array, csr_matrix
+from sklearn import config_context
+from sklearn.callback import ProgressBar, ScoringMonitor
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV
+
+from sk_autoencoder import AutoencoderTransformer, SparseAutoencoder
+
+X = load_digits().data[:400]
+
+
+def quick(n_components=4, **params):
+    params = {"hidden_layer_sizes": (16,), "max_epochs": 3, "random_state": 0} | params
+    return AutoencoderTransformer(n_components, **params)
+
+
+def test_scikit_learn_monitors_every_epoch():
+    monitor = ScoringMonitor(scoring={"r2": lambda fitted, X, y: fitted.score(X)})
+    autoencoder = quick(max_epochs=5).set_callbacks(monitor).fit(X)
+    log = monitor.get_logs()
+    scores = [row["r2"] for row in log.data if row["task_name"] == "epoch"]
+    assert len(scores) == autoencoder.n_iter_ == 5
+    assert scores[-1] > scores[0]
+    assert scores[-1] == pytest.approx(autoencoder.score(X), abs=0.05)
+    assert not hasattr(autoencoder, "_callback_fit_ctx")
+
+
+def test_scikit_learn_callbacks_may_stop_training():
+    class Stop:
+        def setup(self, estimator, context): ...
+
+        def teardown(self, estimator, context): ...
+
+        def on_fit_task_begin(self, estimator, context): ...
+
+        def on_fit_task_end(self, estimator, context):
+            return context.task_name == "epoch" and context.task_id == 1
+
+    assert quick(max_epochs=5).set_callbacks(Stop()).fit(X).n_iter_ == 2
+
+
+def test_a_progress_bar_over_epochs_inside_a_grid_search(capsys):
+    search = GridSearchCV(quick(), {"n_components": [1, 2]}, cv=2)
+    search.set_callbacks(ProgressBar()).fit(X)
+    assert "AutoencoderTransformer" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("interface", "cls"), [("sparray", csr_array), ("spmatrix", csr_matrix)]
+)
+def test_sparse_codes_are_of_the_kind_that_is_asked_for(interface, cls):
+    coder = SparseAutoencoder(6, sparse_output=True, max_epochs=1, random_state=0)
+    with config_context(sparse_interface=interface):
+        assert isinstance(coder.fit(X).transform(X), cls)
