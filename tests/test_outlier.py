@@ -381,6 +381,14 @@ def test_bad_parameters(iris, name, value):
         AutoencoderOutlierDetector().set_params(**{name: value}).fit(iris)
 
 
+def test_rows_of_a_member_may_be_a_share_of_all(iris):
+    share, number = (
+        AutoencoderOutlierDetector(max_samples=n, random_state=0).fit(iris)
+        for n in (0.2, 30)
+    )
+    np.testing.assert_array_equal(share.score_samples(iris), number.score_samples(iris))
+
+
 def test_two_thresholds_are_one_too_many(iris):
     detector = AutoencoderOutlierDetector(contamination=0.1, false_positive_rate=0.1)
     with pytest.raises(ValueError, match=r"contamination=0\.1 and .*Leave one"):

@@ -360,12 +360,14 @@ UNITS = [(each, 1e-6, 1e6) for each in CATALOGUE] + [(each, 1e6, 0) for each in 
 
 
 @pytest.mark.parametrize(("estimator", "factor", "offset"), UNITS, ids=label)
-def test_nothing_depends_on_unit_and_offset(estimator, factor, offset, pixels):
-    plain = fit_once(estimator, pixels)
-    expected = outputs(plain, pixels)
+def test_nothing_depends_on_unit_and_offset(estimator, factor, offset, pixels, digits):
+    # With few columns, a pursuit chooses between atoms that fit nearly equally well.
+    table = digits if getattr(estimator, "sparsity", None) == "pursuit" else pixels
+    plain = fit_once(estimator, table)
+    expected = outputs(plain, table)
     if get_tags(estimator).input_tags.positive_only:
         offset = 0  # shares change with it
-    X = pixels * factor + offset * factor
+    X = table * factor + offset * factor
     scaled = clone(estimator).fit(X)
     found = outputs(scaled, X)
     for method in ("transform",) if is_imputer(estimator) else ("reconstruct",):
@@ -379,7 +381,7 @@ def test_nothing_depends_on_unit_and_offset(estimator, factor, offset, pixels):
     else:
         assert_same(expected, found, rtol=0.02, atol=0.02)
     if hasattr(estimator, "score"):
-        score = plain.score(pixels)
+        score = plain.score(table)
         np.testing.assert_allclose(scaled.score(X), score, rtol=1e-3)
 
 
