@@ -24,6 +24,7 @@ from sk_autoencoder.inspection import (
 )
 from sk_autoencoder.outliers import AutoencoderOutlierDetector, TimeSeriesOutlierDetector
 from sk_autoencoder.persistence import load, save
+from sk_autoencoder.utils._names import publish
 
 __all__ = [
     "AdversarialAutoencoder",
@@ -50,3 +51,5 @@ __all__ = [
     "save",
     "to_onnx",
 ]
+
+publish(__name__, globals())

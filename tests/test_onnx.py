@@ -139,8 +139,8 @@ def test_what_near_rows_say_is_exported_and_saved(tmp_path):
     assert imputer.autoencoder_._nearest.weight > 0.5
     expected = imputer.transform(X)
     check(to_onnx(imputer), imputer.transform, X, "variable")
-    imputer.save(tmp_path / "imputer.safetensors")
-    again = sk_autoencoder.load(tmp_path / "imputer.safetensors")
+    imputer.save(tmp_path / "imputer.skops")
+    again = sk_autoencoder.load(tmp_path / "imputer.skops")
     np.testing.assert_array_equal(again.transform(X), expected)
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-import skops.io
 import torch
 from catalogue import (
     CATALOGUE,
@@ -37,7 +36,6 @@ from sk_autoencoder import (
     VAETransformer,
     load,
 )
-from sk_autoencoder.persistence._trust import name_of
 
 KINDS = [PLAIN, *(group[-1] for group in (DETECTORS, IMPUTERS, COMPRESSORS))]
 METHODS = ("transform", "reconstruct", "score_samples", "decision_function")
@@ -200,14 +198,7 @@ def _saved(estimator, path):
     return load(path)
 
 
-def _skopped(estimator, path):
-    blob = skops.io.dumps(estimator)
-    inner = estimator.get_params(deep=False).get("autoencoder")
-    trusted = {type(each) for each in (estimator, inner) if each is not None}
-    return skops.io.loads(blob, trusted=[name_of(each) for each in trusted])
-
-
-TRAVELS = [_pickled, _dumped, _mapped, _copied, _saved, _skopped]
+TRAVELS = [_pickled, _dumped, _mapped, _copied, _saved]
 
 
 def test_copies_give_the_same(estimator, pixels, tmp_path):

@@ -19,8 +19,9 @@ from sk_autoencoder import (
     VAETransformer,
 )
 from sk_autoencoder.nn import Temporal
-from sk_autoencoder.outliers._window_autoencoder import Usual
-from sk_autoencoder.outliers._windows import Series, find_window, over_windows, window_view
+from sk_autoencoder.outliers._period import estimate_window
+from sk_autoencoder.outliers._window_autoencoder import WindowScore
+from sk_autoencoder.outliers._windows import Series, overlap_average, window_view
 
 PERIOD, SILENT = 25, slice(600, 640)
 
@@ -81,7 +82,7 @@ def test_a_timestamp_scores_the_mean_over_the_windows_that_cover_it(waves, strid
 
 def test_large_scores_leave_no_rounding_behind():
     values = np.r_[1e16, np.ones(50)]
-    means = over_windows(values, np.arange(51), 5, 55)
+    means = overlap_average(values, np.arange(51), 5, 55)
     np.testing.assert_array_equal(means[5:], 1)
 
 
@@ -204,7 +205,7 @@ def test_the_window_follows_the_autocorrelation(wave):
     rng = np.random.default_rng(0)
 
     def window(X):
-        return find_window(Series(X, None))
+        return estimate_window(Series(X, None))
 
     assert window(wave) == PERIOD
     assert [window(rng.normal(size=(n, 2))) for n in (2, 20, 300, 5000)] == [1] * 4
@@ -305,13 +306,13 @@ def test_an_ordinary_stretch_scores_about_minus_one(wave, waves):
 def test_the_larger_of_error_and_distance_counts():
     cells = np.array([[1.0, 3.0], [2.0, 6.0], [3.0, 9.0]])  # two channels
     codes = np.array([[[-1.0]], [[0.0]], [[1.0]]])
-    usual = Usual(cells, codes, n_channels=2, least=0.0).float()
-    found = usual(torch.tensor([[2.0, 6.0]]), torch.tensor([[[0.0]]]))[:, 0]
+    score = WindowScore(cells, codes, n_channels=2, min_error=0.0).float()
+    found = score(torch.tensor([[2.0, 6.0]]), torch.tensor([[[0.0]]]))[:, 0]
     torch.testing.assert_close(found, torch.tensor([1.0, 0.0]))
     # Squares of codes in standard deviations are 1.5, 0 and 1.5, of median 1.5.
-    found = usual(torch.tensor([[0.0, 0.0]]), torch.tensor([[[4.0]]]))[:, 0]
+    found = score(torch.tensor([[0.0, 0.0]]), torch.tensor([[[4.0]]]))[:, 0]
     torch.testing.assert_close(found, torch.tensor([0.0, 4.0**2 / 2]))
-    start, end = usual.steepest(torch.tensor([[[4.0]]]))
+    start, end = score.gradient_step(torch.tensor([[[4.0]]]))
     assert float(end - start) > 0
 
 

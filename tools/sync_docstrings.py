@@ -67,6 +67,24 @@ def parse_references(body: str) -> dict[str, str]:
     return {label: " ".join(text.split()) for label, text in matches}
 
 
+def fill(text: str, first: str = "", rest: str = "") -> str:
+    """Fill lines, indented by `first` and `rest`; literals and roles are not broken."""
+
+    def glue(match: re.Match) -> str:
+        return match[0].replace(" ", "\0")
+
+    glued = re.sub(r"`+[^`]+`+", glue, " ".join(text.split()))
+    lines = textwrap.fill(
+        glued,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    return lines.replace("\0", " ")
+
+
 SHARED = split_sections(Path(__file__).with_name("shared_docstring.rst").read_text())
 PARAMETERS = parse_entries(SHARED["Parameters"])
 ATTRIBUTES = parse_entries(SHARED["Attributes"])
@@ -119,8 +137,8 @@ def sync_attributes(cls: type, documented: dict[str, Entry]) -> dict[str, Entry]
 
 def number_references(sections: dict[str, str], name: str) -> dict[str, str]:
     """Number citations in their order, and list what is cited under References."""
-    own = parse_references(sections.get("References", ""))
-    texts = REFERENCES | own
+    own_references = parse_references(sections.get("References", ""))
+    texts = REFERENCES | own_references
     numbers: dict[str, int] = {}
 
     def number(citation: re.Match) -> str:
@@ -132,14 +150,11 @@ def number_references(sections: dict[str, str], name: str) -> dict[str, str]:
         for title, body in sections.items()
         if title != "References"
     }
-    uncited = set(own.values()) - numbers.keys() - set(REFERENCES.values())
+    uncited = set(own_references.values()) - numbers.keys() - set(REFERENCES.values())
     if uncited:
         raise ValueError(f"{name} does not cite {sorted(uncited)}.")
     references = "\n".join(
-        textwrap.fill(
-            f".. [{i}] {text}", WIDTH, subsequent_indent=" " * 3, break_on_hyphens=False
-        )
-        for text, i in numbers.items()
+        fill(f".. [{i}] {text}", rest=" " * 3) for text, i in numbers.items()
     )
     return {
         title: numbered.get(title, references)
@@ -150,18 +165,12 @@ def number_references(sections: dict[str, str], name: str) -> dict[str, str]:
 
 def fill_shared(sections: dict[str, str], cls: type) -> dict[str, str]:
     """Fill the lines of shared texts anew, since citations have changed their length."""
-    own = OWN_TEXTS.get(cls.__name__, set())
+    own_texts = OWN_TEXTS.get(cls.__name__, set())
     result = dict(sections)
     for title, shared in (("Parameters", PARAMETERS), ("Attributes", ATTRIBUTES)):
         entries = parse_entries(sections[title])
-        for name in entries.keys() & shared.keys() - own:
-            text = textwrap.fill(
-                " ".join(entries[name].text.split()),
-                WIDTH,
-                initial_indent=INDENT,
-                subsequent_indent=INDENT,
-                break_on_hyphens=False,
-            )
+        for name in entries.keys() & shared.keys() - own_texts:
+            text = fill(entries[name].text, INDENT, INDENT)
             entries[name] = Entry(entries[name].kind, text)
         result[title] = format_entries(entries)
     return result

@@ -86,9 +86,8 @@ class CompressionAutoencoder(BaseAutoencoder):
         corruption.std = RELATIVE_NOISE_STD * np.sqrt(
             max(error, 0) / axes.components.shape[1]
         )
-        self._price = (
-            INITIAL_RATE_WEIGHT * RD_LAMBDA * step**2
-        )  # squared scaled units a bit
+        # In squared scaled units a bit.
+        self._price = INITIAL_RATE_WEIGHT * RD_LAMBDA * step**2
         self._code_scale = torch.from_numpy(scale / step).float()
         return started
 

@@ -1,4 +1,4 @@
-"""Rows as few bytes: any autoencoder, a quantizer and an entropy coder."""
+"""Compression of rows: any autoencoder, a quantizer and an entropy coder."""
 
 from dataclasses import dataclass, field
 from numbers import Real
@@ -17,7 +17,7 @@ from sk_autoencoder.compression._container import DTYPES, Header, pack, unpack
 from sk_autoencoder.compression._residuals import Residuals, as_type
 from sk_autoencoder.core._export import ExportMixin, ExportSpec
 from sk_autoencoder.core._model_selection import MIN_VALIDATION_ROWS
-from sk_autoencoder.persistence._files import Savable
+from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._random import clone_with_seed, draw_seed
 from sk_autoencoder.utils._sklearn_compat import (
     HasMethods,
@@ -29,55 +29,58 @@ from sk_autoencoder.utils._sklearn_compat import (
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class AutoencoderCompressor(
-    Savable, ExportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    PersistenceMixin,
+    ExportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     r"""Lossy compression of rows to bytes, for a budget of bytes a row.
 
-    An autoencoder gives codes, a quantizer rounds them to multiples of a step, and a range
-    coder writes each with a table of how frequent its values are. By default the
-    autoencoder is trained for just that [1]_, from PCA on: it minimises
+    An autoencoder encodes rows, a quantizer rounds the codes to multiples of a step, and a
+    range coder writes them by tables of their frequencies. The default autoencoder is
+    initialised by PCA and trained for the rate and the distortion [1]_. It minimises
 
     .. math:: \frac1n \sum_i \|g(f(x_i) + u_i) - x_i\|^2 - \lambda \log_2 p(f(x_i) + u_i)
 
-    with uniform noise :math:`u` as wide as a step in place of rounding, a mixture of
-    logistic distributions :math:`p` of each code, learned with the rest [2]_, and a price
-    :math:`\lambda` of a bit that follows the budget. Held-out rows choose between it and
-    PCA with the same budget, and find the step.
+    Uniform noise :math:`u` of the width of a step replaces rounding. The density :math:`p`
+    of each component is a mixture of logistic distributions, trained with the weights [2]_.
+    The price :math:`\lambda` of a bit adapts to the budget. Validation rows select the
+    step. They select PCA if training does not improve the error at the same budget.
 
     Parameters
     ----------
     autoencoder : estimator or None, default=None
-        What gives codes: anything with ``fit``, ``transform`` and ``inverse_transform``. It
-        is fitted to a clone, on nine tenths of the rows; ``sklearn.frozen.FrozenEstimator``
-        keeps what is fitted already. Its codes are rounded the more finely, the more
-        they change the rows. None takes the design above.
+        Estimator with ``fit``, ``transform`` and ``inverse_transform``, cloned and fitted
+        to the training rows. ``sklearn.frozen.FrozenEstimator`` keeps a fitted one. Codes
+        that change rows more have finer steps. None trains the default design.
     bytes_per_row : float, default=16.0
-        Bytes that a row may cost on average, without the 24 bytes of the header of each
-        blob and without residuals. Found on held-out rows, a standard error included: what
-        others cost differs by some per cent. More than can be used is not.
+        Mean budget, without the header of 24 bytes a blob and without residuals. It is met
+        on validation rows, one standard error included; new rows may cost a few per cent
+        more or less. Unneeded bytes are not spent.
     max_error : float or None, default=None
-        Largest error of any cell, in the units of X: residuals are stored too, at the
-        price that they have. Rows of an integer type come back exactly for less than 1.
-        None stores none.
+        Bound of the error of every entry, in the units of X. The bound is met by stored
+        residuals, which take additional bytes. Below 1, integer rows are restored exactly.
+        None stores no residuals.
     scaling : {"global", "standard"} or None, default="global"
-        In which units errors count: ``"global"`` in those of X, ``"standard"`` in standard
-        deviations of each feature. With None, PCA is centred all the same.
+        Units of errors: ``"global"`` those of X, ``"standard"`` standard deviations of each
+        feature. None takes X as it is; PCA is centred nevertheless.
     verbose : int, default=0
         With 1, a line is printed after each epoch of training.
     random_state : int, RandomState instance or None, default=None
-        Seeds the training and the choice of rows that are held out and, unless None, the
-        autoencoder in place of its own `random_state`. Global generators are left as they
-        were.
+        Seeds the training and the draw of validation rows. Unless None, it replaces the
+        `random_state` of the autoencoder. Global generators do not change.
 
     Attributes
     ----------
     autoencoder_ : estimator
-        The fitted autoencoder: PCA, as an :class:`AutoencoderTransformer` without epochs,
-        where training did not beat it.
+        The fitted autoencoder. If training is no improvement, it is PCA, as an
+        :class:`AutoencoderTransformer` without epochs.
     n_components_ : int
         Number of codes.
     step_ : float
-        Step of the codes, relative to their effect on a row in scaled units.
+        Change of a row by one step of a code, in scaled units. For the default design, if
+        it is selected, a multiple of the step that was trained.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -85,15 +88,15 @@ class AutoencoderCompressor(
 
     See Also
     --------
-    RateDistortionDisplay : Error against bytes, beside PCA.
-    AutoencoderTransformer : Codes that are not rounded.
+    RateDistortionDisplay : Plot error against bytes, beside PCA.
+    AutoencoderTransformer : Encode rows without rounding.
 
     Notes
     -----
     A blob begins with a header: format version, type and shape of X, a fingerprint of the
-    fitted compressor, and a checksum of all bytes. Only the compressor that wrote it, or a
-    pickle of that, reads it. Tables are whole numbers that are stored with the
-    compressor, so that no rounding decides what bytes mean.
+    fitted compressor, and a checksum of all bytes. Only the compressor that wrote a blob,
+    or a pickle of this compressor, can decompress it. Tables are integers stored with the
+    compressor, so that decoding does not depend on rounding.
 
     Compressing needs the package constriction: ``pip install
     'sk-autoencoder[compression]'``.
@@ -144,7 +147,7 @@ class AutoencoderCompressor(
 
     @fit_context
     def fit(self, X, y=None):
-        """Learn codes, steps and tables from rows.
+        """Fit an autoencoder, the steps of its codes and their tables.
 
         Parameters
         ----------
@@ -180,7 +183,7 @@ class AutoencoderCompressor(
         return self
 
     def _read(self, X, *, reset: bool, ensure_min_samples: int = 1) -> np.ndarray:
-        """Return checked rows in their own type, or in float64 if it is none of `TYPES`."""
+        """Check rows, and convert them to float64 if their type is none of `DTYPES`."""
         return validate_data(
             self,
             X,
@@ -205,7 +208,7 @@ class AutoencoderCompressor(
             autoencoder = make_default_autoencoder(len(split.train), self.bytes_per_row)
             autoencoder.set_params(
                 scaling=self.scaling, random_state=seed, verbose=self.verbose
-            ).fit(rows)  # it holds out the same rows
+            ).fit(rows)  # with the validation rows of `split`, by the same seed
             trained, trained_errors = _codec.best_codec(
                 [_codec.trained_codec(autoencoder)], split, budget
             )
@@ -216,9 +219,9 @@ class AutoencoderCompressor(
 
     def _take_fingerprint(self) -> bytes:
         tables = [] if self._residuals is None else self._residuals.tables
-        parts = [np.r_[t.low, t.shift, t.frequencies] for t in tables]
+        tables = [np.r_[t.low, t.shift, t.frequencies] for t in tables]
         bound = np.array(self.max_error or 0.0)
-        return _codec.fingerprint([bound, *parts, *self._codec.fingerprint_arrays()])
+        return _codec.fingerprint([bound, *tables, *self._codec.fingerprint_arrays()])
 
     @property
     def n_components_(self) -> int:
@@ -232,7 +235,7 @@ class AutoencoderCompressor(
     # Using
 
     def compress(self, X) -> bytes:
-        """Return rows as bytes.
+        """Compress rows to bytes.
 
         Parameters
         ----------
@@ -247,15 +250,15 @@ class AutoencoderCompressor(
         ImportError
             If the package constriction is missing.
         ValueError
-            If X does not fit, or has cells for which `max_error` is too small.
+            If X does not fit, or has entries for which `max_error` is too small.
         """
         check_is_fitted(self)
         X = self._read(X, reset=False)
         return self._write(X, self._codec, 1.0, self._residuals)
 
-    def _write(self, X: np.ndarray, codec: Codec, depth: float, residuals) -> bytes:
-        numbers = codec.numbers(X.astype(np.float64), depth)
-        columns, tables = [*numbers.T], [*codec.quantizers[depth].tables]
+    def _write(self, X: np.ndarray, codec: Codec, step_factor: float, residuals) -> bytes:
+        numbers = codec.numbers(X.astype(np.float64), step_factor)
+        columns, tables = [*numbers.T], [*codec.quantizers[step_factor].tables]
         if residuals is not None:
             columns += [*residuals.numbers(X, codec.rows(numbers)).T]
             tables += residuals.tables
@@ -263,17 +266,17 @@ class AutoencoderCompressor(
         return pack(header, _range_coder.encode(columns, tables))
 
     def decompress(self, blob: bytes) -> np.ndarray:
-        """Return the rows that bytes hold.
+        """Decompress bytes to rows.
 
         Parameters
         ----------
         blob : bytes
-            What :meth:`compress` has returned.
+            Output of :meth:`compress`.
 
         Returns
         -------
         rows : ndarray of shape (n_samples, n_features)
-            In the type of the rows that were compressed; rounded if it is one of integers.
+            In the type of the compressed rows. Integers are rounded.
 
         Raises
         ------
@@ -299,7 +302,7 @@ class AutoencoderCompressor(
         return as_type(rows, header.dtype)
 
     def transform(self, X):
-        """Return the codes of X as the bytes will hold them: rounded.
+        """Encode X to quantised codes, as stored by :meth:`compress`.
 
         Parameters
         ----------
@@ -317,7 +320,7 @@ class AutoencoderCompressor(
         return codes if X.dtype.kind != "f" else codes.astype(X.dtype)
 
     def inverse_transform(self, X):
-        """Return the rows that codes stand for, without residuals.
+        """Decode codes to rows, without residuals.
 
         Parameters
         ----------
@@ -332,12 +335,13 @@ class AutoencoderCompressor(
         check_is_fitted(self)
         X = check_array(X, dtype=[np.float64, np.float32])
         if X.shape[1] != self.n_components_:
-            found = f"X has {X.shape[1]} columns"
-            raise ValueError(f"{found}, and codes have {self.n_components_}.")
+            raise ValueError(
+                f"X has {X.shape[1]} columns, and codes have {self.n_components_}."
+            )
         return self._codec.decode(X.astype(np.float64)).astype(X.dtype)
 
     def reconstruct(self, X):
-        """Return X as it is after compression, without the bytes in between.
+        """Restore X as after compression, without writing bytes.
 
         Parameters
         ----------
@@ -346,7 +350,7 @@ class AutoencoderCompressor(
         Returns
         -------
         rows : ndarray of shape (n_samples, n_features)
-            In the type of X, as ``decompress(compress(X))``.
+            In the type of X, equal to ``decompress(compress(X))``.
         """
         check_is_fitted(self)
         return self._restore(self._read(X, reset=False))
@@ -358,7 +362,7 @@ class AutoencoderCompressor(
         return as_type(rows, X.dtype)
 
     def score(self, X, y=None) -> float:
-        """Return the coefficient of determination R² of the rows after compression.
+        """Compute the coefficient of determination R² of the restored rows.
 
         Parameters
         ----------
@@ -369,17 +373,17 @@ class AutoencoderCompressor(
         Returns
         -------
         score : float
-            One minus the squared error over the variance of X, each summed over all cells.
+            One minus the squared error over the variance of X, both summed over entries.
         """
         check_is_fitted(self)
         X = self._read(X, reset=False)
         return metrics.reconstruction_r2(X, self._restore(X))
 
     def report(self, X) -> dict[str, np.ndarray]:
-        """Return what X costs and how well it comes back, for steps around the one in use.
+        """Measure the bytes and the error of X for multiples of the step.
 
-        Whole blobs are counted, without residuals. The default autoencoder is trained for
-        its own budget: for another one, another fit is better than another step.
+        Bytes include the header, but no residuals. The default autoencoder is trained for
+        one budget: another fit suits another budget better than another step does.
 
         Parameters
         ----------
@@ -388,30 +392,32 @@ class AutoencoderCompressor(
         Returns
         -------
         report : dict of ndarray of shape (5,)
-            A table by columns, for ``pandas.DataFrame``, coarse steps first: ``"step"`` in
-            multiples of `step_`, ``"bytes_per_row"``, ``"ratio"`` of the bytes of X to
-            these, ``"r2"``, and ``"psnr"``, that of the range of the training rows to the
-            error, in dB. Then ``"pca_bytes_per_row"``, ``"pca_r2"`` and ``"pca_psnr"`` of
+            Columns of a table for ``pandas.DataFrame``, from coarse to fine steps:
+            ``"step"`` in multiples of `step_`, ``"bytes_per_row"``, the ``"ratio"`` of the
+            bytes of X to the compressed bytes, ``"r2"``, and ``"psnr"``, the peak
+            signal-to-noise ratio in dB with the range of the training rows as peak. The
+            columns ``"pca_bytes_per_row"``, ``"pca_r2"`` and ``"pca_psnr"`` are those of
             PCA, quantised and coded the same way.
         """
         check_is_fitted(self)
         X = self._read(X, reset=False)
         raw = X.itemsize * X.shape[1]
         rows = []
-        for depth in _codec.STEP_FACTORS:
-            size, *quality = self._measure(X, self._codec, depth)
-            pca = self._measure(X, self._linear, depth)
-            rows.append([depth, size, raw / size, *quality, *pca])
+        for step_factor in _codec.STEP_FACTORS:
+            size, *quality = self._measure(X, self._codec, step_factor)
+            pca = self._measure(X, self._linear, step_factor)
+            rows.append([step_factor, size, raw / size, *quality, *pca])
         names = ("step", "bytes_per_row", "ratio", "r2", "psnr")
         pca_names = ("pca_bytes_per_row", "pca_r2", "pca_psnr")
         return dict(zip((*names, *pca_names), np.array(rows).T, strict=True))
 
-    def _measure(self, X: np.ndarray, codec: Codec, depth: float) -> tuple:
-        """Return bytes a row, R² and PSNR."""
+    def _measure(self, X: np.ndarray, codec: Codec, step_factor: float) -> tuple:
+        """Compute bytes a row, R² and PSNR."""
         rows = X.astype(np.float64)
-        size = len(self._write(X, codec, depth, None)) / len(X)
-        found = as_type(codec.rows(codec.numbers(rows, depth), depth), X.dtype)
-        return size, *quality(rows, found, self._peak)
+        size = len(self._write(X, codec, step_factor, None)) / len(X)
+        numbers = codec.numbers(rows, step_factor)
+        restored = as_type(codec.rows(numbers, step_factor), X.dtype)
+        return size, *quality(rows, restored, self._peak)
 
     def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:
         raise ValueError(

@@ -26,7 +26,7 @@ class Table(NamedTuple):
 
     low: int
     shift: int  # number of low bits, which are coded verbatim
-    frequencies: np.ndarray  # (n_levels + 1,), integers that sum to about `TOTAL`
+    frequencies: np.ndarray  # (n_levels + 1,), integers that sum to about 2**20
 
     def symbols(self, numbers: np.ndarray) -> np.ndarray:
         """Map each number to its symbol."""

@@ -9,9 +9,7 @@ from sk_autoencoder.compression._entropy import MAX_SYMBOL, Table, fit_table
 
 RD_LAMBDA = 2 * np.log(2) / 12  # squared steps a bit, the slope of high-rate theory
 N_REFINEMENTS = 2  # rounds of rate-distortion rounding and new tables
-CENTROID_PRIOR_ROWS = (
-    4  # rows that the middle of a step counts for, beside the mean of its codes
-)
+CENTROID_PRIOR_ROWS = 4  # weight of the middle of a step against its training codes
 MIN_STEP, MAX_STEP = 2.0**-24, 2.0**6  # in standard deviations of the widest code
 LOG_STEP_TOLERANCE = 0.005  # of the base 2 logarithm of the step
 

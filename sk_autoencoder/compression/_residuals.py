@@ -45,7 +45,7 @@ class Residuals:
         numbers = np.rint((rows - _round_integers(restored, X.dtype)) / self._step(X.dtype))
         if not (np.abs(numbers) <= MAX_SYMBOL).all():
             raise ValueError(
-                f"max_error={self.max_error} is too small for X, whose cells are up to "
+                f"max_error={self.max_error} is too small for X, whose entries are up to "
                 f"{np.abs(rows).max():.6g}: a residual has more than {MAX_SYMBOL} steps."
             )
         return numbers.astype(np.int64)
@@ -59,7 +59,7 @@ class Residuals:
         if too_large:
             raise ValueError(
                 f"max_error={self.max_error} is finer than {X.dtype} resolves in X, whose "
-                f"cells are up to {largest:.6g}. Raise it, or use max_error=None."
+                f"entries are up to {largest:.6g}. Raise it, or use max_error=None."
             )
 
     def add(self, restored: np.ndarray, numbers: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -1,1 +1,8 @@
 """The engine: rows, scaling, initialisation, training and inference of any autoencoder."""
+
+from sk_autoencoder.core._base import BaseAutoencoder
+from sk_autoencoder.utils._names import set_public_module
+
+__all__ = ["BaseAutoencoder"]
+
+set_public_module(__name__, globals())

@@ -27,7 +27,7 @@ from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._losses import LOSSES, observed_error
 from sk_autoencoder.nn._missing import observed_share
-from sk_autoencoder.persistence._files import Savable
+from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._checks import (
     check_columns,
     check_observed,
@@ -55,7 +55,7 @@ def decode(module: torch.nn.Module, codes: torch.Tensor) -> torch.Tensor:
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class BaseAutoencoder(
-    Savable,
+    PersistenceMixin,
     ExportMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,

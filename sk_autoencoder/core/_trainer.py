@@ -26,6 +26,7 @@ from sk_autoencoder.core._model_selection import (
 )
 from sk_autoencoder.core._optimizers import OPTIMIZERS
 from sk_autoencoder.nn._autoencoder import Autoencoder
+from sk_autoencoder.utils._devices import available_device
 from sk_autoencoder.utils._random import fork_rng_with_seed
 
 INFERENCE_BYTES = 2**20  # of rows in one forward pass, so that they stay in the cache
@@ -276,10 +277,13 @@ class AutoencoderNet(NeuralNet):
                 result[start : start + size] = chunk
         return result
 
-    def _restore_device(self) -> None:
-        """Say where a net that was read from plain data is."""
-        self.device = str(next(self.module_.parameters()).device)
+    # skorch pickles what may be on a GPU by itself, inside the pickle; estimators exchange
+    # tensors for arrays.
 
     def __getstate__(self):
-        # The same objects as module_ and criterion_, which alone follow to a CPU.
-        return {**super().__getstate__(), "module": None, "criterion": None}
+        # The same objects as module_ and criterion_.
+        return vars(self) | {"module": None, "criterion": None}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self.device = available_device(self.device)

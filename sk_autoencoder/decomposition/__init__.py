@@ -7,6 +7,7 @@ from sk_autoencoder.decomposition._sparse import SparseAutoencoder
 from sk_autoencoder.decomposition._stacked import StackedAutoencoder
 from sk_autoencoder.decomposition._text import TextAutoencoder
 from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
+from sk_autoencoder.utils._names import set_public_module
 
 __all__ = [
     "AutoencoderTransformer",
@@ -17,3 +18,5 @@ __all__ = [
     "StackedAutoencoder",
     "TextAutoencoder",
 ]
+
+set_public_module(__name__, globals())

@@ -1,4 +1,4 @@
-"""Codes that move little when their rows do."""
+"""The contractive autoencoder."""
 
 from dataclasses import dataclass
 from numbers import Real
@@ -47,9 +47,9 @@ class ContractiveAutoencoder(BaseAutoencoder):
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder.
     network : callable, pair of torch modules or None, default=None
-        Replaces the dense network of the four parameters above: a callable ``(n_features,
-        n_components) -> sk_autoencoder.nn.Network``, or a pair (encoder, decoder) of which
-        each fit trains copies. The network sees scaled rows.
+        ``(n_features, n_components) -> sk_autoencoder.nn.Network`` in place of the dense
+        network of the four parameters above, or a pair (encoder, decoder) of which each fit
+        trains copies. The network sees scaled rows.
     init : {"pca", "random"}, default="pca"
         ``"pca"`` adds a linear path that starts as PCA, and validation rows select how far
         training leaves PCA (Notes of :class:`AutoencoderTransformer`). ``"random"`` gives

@@ -10,15 +10,14 @@ from sk_autoencoder.core._data import RowDataset
 from sk_autoencoder.nn._convolutional import Convolutional
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions
 
-FEW_ROWS = 1_000  # up to which the start from PCA is better than what training finds
+MAX_PCA_INIT_ROWS = 1_000  # above, a random initialisation learns more from images
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ConvolutionalAutoencoder(BaseAutoencoder):
     r"""Dimensionality reduction of images by a convolutional autoencoder.
 
-    A convolutional encoder :math:`f` and a convolutional decoder :math:`g` [1]_
-    minimise
+    A convolutional encoder :math:`f` and a convolutional decoder :math:`g` [1]_ minimise
 
     .. math:: \frac1n \sum_i \ell\big(g(f(x_i + \varepsilon_i)), x_i\big)
 
@@ -104,8 +103,8 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     kernel_size : int, default=3
         Height and width of the convolution kernels, an odd number.
     patch_size : int, default=2
-        Side of the squares of pixels that enter the network as one position [4]_. A
-        side of 2 leaves a quarter of the positions, which shortens training.
+        Side of the squares of pixels that enter the network as one position [4]_. A side of
+        2 leaves a quarter of the positions, which shortens training.
     data_format : {"channels_last", "channels_first"}, default="channels_last"
         Order of the entries of a row: the channels of a pixel side by side, as in
         scikit-learn, matplotlib and Pillow, or channel after channel, as in torch.
@@ -178,7 +177,6 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     lr: float = 8e-3
     batch_size: int | str = 32
     max_epochs: int = 20
-    early_stopping: bool = True  # the same word with another learning rate
     image_shape: Sequence[int] | None = None
     channels: int | Sequence[int] = (32, 64)
     kernel_size: int = 3
@@ -199,7 +197,9 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     del _parameter_constraints["tied_weights"], _parameter_constraints["network"]
 
     def _starts_from_pca(self, rows: RowDataset) -> bool:
-        return self.init == "pca" or (self.init == "auto" and len(rows) <= FEW_ROWS)
+        return self.init == "pca" or (
+            self.init == "auto" and len(rows) <= MAX_PCA_INIT_ROWS
+        )
 
     def _make_network(self) -> Convolutional:
         return Convolutional(

@@ -25,12 +25,14 @@ from sk_autoencoder.nn._penalties import SteinPenalty
 from sk_autoencoder.utils._checks import is_2d
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions, fit_context
 
-MOST_COMPONENTS = 512  # of the default width: no image lost anything by that
+MAX_DEFAULT_COMPONENTS = 512  # wider codes did not improve the denoising of images
 CORRUPTIONS: dict[str, Callable[[float, RowDataset], torch.nn.Module]] = {
     "gaussian": lambda level, rows: GaussianNoise(level),
-    "masking": lambda share, rows: MaskingNoise(share),
-    "salt_and_pepper": lambda share, rows: SaltAndPepperNoise(share, *column_ranges(rows)),
-    "swap": lambda share, rows: SwapNoise(share),
+    "masking": lambda fraction, rows: MaskingNoise(fraction),
+    "salt_and_pepper": lambda fraction, rows: SaltAndPepperNoise(
+        fraction, *column_ranges(rows)
+    ),
+    "swap": lambda fraction, rows: SwapNoise(fraction),
 }
 
 
@@ -43,9 +45,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     .. math:: \frac1n \sum_i \ell\big(g(f(\tilde x_i)), x_i\big)
 
-    where :math:`\ell` is the `loss`, summed over features in scaled units. :math:`\tilde
-    x_i` is the row :math:`x_i` after a random `corruption` that is sampled anew each time
-    [1]_ [2]_, or the noisy partner of the row if rows come in pairs.
+    where :math:`\ell` is the `loss`, summed over features in scaled units.
+    :math:`\tilde x_i` is the row :math:`x_i` after a random `corruption` that is sampled
+    anew each time [1]_ [2]_, or the noisy partner of the row if rows come in pairs.
     Validation rows are corrupted too: their loss measures denoising.
 
     Parameters
@@ -66,9 +68,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder.
     network : callable, pair of torch modules or None, default=None
-        Replaces the dense network of the four parameters above: a callable ``(n_features,
-        n_components) -> sk_autoencoder.nn.Network``, or a pair (encoder, decoder) of which
-        each fit trains copies. The network sees scaled rows.
+        ``(n_features, n_components) -> sk_autoencoder.nn.Network`` in place of the dense
+        network of the four parameters above, or a pair (encoder, decoder) of which each fit
+        trains copies. The network sees scaled rows.
     init : {"pca", "random"}, default="pca"
         ``"pca"`` starts as the best linear denoiser of rank `n_components` (the Wiener
         filter), and validation rows select how far training leaves it, as in
@@ -179,8 +181,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     Entries of X may be missing (NaN). They are imputed first, and errors omit them.
 
     The linear start is the map of rank `n_components` with the least mean squared error
-    [4]_. Its moments are exact for the named corruptions and estimated from
-    samples for others.
+    [4]_. Its moments are exact for the named corruptions and estimated from samples for
+    others.
 
     A fit to noisy rows alone would reproduce the noise. With `noise_std` :math:`\sigma` the
     loss is Stein's unbiased estimate of the error against the unknown clean rows,
@@ -188,10 +190,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
     .. math:: \|g(f(y)) - y\|^2 + 2 \sum_j \sigma_j^2
        \frac{\partial g(f(y))_j}{\partial y_j} - \sum_j \sigma_j^2
 
-    in squared scaled units, with derivatives along one random direction a row [5]_
-    [6]_. The validation loss is the same estimate. The linear start shrinks the
-    spectrum of the noisy rows [7]_. A dense network learns little more than the
-    linear filter from a few thousand noisy rows: use a convolutional `network` for images.
+    in squared scaled units, with derivatives along one random direction a row [5]_ [6]_.
+    The validation loss is the same estimate. The linear start shrinks the spectrum of the
+    noisy rows [7]_. A dense network learns little more than the linear filter from a few
+    thousand noisy rows: use a convolutional `network` for images.
 
     ``noise_std="auto"`` compares the smallest eigenvalues of the covariance of X with those
     of Gaussian noise of the same shape, and takes the smallest ratio of their sums. The
@@ -232,7 +234,6 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     n_components: int | float | None = field(default=None, kw_only=False)
     hidden_layer_sizes: int | Sequence[int] = (512, 128)
-    init: str = "pca"  # the same word for another linear start
     scaling: str | None = "standard"
     noise_level: float = 0.5
     linear_penalty: float = 0.0
@@ -261,11 +262,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Clean rows, which are damaged while training; noisy ones where `y` holds their
-            clean partners, or where `noise_std` says how noisy they are.
+            Clean rows, which are corrupted while training, or noisy rows, if `y` holds
+            their clean partners or `noise_std` is set.
         y : {array-like, sparse matrix} of shape (n_samples, n_features) or None
-            The clean partner of each row of X. Anything of one dimension, such as labels in
-            a pipeline, is ignored.
+            The clean partner of each row of X. One-dimensional values, such as labels in a
+            pipeline, are ignored.
 
         Returns
         -------
@@ -279,7 +280,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         return self._fit_on(X, y)
 
     def denoise(self, X):
-        """Return X without noise: encoded and decoded.
+        """Remove noise from X: encode and decode it.
 
         Parameters
         ----------
@@ -293,19 +294,19 @@ class DenoisingAutoencoder(BaseAutoencoder):
         return self.reconstruct(X)
 
     def score(self, X, y=None):
-        """Return the coefficient of determination R² of the reconstruction.
+        """Compute R², the coefficient of determination, of the reconstruction.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         y : {array-like, sparse matrix} of shape (n_samples, n_features) or None
-            The clean partner of each row of X, which the reconstruction is then compared
-            with; otherwise it is compared with X.
+            The clean partner of each row of X, to compare the reconstruction with. Without
+            them the reconstruction is compared with X.
 
         Returns
         -------
         score : float
-            R² over all cells: 1 is perfect, and the mean row scores 0.
+            R² over all entries: 1 is perfect, and the mean row scores 0.
         """
         return super().score(X, y)
 
@@ -344,10 +345,12 @@ class DenoisingAutoencoder(BaseAutoencoder):
         return super()._make_module(X, rows, n_components, seed, draws)
 
     def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
-        found = super()._count_components(X, rows, seed)
+        n_components = super()._count_components(X, rows, seed)
         if self.n_components is None and getattr(self.network, "identity_code", False):
             return X.shape[1]
-        return found if self.n_components else min(found, MOST_COMPONENTS)
+        return (
+            n_components if self.n_components else min(n_components, MAX_DEFAULT_COMPONENTS)
+        )
 
     def _find_noise_std(self, X, rows: np.ndarray) -> np.ndarray | None:
         if self.noise_std is None:
@@ -370,7 +373,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
             return WhileTraining(copy.deepcopy(self.corruption))
         if self.corruption != "gaussian" and self.noise_level > 1:
             raise ValueError(
-                f"noise_level={self.noise_level} is a share of the cells for "
+                f"noise_level={self.noise_level} is a fraction of the entries for "
                 f"corruption={self.corruption!r}. Give a number in [0, 1]."
             )
         return CORRUPTIONS[self.corruption](self.noise_level, rows)

@@ -1,6 +1,6 @@
-"""The sparse autoencoder: an overcomplete code of which each row uses little."""
+"""The sparse autoencoder: an overcomplete code with few non-zero entries a row."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from numbers import Integral, Real
@@ -23,8 +23,8 @@ from sk_autoencoder.nn._pursuit import conservative_gain_threshold
 from sk_autoencoder.nn._sparse import Coder, Pursuit, TopK, auxk_loss
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions, csr_container
 
-MOST_COMPONENTS = 512  # of the default width
-DEAD_WEIGHT = 1 / 32  # of the error of unused units, as in the paper
+MAX_DEFAULT_ATOMS = 512
+AUXK_WEIGHT = 1 / 32  # of the auxiliary loss of unused units, as in Gao et al. (2024)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -44,10 +44,10 @@ class SparseAutoencoder(BaseAutoencoder):
 
     where :math:`\ell` is the loss, summed over features, and :math:`\lambda` the
     `sparsity_penalty`. :math:`\Omega` is zero for ``"topk"``, which keeps the `n_active`
-    largest positive entries of a code [2]_, and the mean over rows of
-    :math:`\|z_i\|_1` for ``"l1"``. For ``"kl"`` it is the divergence :math:`\sum_j
-    \mathrm{KL}(\rho \,\|\, \bar z_j)`, in nats, of the mean activation of each unit from
-    the `target_activation` :math:`\rho` [3]_.
+    largest positive entries of a code [2]_, and the mean over rows of :math:`\|z_i\|_1` for
+    ``"l1"``. For ``"kl"`` it is the divergence
+    :math:`\sum_j \mathrm{KL}(\rho \,\|\, \bar z_j)`, in nats, of the mean activation of
+    each unit from the `target_activation` :math:`\rho` [3]_.
 
     Parameters
     ----------
@@ -67,9 +67,9 @@ class SparseAutoencoder(BaseAutoencoder):
         Whether an encoder without hidden layers uses the normalised atoms as its weights. A
         pursuit always computes codes from the atoms.
     network : callable, pair of torch modules or None, default=None
-        Replaces the network of `sparsity`: ``(n_features, n_components) ->
-        sk_autoencoder.nn.Network`` or a pair (encoder, decoder). The penalties of ``"l1"``
-        and ``"kl"`` apply to its codes; ``"pursuit"`` and ``"topk"`` do not change them.
+        ``(n_features, n_components) -> sk_autoencoder.nn.Network`` or a pair (encoder,
+        decoder), in place of the network of `sparsity`. Penalties of ``"l1"`` and ``"kl"``
+        apply to its codes; ``"pursuit"`` and ``"topk"`` do not change them.
     init : {"rows", "random"}, default="rows"
         ``"rows"`` starts the atoms as random training rows, minus the mean and with 5 % of
         noise, and an encoder without hidden layers as the atoms. ``"random"`` samples all
@@ -225,8 +225,6 @@ class SparseAutoencoder(BaseAutoencoder):
     target_activation: float = 0.05
     sparse_output: bool = False
     hidden_layer_sizes: int | Sequence[int] = ()
-    tied_weights: bool = False
-    network: Callable | None = None
     init: str = "rows"
     noise_level: float = 0.0
     lr: float = 1e-2
@@ -248,7 +246,7 @@ class SparseAutoencoder(BaseAutoencoder):
         dense = Dense(
             self.hidden_layer_sizes, self.activation, self.dropout, self.tied_weights
         )
-        dense.widths()  # a pursuit has no hidden layers, but wrong ones are an error
+        dense.widths()  # raises an error for invalid sizes, also if a pursuit ignores them
         tangent = {"slope": self._loss().slope, "origin": self._loss().origin}
         networks = {
             "pursuit": Pursuit(self.n_active, **tangent),
@@ -266,17 +264,17 @@ class SparseAutoencoder(BaseAutoencoder):
 
     def _make_penalties(self, module) -> dict:
         weight, rate = self.sparsity_penalty, self.target_activation
-        revives = self.sparsity == "topk" and self.network is None
+        uses_auxk = self.sparsity == "topk" and self.network is None
         return {
             **super()._make_penalties(module),
             "sparsity": (weight * (self.sparsity == "l1"), code_norm),
             "rate": (weight * (self.sparsity == "kl"), partial(rate_divergence, rate)),
-            "dead": (DEAD_WEIGHT * revives, auxk_loss),
+            "dead": (AUXK_WEIGHT * uses_auxk, auxk_loss),
         }
 
     def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
         if self.n_components is None:
-            return min(2 * X.shape[1], len(np.unique(rows)), MOST_COMPONENTS)
+            return min(2 * X.shape[1], len(np.unique(rows)), MAX_DEFAULT_ATOMS)
         return super()._count_components(X, rows, seed)
 
     def _start(
@@ -290,30 +288,34 @@ class SparseAutoencoder(BaseAutoencoder):
         self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
     ) -> None:
         if self.sparsity == "pursuit" and self.network is None:
-            self._learn_min_gain(net, train if valid is None else valid)
+            self._fit_min_gain(net, train if valid is None else valid)
         rows = np.unique(train.indices)
         codes = self._iter_mapped(net, encode, train.X, rows)
-        n_uses = sum((code != 0).sum(axis=0) for code in codes)  # of each atom
+        n_uses = sum((code != 0).sum(axis=0) for code in codes)  # (n_atoms,)
         self.mean_active_ = float(n_uses.sum() / len(rows) / net.module_.n_members)
         self.dead_share_ = float((n_uses == 0).mean())
 
-    def _learn_min_gain(self, net: AutoencoderNet, rows: RowDataset) -> None:
-        def gains(module, x):
-            found = module.map_members(
-                lambda one, x: one.network.path(one.scaler(x)).gains, x
-            )
-            return found.reshape(-1, *found.shape[-2:]).movedim(0, 1)
+    def _fit_min_gain(self, net: AutoencoderNet, rows: RowDataset) -> None:
+        """Set the minimum gain of an atom for `n_active` atoms a code on average."""
 
-        pieces = self._iter_mapped(net, gains, rows.X, np.unique(rows.indices))
-        found = torch.from_numpy(np.concatenate(list(pieces)))
-        least = [
-            conservative_gain_threshold(member, self.n_active) for member in found.unbind(1)
+        def path_gains(module, x):
+            """Compute the gain of each step, of shape (batch, n_members, n_steps)."""
+            gains = module.map_members(
+                lambda member, x: member.network.path(member.scaler(x)).gains, x
+            )
+            return gains.reshape(-1, *gains.shape[-2:]).movedim(0, 1)
+
+        chunks = self._iter_mapped(net, path_gains, rows.X, np.unique(rows.indices))
+        gains = torch.from_numpy(np.concatenate(list(chunks)))
+        thresholds = [
+            conservative_gain_threshold(member_gains, self.n_active)
+            for member_gains in gains.unbind(1)
         ]
         buffer = net.module_.network.min_gain
-        buffer.copy_(torch.stack(least).reshape(buffer.shape))
+        buffer.copy_(torch.stack(thresholds).reshape(buffer.shape))
 
     def transform(self, X):
-        """Return the codes of X.
+        """Encode X.
 
         Parameters
         ----------
@@ -322,9 +324,8 @@ class SparseAutoencoder(BaseAutoencoder):
         Returns
         -------
         codes : {ndarray, CSR matrix} of shape (n_samples, n_components)
-            In scaled units, in the precision of X; sparse with ``sparse_output=True``, and
-            then an array or a matrix as scikit-learn's ``sparse_interface`` says, before
-            1.9 a matrix.
+            In scaled units, in the precision of X. With ``sparse_output=True`` an array or
+            a matrix, as scikit-learn's ``sparse_interface`` says.
         """
         check_is_fitted(self)
         if not self.sparse_output:

@@ -1,4 +1,4 @@
-"""Layers that are trained one after the other, then together."""
+"""The stacked autoencoder: layers trained one after the other, then together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,16 @@ from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.utils._sklearn_compat import Interval
 
-SHARED = ("l1_penalty", "trim_fraction", "optimizer", "weight_decay")
-
-
-SHARED += ("batch_size", "max_epochs", "device", "verbose")
+LAYER_PARAMETERS = (  # that layers have in common with the whole network
+    "l1_penalty",
+    "trim_fraction",
+    "optimizer",
+    "weight_decay",
+    "batch_size",
+    "max_epochs",
+    "device",
+    "verbose",
+)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -28,8 +34,8 @@ class StackedAutoencoder(BaseAutoencoder):
     r"""Dimensionality reduction by an autoencoder that is trained layer by layer.
 
     Each layer :math:`f_l` of the encoder is first trained with its mirror :math:`g_l` in
-    the decoder as an autoencoder of the codes of the layers before it [1]_, with
-    noise on its input [2]_:
+    the decoder as an autoencoder of the codes of the layers before it [1]_, with noise on
+    its input [2]_:
 
     .. math:: \frac1n \sum_i \ell\big(g_l(f_l(h_i + \varepsilon_i)), h_i\big),
         \quad h_i = f_{l-1}(\dots f_1(x_i))
@@ -55,9 +61,9 @@ class StackedAutoencoder(BaseAutoencoder):
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder.
     network : callable, pair of torch modules or None, default=None
-        Replaces the dense network of the four parameters above: a callable ``(n_features,
-        n_components) -> sk_autoencoder.nn.Network``, or a pair (encoder, decoder) of which
-        each fit trains copies. The network sees scaled rows.
+        ``(n_features, n_components) -> sk_autoencoder.nn.Network`` in place of the dense
+        network of the four parameters above, or a pair (encoder, decoder) of which each fit
+        trains copies. The network sees scaled rows.
     init : {"pca", "random"}, default="random"
         ``"random"`` trains the layers as they are. ``"pca"`` adds a linear path that starts
         as PCA and sets the last layer of encoder and decoder to zero, as in
@@ -161,9 +167,9 @@ class StackedAutoencoder(BaseAutoencoder):
     Each layer is trained for `max_epochs` epochs on all training rows, which have to fit
     into memory. The first layer minimises the `loss`, the others the squared error.
 
-    NOTE[DIFF]: the code of a layer is taken before the activation, not after it as in
-    [1]_; the next layer begins with the activation. The target of a layer is
-    therefore unbounded, and no unit of its output can die.
+    NOTE[DIFF]: the code of a layer is taken before the activation, not after it as in [1]_;
+    the next layer begins with the activation. The target of a layer is therefore unbounded,
+    and no unit of its output can die.
 
     ``partial_fit`` trains the layers on the first batch, and then the whole network.
 
@@ -204,9 +210,10 @@ class StackedAutoencoder(BaseAutoencoder):
     def _start(
         self, network: Network, corruption, rows: RowDataset, n_components: int, seed: int
     ) -> bool:
-        """Train each layer on what the layers before it make of `rows`."""
-        several = np.resize(rows.indices, max(len(rows.indices), 2))  # one is not enough
-        self.layers_, codes = [], rows.X[several]
+        """Train each layer on the codes that the layers before it give `rows`."""
+        # A layer needs two rows: a single one is repeated.
+        indices = np.resize(rows.indices, max(len(rows.indices), 2))
+        self.layers_, codes = [], rows.X[indices]
         for width, spec in network.layer_specs():
             layer = self._make_layer(width, spec, codes)
             codes = layer.fit_transform(codes)
@@ -233,9 +240,9 @@ class StackedAutoencoder(BaseAutoencoder):
             lr=self.layer_lr,
             early_stopping=False,
             random_state=int(torch.randint(2**31, ())),
-            **{name: getattr(self, name) for name in SHARED},
+            **{name: getattr(self, name) for name in LAYER_PARAMETERS},
         )
-        return layer.set_output(transform="default")  # no frames between layers
+        return layer.set_output(transform="default")  # plain arrays between layers
 
     def _make_net(self, module: Autoencoder | Ensemble, callbacks: list) -> AutoencoderNet:
         net = super()._make_net(module, callbacks)

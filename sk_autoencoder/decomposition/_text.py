@@ -1,4 +1,4 @@
-"""The autoencoder of documents."""
+"""The autoencoder for documents."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,8 +11,8 @@ class TextAutoencoder(BaseAutoencoder):
     r"""Dimensionality reduction of documents, from the counts or the tf-idf of their terms.
 
     The class replaces ``TruncatedSVD`` after ``TfidfVectorizer`` (latent semantic analysis
-    [1]_). Training starts at the principal axes of the documents, scaled to
-    one length, and minimises
+    [1]_). Training starts at the principal axes of the documents, scaled to one length, and
+    minimises
 
     .. math:: -\frac1n \sum_i \sum_j s_{ij} \log p_{ij}, \quad
        s_{ij} = \frac{x_{ij}}{\sum_k x_{ik}}, \quad
@@ -39,9 +39,9 @@ class TextAutoencoder(BaseAutoencoder):
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder.
     network : callable, pair of torch modules or None, default=None
-        Replaces the dense network of the four parameters above: a callable ``(n_features,
-        n_components) -> sk_autoencoder.nn.Network``, or a pair (encoder, decoder) of which
-        each fit trains copies. The network sees scaled rows.
+        ``(n_features, n_components) -> sk_autoencoder.nn.Network`` in place of the dense
+        network of the four parameters above, or a pair (encoder, decoder) of which each fit
+        trains copies. The network sees scaled rows.
     init : {"pca", "random"}, default="pca"
         ``"pca"`` adds a linear path that starts as PCA, and validation rows select how far
         training leaves PCA (Notes of :class:`AutoencoderTransformer`). ``"random"`` gives

@@ -11,8 +11,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     r"""Dimensionality reduction by an autoencoder that starts as PCA.
 
     An encoder :math:`f` maps each row to a code of `n_components` numbers, and a decoder
-    :math:`g` reconstructs the row from its code [1]_. Both are trained together to
-    minimise
+    :math:`g` reconstructs the row from its code [1]_. Both are trained together to minimise
 
     .. math:: \frac1n \sum_i \ell\big(g(f(x_i + \varepsilon_i)), x_i\big)
 
@@ -38,9 +37,9 @@ class AutoencoderTransformer(BaseAutoencoder):
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder.
     network : callable, pair of torch modules or None, default=None
-        Replaces the dense network of the four parameters above: a callable ``(n_features,
-        n_components) -> sk_autoencoder.nn.Network``, or a pair (encoder, decoder) of which
-        each fit trains copies. The network sees scaled rows.
+        ``(n_features, n_components) -> sk_autoencoder.nn.Network`` in place of the dense
+        network of the four parameters above, or a pair (encoder, decoder) of which each fit
+        trains copies. The network sees scaled rows.
     init : {"pca", "random"}, default="pca"
         ``"pca"`` adds a linear path that starts as PCA, and validation rows select how far
         training leaves PCA (Notes of :class:`AutoencoderTransformer`). ``"random"`` gives

@@ -1,4 +1,4 @@
-"""Export to ONNX: converters for skl2onnx, and one call for an estimator or a Pipeline."""
+"""Export of estimators and Pipelines to ONNX, and converters for skl2onnx."""
 
 import numpy as np
 import torch
@@ -12,9 +12,9 @@ from sk_autoencoder.utils._optional import require
 
 METHODS = ("auto", "transform", "inverse_transform", "score_samples")
 OPTIONS = {"method": list(METHODS), "allow_nan": [False, True]}
-LEAST_OPSET = 18
-ML_OPSET = 3  # of the domain ai.onnx.ml: skl2onnx writes no later one
-PREFIX = "sk_autoencoder"  # of the names of converters
+MIN_OPSET = 18
+ML_OPSET = 3  # of the domain ai.onnx.ml: the latest one that skl2onnx writes
+CONVERTER_PREFIX = "sk_autoencoder"
 
 
 def _specify(scope, estimator) -> ExportSpec:
@@ -24,9 +24,9 @@ def _specify(scope, estimator) -> ExportSpec:
 
 
 def _graph(spec: ExportSpec, is_double: bool, opset: int):
-    if opset < LEAST_OPSET:
+    if opset < MIN_OPSET:
         raise ValueError(
-            f"target_opset={opset} is too old: torch's exporter writes {LEAST_OPSET} and "
+            f"target_opset={opset} is too old: torch's exporter writes {MIN_OPSET} and "
             "later ones."
         )
     dtype = torch.float64 if is_double else torch.float32
@@ -51,61 +51,61 @@ def _parse(scope, model, inputs, custom_parsers=None):
 def _float_type(inputs):
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
-    is_double = all(type(each.type) is DoubleTensorType for each in inputs)
+    is_double = all(type(variable.type) is DoubleTensorType for variable in inputs)
     return DoubleTensorType if is_double else FloatTensorType
 
 
 def _infer_shapes(operator) -> None:
-    """Tell how many rows come out: as many as go in."""
+    """Set the number of rows of the outputs to that of the inputs."""
     n_rows = operator.inputs[0].get_first_dimension()
     for output in operator.outputs:
         output.type.shape = [n_rows, *output.type.shape[1:]]
 
 
 def _convert(scope, operator, container) -> None:
-    """Put the graph of an estimator between its inputs and outputs."""
+    """Insert the graph of an estimator between its inputs and outputs."""
     from onnx import TensorProto
 
     spec = _specify(scope, operator.raw_operator)
     element = _float_type(operator.inputs)()._get_element_onnx_type()
     opset = container.target_opset_any_domain("")
     graph = _graph(spec, element == TensorProto.DOUBLE, opset)
-    rows = _side_by_side(operator.inputs, element, scope, container)
+    rows = _concatenate(operator.inputs, element, scope, container)
     outputs = [output.full_name for output in operator.outputs]
     _embed(graph, rows, outputs, scope, container)
 
 
-def _side_by_side(inputs, element: int, scope, container) -> str:
-    """Return the name of all inputs as one, of floating-point `element`."""
+def _concatenate(inputs, element: int, scope, container) -> str:
+    """Concatenate the inputs as floats of type `element`; the result is its name."""
     names = []
-    for each in inputs:
+    for variable in inputs:
         names.append(scope.get_unique_variable_name("cast"))
-        container.add_node("Cast", each.full_name, names[-1], to=element)
+        container.add_node("Cast", variable.full_name, names[-1], to=element)
     if len(names) == 1:
         return names[0]
-    whole = scope.get_unique_variable_name("rows")
-    container.add_node("Concat", names, whole, axis=1)
-    return whole
+    rows = scope.get_unique_variable_name("rows")
+    container.add_node("Concat", names, rows, axis=1)
+    return rows
 
 
 def _embed(model, rows: str, outputs: list[str], scope, container) -> None:
-    """Add the nodes of `model` between the values called `rows` and `outputs`."""
+    """Add the nodes of `model` between the values named `rows` and `outputs`."""
     from onnx.compose import add_prefix
 
     prefix = scope.get_unique_operator_name("autoencoder") + "/"
-    model = add_prefix(model, prefix)  # its names would meet those of others
+    model = add_prefix(model, prefix)  # names must differ from those of other graphs
     container.add_node("Identity", rows, model.graph.input[0].name)
-    container.nodes.extend(map(_without_gaps, model.graph.node))
+    container.nodes.extend(map(_fill_optional_inputs, model.graph.node))
     container.initializers.extend(model.graph.initializer)
-    for found, wished in zip(model.graph.output, outputs, strict=True):
-        container.add_node("Identity", found.name, wished)
+    for output, name in zip(model.graph.output, outputs, strict=True):
+        container.add_node("Identity", output.name, name)
     container.node_domain_version_pair_sets.update(
-        (each.domain, each.version) for each in model.opset_import
+        (opset.domain, opset.version) for opset in model.opset_import
     )
 
 
-def _without_gaps(node):
-    """Return a node that leaves no input out: skl2onnx would look for one without name."""
+def _fill_optional_inputs(node):
+    """Rewrite a node without omitted inputs, whose empty names skl2onnx cannot resolve."""
     if node.op_type == "Clip" and not node.input[1]:
         node.op_type = "Min"
         del node.input[1]
@@ -118,10 +118,10 @@ def _without_gaps(node):
 
 
 def register_onnx_converters() -> None:
-    """Let skl2onnx convert the estimators of this library, also within Pipelines.
+    """Register converters of this library with skl2onnx, for use within Pipelines.
 
-    Only those who call ``skl2onnx.to_onnx`` themselves need it; :func:`to_onnx` does it.
-    Variants of your own count if their classes are defined before the call.
+    Call this before ``skl2onnx.to_onnx``; :func:`to_onnx` of this library does it for you.
+    Your own variants are included if their classes are defined before the call.
     Transformers get the output "variable"; the detector "label" (+1 or -1) and "scores"
     (of ``decision_function``), as skl2onnx calls those of ``IsolationForest``. Options of
     an estimator are ``"method"`` and ``"allow_nan"``, as in :func:`to_onnx`.
@@ -149,7 +149,7 @@ def register_onnx_converters() -> None:
     for cls in _exportable_classes():
         functions = {"shape_fct": _infer_shapes, "convert_fct": _convert, "parser": _parse}
         update_registered_converter(
-            cls, PREFIX + cls.__name__, **functions, options=OPTIONS
+            cls, CONVERTER_PREFIX + cls.__name__, **functions, options=OPTIONS
         )
 
 
@@ -160,10 +160,10 @@ def _exportable_classes(base: type = ExportMixin) -> set[type]:
 
 
 def to_onnx(estimator, X=None, *, method="auto", allow_nan=False, target_opset=None):
-    """Return a fitted estimator, or a Pipeline with one of this library, as ONNX.
+    """Export a fitted estimator, or a Pipeline that contains one, to ONNX.
 
-    The model has the input "X", with any number of rows, and gives in onnxruntime what
-    the estimator gives for rows of that precision, up to rounding.
+    The model has the input "X", with any number of rows. In onnxruntime it gives the same
+    results as the estimator for rows of the same precision, up to rounding.
 
     Parameters
     ----------
@@ -172,29 +172,24 @@ def to_onnx(estimator, X=None, *, method="auto", allow_nan=False, target_opset=N
         :class:`AutoencoderOutlierDetector`, an :class:`AutoencoderImputer`, or a Pipeline
         of steps that skl2onnx can convert.
     X : array-like of shape (n_samples, n_features) or None, default=None
-        Rows whose precision the model shall take; only their dtype is looked at. None
-        stands for float32.
+        Rows whose dtype sets the precision of the model; their values are not used. None
+        takes float32.
     method : {"auto", "transform", "inverse_transform", "score_samples"}, default="auto"
-        What the model computes. ``"auto"`` takes ``"transform"``, with the output
-        "variable" of shape (n_samples, n_components); of a detector the outputs "label"
-        (+1 or -1, int64) and "scores" (of ``decision_function``), each of shape
-        (n_samples, 1), as skl2onnx gives them; of a Pipeline what skl2onnx makes of it,
-        with the probabilities of a classifier as one array. In a Pipeline the others say
-        what its last step does. The output of ``"inverse_transform"`` is "variable" too,
-        that of ``"score_samples"``, of shape (n_samples,), has its name.
+        Method that the model computes, of the last step of a Pipeline. ``"auto"`` takes
+        ``"transform"`` of an autoencoder or an imputer, labels and scores of a detector,
+        and the outputs that skl2onnx defines for a Pipeline. See Notes for the outputs.
     allow_nan : bool, default=False
-        Whether an autoencoder that was fitted to complete rows fills in missing values, as
-        it does in Python. Otherwise a row with a NaN gives NaN, and a detector labels it
-        -1. Autoencoders that were fitted to incomplete rows, and imputers, take NaN in any
-        case.
+        Whether an autoencoder that was fitted to complete rows imputes missing values, as
+        in Python. Otherwise a row with NaN gives NaN and the label -1. Imputers and
+        autoencoders that were fitted to incomplete rows always accept NaN.
     target_opset : int, dict or None, default=None
-        Version of the operators, 18 or later, as skl2onnx takes it; None is
+        Version of the operators, 18 or later, in the format of skl2onnx. None takes
         ``{"": 20, "ai.onnx.ml": 3}``.
 
     Returns
     -------
     model : onnx.ModelProto
-        ``model.SerializeToString()`` is what onnxruntime loads.
+        The model; onnxruntime loads ``model.SerializeToString()``.
 
     Raises
     ------
@@ -203,22 +198,29 @@ def to_onnx(estimator, X=None, *, method="auto", allow_nan=False, target_opset=N
     ValueError
         If the estimator or the method cannot be exported: a TimeSeriesOutlierDetector, an
         AutoencoderCompressor, a detector around the estimator of another library, an
-        imputer that draws or adds indicators, ``inverse_transform`` of a Pipeline.
+        imputer that samples or adds indicators, ``inverse_transform`` of a Pipeline.
 
     Notes
     -----
-    torch's exporter traces the fitted network; what ONNX has no operator for (Cholesky
-    factors, triangular systems) is unrolled into single steps. So models that take missing
-    values, and pursuits, are large: of 30 columns the default detector takes half a minute
-    to export with ``allow_nan=True``, and onnxruntime is faster than the estimator for few
-    rows only. Where two atoms fit a row equally well, a pursuit may take the other one, as
-    it may in float64. Codes of ``SparseAutoencoder(sparse_output=True)`` come out dense.
-    ``score_samples`` of a VAETransformer is exported with its draws, which are always the
-    same ones.
+    **Outputs.** ``"transform"`` and ``"inverse_transform"`` have the output "variable" with
+    the codes of shape (n_samples, n_components), the imputed rows or the reconstruction.
+    ``"score_samples"`` has the output "score_samples" of shape (n_samples,). A detector has
+    the outputs "label" (+1 or -1, int64) and "scores" (of ``decision_function``), each of
+    shape (n_samples, 1), as in skl2onnx. The probabilities of a Pipeline with a classifier
+    are one array.
 
-    Steps of scikit-learn follow skl2onnx: in float32 a StandardScaler rounds its mean,
-    which large offsets can feel. Scaling inside the autoencoders rounds as the estimator
-    does. In float64, onnxruntime 1.32 has no convolutions.
+    **Size.** torch's exporter traces the fitted network. ONNX has no operators for Cholesky
+    factors and triangular systems, so that these are unrolled into basic operations.
+    Models with missing values and pursuits are therefore large. For 30 columns and
+    ``allow_nan=True``, the export of the default detector takes about half a minute, and
+    onnxruntime is faster than the estimator only for few rows.
+
+    **Differences.** If two atoms fit a row equally well, a pursuit may choose the other
+    one, as it may in float64. The codes of ``SparseAutoencoder(sparse_output=True)`` are
+    dense. ``score_samples`` of a VAETransformer uses the same fixed samples as in Python.
+    Steps of scikit-learn are converted by skl2onnx: in float32, the rounded mean of a
+    StandardScaler may be inaccurate for large offsets, unlike the scaling inside an
+    autoencoder. onnxruntime 1.32 has no convolutions in float64.
 
     Examples
     --------
@@ -248,12 +250,12 @@ def to_onnx(estimator, X=None, *, method="auto", allow_nan=False, target_opset=N
 
 
 def _convert_all(estimator, is_double: bool, method: str, allow_nan: bool, target_opset):
-    """Let skl2onnx convert a Pipeline, or another estimator around ours."""
+    """Convert a Pipeline, or another estimator that contains ours, by skl2onnx."""
     register_onnx_converters()
     import skl2onnx
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
-    if hasattr(estimator, "steps"):  # skl2onnx takes "passthrough" for an estimator
+    if hasattr(estimator, "steps"):  # skl2onnx cannot convert "passthrough"
         steps = [step for step in estimator.steps if step[1] not in ("passthrough", None)]
         estimator = Pipeline(steps)
     kind = DoubleTensorType if is_double else FloatTensorType
@@ -266,7 +268,7 @@ def _convert_all(estimator, is_double: bool, method: str, allow_nan: bool, targe
 
 
 def _options(estimator, method: str, allow_nan: bool) -> dict:
-    """Return the options of converters, by class or by ``id``."""
+    """Collect the options of converters, by class or by ``id``."""
     options: dict = {cls: {"allow_nan": allow_nan} for cls in _exportable_classes()}
     last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
     if is_classifier(last):

@@ -1,4 +1,4 @@
-"""What a fitted torch module computes, as an ONNX graph."""
+"""Tracing of a fitted torch module into an ONNX graph."""
 
 import logging
 import warnings
@@ -11,24 +11,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-OPSET = 20  # what torch's exporter writes without a conversion
-EXAMPLE_ROWS = 3  # of the rows that are traced; the graph takes any number
-LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")  # which tell what they left unoptimised
+OPSET = 20  # the version that torch's exporter writes without a conversion
+N_TRACED_ROWS = 3  # in the example input; the graph takes any number
+LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")  # they report skipped optimisations
 
 
 def cholesky(matrix: Tensor) -> Tensor:
-    """Return the lower factor of `matrix` (..., n, n), column by column."""
-    columns, left = [], matrix
+    """Compute the lower Cholesky factor of `matrix` (..., n, n), column by column."""
+    columns, remainder = [], matrix
     for i in range(matrix.shape[-1]):
-        column = left[..., 0] / left[..., :1, 0].sqrt()  # (..., n - i)
+        column = remainder[..., 0] / remainder[..., :1, 0].sqrt()  # (..., n - i)
         columns.append(F.pad(column, (i, 0)))
         below = column[..., 1:]
-        left = left[..., 1:, 1:] - below[..., None] * below[..., None, :]
+        remainder = remainder[..., 1:, 1:] - below[..., None] * below[..., None, :]
     return torch.stack(columns, -1)
 
 
 def solve_triangular(matrix: Tensor, right: Tensor, *, upper: bool) -> Tensor:
-    """Return x with ``matrix @ x = right``, (..., n, k), row by row."""
+    """Solve ``matrix @ x = right`` for x (..., n, k), row by row."""
     n = matrix.shape[-1]
     rows = [right[..., 0, :]] * n
     for i in reversed(range(n)) if upper else range(n):
@@ -38,20 +38,20 @@ def solve_triangular(matrix: Tensor, right: Tensor, *, upper: bool) -> Tensor:
 
 
 def cholesky_solve(right: Tensor, root: Tensor) -> Tensor:
-    """Return x with ``root @ root.T @ x = right``, (..., n, k)."""
+    """Solve ``root @ root.T @ x = right`` for x (..., n, k)."""
     half = solve_triangular(root, right, upper=False)
     return solve_triangular(root.mT, half, upper=True)
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Return `tensors` side by side."""
+    """Concatenate `tensors` by padding and addition."""
     tensors = [tensor.movedim(dim, -1) for tensor in tensors]
-    width, start, whole = sum(tensor.shape[-1] for tensor in tensors), 0, 0
+    width, start, result = sum(tensor.shape[-1] for tensor in tensors), 0, 0
     for tensor in tensors:
         end = start + tensor.shape[-1]
-        whole = whole + F.pad(tensor, (start, width - end))
+        result = result + F.pad(tensor, (start, width - end))
         start = end
-    return whole.movedim(-1, dim)
+    return result.movedim(-1, dim)
 
 
 def layer_norm(
@@ -61,7 +61,7 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Return `x` with mean 0 and variance 1 along its last axes."""
+    """Normalise `x` to mean 0 and variance 1 along its last axes."""
     axes = tuple(range(-len(normalized_shape), 0))
     centred = x - x.mean(axes, keepdim=True)
     normal = centred / (centred.square().mean(axes, keepdim=True) + eps).sqrt()
@@ -70,7 +70,7 @@ def layer_norm(
 
 
 def gelu(x: Tensor, approximate: str = "none") -> Tensor:
-    """Return ``x * P(Z < x)``; onnxruntime has the error function in float32 only."""
+    """Compute ``x * P(Z < x)``; onnxruntime has the error function in float32 only."""
     if approximate != "none" or x.dtype != torch.float64:
         return F.gelu(x, approximate=approximate)
     return x * (0.5 + 0.5 * (x * 0.5**0.5).float().erf().double())
@@ -84,12 +84,12 @@ SUBSTITUTES = {
 }
 
 
-# Under vmap, torch 2.13 traces these for the one number of rows that it sees.
+# Under vmap, torch 2.13 fixes the number of rows of these functions to that of the example.
 UNDER_VMAP = {torch.cat: cat, F.layer_norm: layer_norm}
 
 
-class InPlainSteps(TorchFunctionMode):
-    """Replaces functions that cannot be exported by others that can."""
+class DecomposeUnsupported(TorchFunctionMode):
+    """Replaces functions that cannot be exported by equivalent ones that can."""
 
     def __init__(self, under_vmap: bool) -> None:
         super().__init__()
@@ -99,15 +99,15 @@ class InPlainSteps(TorchFunctionMode):
         return self.substitutes.get(func, func)(*args, **(kwargs or {}))
 
 
-class Program(nn.Module):
-    """A function of a module and rows, as a module.
+class ExportModule(nn.Module):
+    """Module that applies a function to a module and rows.
 
     Parameters
     ----------
     module : nn.Module
         An autoencoder or an ensemble.
     function : callable
-        ``(module, rows)`` of which ONNX shall compute what it returns.
+        ``(module, rows)`` -> one tensor an output of the graph.
     """
 
     def __init__(self, module: nn.Module, function: Callable) -> None:
@@ -116,21 +116,21 @@ class Program(nn.Module):
         self.function = function
 
     def forward(self, X: Tensor):
-        """Return what the function gives for `X` of shape (batch, n_columns)."""
-        with InPlainSteps(under_vmap=self.module.n_members > 1):
+        """Apply the function to `X` of shape (batch, n_columns)."""
+        with DecomposeUnsupported(under_vmap=self.module.n_members > 1):
             return self.function(self.module, X)
 
 
 @contextmanager
 def _quiet():
-    """Keep torch's exporter from telling of its own affairs."""
+    """Silence the messages of torch's exporter that a user cannot act on."""
     loggers = [logging.getLogger(name) for name in LOGGERS]
     levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:
             logger.setLevel(logging.ERROR)
         with warnings.catch_warnings():
-            # Of torch.export's own use of torch.utils._pytree, in torch 2.13.
+            # torch.export calls a deprecated function of torch itself (torch 2.13).
             warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
             yield
     finally:
@@ -146,19 +146,20 @@ def trace(
     dtype: torch.dtype = torch.float32,
     opset: int = OPSET,
 ):
-    """Return an ONNX model of what `function` computes of `module` and rows.
+    """Trace `function` of `module` and rows into an ONNX model.
 
     Parameters
     ----------
     module : nn.Module
-        A copy on the CPU, in `dtype`; it is switched to evaluation.
+        A copy of the fitted module on the CPU, in `dtype`. It is set to evaluation mode.
     function : callable
-        ``(module, rows)`` of which the model computes what it returns.
+        ``(module, rows)`` -> one tensor an output.
     n_columns : int
-        Of the rows, which are the input "X"; their number is free.
+        Number of columns of the input "X", which takes any number of rows.
     names : sequence of str
-        Of the outputs.
+        Names of the outputs.
     dtype : torch.dtype, default=torch.float32
+        Precision of the module and of the input.
     opset : int, default=20
         Version of the operators.
 
@@ -169,12 +170,12 @@ def trace(
     Raises
     ------
     ValueError
-        If the network takes one number of rows only.
+        If the network fixes the number of rows.
     """
-    rows = torch.zeros(EXAMPLE_ROWS, n_columns, dtype=dtype)
+    rows = torch.zeros(N_TRACED_ROWS, n_columns, dtype=dtype)
     with _quiet(), torch.no_grad():
         exported = torch.onnx.export(
-            Program(module, function).eval(),
+            ExportModule(module, function).eval(),
             (rows,),
             input_names=["X"],
             output_names=list(names),
@@ -186,16 +187,16 @@ def trace(
     model = exported.model_proto
     if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
         raise ValueError(
-            f"The network fixes the number of rows to the {EXAMPLE_ROWS} that were traced. "
-            "Write x.shape[0] in place of len(x) in it."
+            f"The network fixes the number of rows to the {N_TRACED_ROWS} that were "
+            "traced. Write x.shape[0] in place of len(x) in it."
         )
-    _forget_origin(model)
+    _strip_metadata(model)
     return model
 
 
-def _forget_origin(model) -> None:
-    """Drop what torch says of the code: it names files of the machine that exports."""
+def _strip_metadata(model) -> None:
+    """Remove torch's metadata, which names files of the exporting machine."""
     graph = model.graph
     lists = (graph.node, graph.input, graph.output, graph.value_info, graph.initializer)
-    for each in (model, graph, *chain.from_iterable(lists)):
-        each.ClearField("metadata_props")
+    for message in (model, graph, *chain.from_iterable(lists)):
+        message.ClearField("metadata_props")

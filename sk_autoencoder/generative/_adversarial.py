@@ -1,4 +1,4 @@
-"""The adversarial autoencoder: codes that are distributed as a prior says."""
+"""The adversarial autoencoder: codes that follow a prior distribution."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions
 
-LEAST_STD = 1e-3  # of an axis, relative to the largest: the start would blow up the rest
+MIN_AXIS_STD = 1e-3  # in units of the largest: whitening would amplify smaller axes
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -30,10 +30,9 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
     r"""Generative autoencoder whose codes follow a given prior distribution.
 
     The loss of the autoencoder gets a penalty on the distribution of the codes. A critic
-    :math:`D`, a second network, is trained at the same time to distinguish codes :math:`z_i
-    = f(x_i)` from samples of the prior, while the encoder is trained to make them
-    indistinguishable [1]_. The encoder :math:`f` and the decoder :math:`g`
-    minimise
+    :math:`D`, a second network, is trained at the same time to distinguish codes
+    :math:`z_i = f(x_i)` from samples of the prior, while the encoder is trained to make
+    them indistinguishable [1]_. The encoder :math:`f` and the decoder :math:`g` minimise
 
     .. math:: \frac1n \sum_i \ell\big(g(f(x_i + \varepsilon_i)), x_i\big)
        + \lambda \; \operatorname{tr} \Sigma_x \;
@@ -60,9 +59,9 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder.
     network : callable, pair of torch modules or None, default=None
-        Replaces the dense network of the four parameters above: a callable ``(n_features,
-        n_components) -> sk_autoencoder.nn.Network``, or a pair (encoder, decoder) of which
-        each fit trains copies. The network sees scaled rows.
+        ``(n_features, n_components) -> sk_autoencoder.nn.Network`` in place of the dense
+        network of the four parameters above, or a pair (encoder, decoder) of which each fit
+        trains copies. The network sees scaled rows.
     init : {"pca", "random"}, default="pca"
         ``"pca"`` adds a linear path that starts as PCA, and validation rows select how far
         training leaves PCA (Notes of :class:`AutoencoderTransformer`). ``"random"`` gives
@@ -129,8 +128,8 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
         to tell from training rows, as for most tables but not images.
     prior : {"normal", "uniform", "mixture"} or callable, default="normal"
         Distribution that codes should follow: ``"normal"``, ``"uniform"`` or ``"mixture"``,
-        each with mean 0 and variance 1 a component (see Notes), or a callable ``(n_codes,
-        n_components)`` that returns samples, as an array or a tensor.
+        each with mean 0 and variance 1 a component (see Notes), or a callable
+        ``(n_codes, n_components)`` that returns samples, as an array or a tensor.
     critic_weight : float, default=0.1
         Weight of the penalty, in units of the total variance of the rows. 0 omits the
         critic, which gives ``AutoencoderTransformer`` with the defaults of this class.
@@ -187,8 +186,8 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
     training stable:
 
     * Critic and encoder are trained by the same step, as two terms of one loss. The first
-      term has no gradient for the encoder, the second none for the critic. NOTE[DIFF]:
-      [1]_ alternate between steps for the error, the critic and the encoder.
+      term has no gradient for the encoder, the second none for the critic. NOTE[DIFF]: [1]_
+      alternate between steps for the error, the critic and the encoder.
     * Codes start as whitened PCA, with the mean and the variances of the prior, so that the
       critic has only shapes to correct. With tied weights they start as PCA.
     * The critic sees the codes of rows without noise, and four samples of the prior a code.
@@ -197,8 +196,8 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
     * The encoder minimises the energy distance too, which stops codes from diverging where
       the critic has no useful gradient, as with a few rows far out.
 
-    A reversed gradient [5]_ in place of two terms performs alike. A penalty on the
-    critic's gradient changes little and lengthens a fit.
+    A reversed gradient [5]_ in place of two terms performs alike. A penalty on the critic's
+    gradient changes little and lengthens a fit.
 
     Members of an ensemble share a critic. Each ``fit`` trains the critic anew, also with
     ``warm_start=True``.
@@ -246,69 +245,68 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
 
     # Building
 
-    def _find_prior(self) -> Callable:
+    def _get_prior(self) -> Callable:
         return self.prior if callable(self.prior) else PRIORS[self.prior]
 
     def _fit_linear_autoencoder(
         self, corruption, rows: RowDataset, n_components: int, seed: int
     ) -> LinearAutoencoder:
-        found = super()._fit_linear_autoencoder(corruption, rows, n_components, seed)
-        n_axes = len(found.variance)
-        # A tied decoder is the transposed encoder, which of whitened codes it cannot be.
+        pca = super()._fit_linear_autoencoder(corruption, rows, n_components, seed)
+        n_axes = len(pca.variance)
+        # The decoder of whitened codes is not the transposed encoder, as tied weights need.
         if not self.critic_weight or self.tied_weights or not n_axes:
-            return found
-        moments = prior_moments(self._find_prior(), n_components)
-        mean, std = (part[:n_axes].double().numpy() for part in moments)
-        return rescaled(found, mean, std)
+            return pca
+        moments = prior_moments(self._get_prior(), n_components)
+        mean, std = (moment[:n_axes].double().numpy() for moment in moments)
+        return rescale_codes(pca, mean, std)
 
     def _make_penalties(self, module: Autoencoder | Ensemble) -> dict:
         penalties = super()._make_penalties(module)
-        if not self.critic_weight:  # the weights of a critic would be draws too
+        if not self.critic_weight:  # an unused critic would still consume random numbers
             return penalties
         n_components = self.n_components_ // module.n_members
         critic = AdversarialPenalty(
-            self._find_prior(), n_components, self.critic_layer_sizes
+            self._get_prior(), n_components, self.critic_layer_sizes
         )
         return {**penalties, "critic": (self.critic_weight, critic)}
 
-    # Drawing rows
+    # Sampling
 
     def _after_fit(
         self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
     ) -> None:
-        judged = train if valid is None else valid
-        rows = np.unique(judged.indices)
+        rows = np.unique((train if valid is None else valid).indices)
         squares = sum(
-            piece.sum(axis=0, dtype=np.float64)
-            for piece in self._iter_mapped(net, squared_residual, train.X, rows)
+            chunk.sum(axis=0, dtype=np.float64)
+            for chunk in self._iter_mapped(net, squared_residual, train.X, rows)
         )
         self.residual_std_ = np.sqrt(squares / len(rows))
         super()._after_fit(net, train, valid)
 
-    def _draw_prior(self, n_codes: int) -> torch.Tensor:
-        return sample_codes(self._find_prior(), n_codes, self.n_components_)
+    def _sample_prior(self, n_codes: int) -> torch.Tensor:
+        return sample_codes(self._get_prior(), n_codes, self.n_components_)
 
     def _add_noise(self, module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
         return rows + torch.tensor(self.residual_std_).to(rows) * torch.randn_like(rows)
 
 
 def squared_residual(module: Autoencoder | Ensemble, rows: torch.Tensor) -> torch.Tensor:
-    """Return the squared error of each cell of `rows`, in squared units of X."""
+    """Compute the squared error of each entry of `rows`, in squared units of X."""
     return (module.reconstruct(rows) - rows).square()
 
 
-def rescaled(
-    found: LinearAutoencoder, mean: np.ndarray, std: np.ndarray
+def rescale_codes(
+    linear: LinearAutoencoder, mean: np.ndarray, std: np.ndarray
 ) -> LinearAutoencoder:
-    """Return the same map of rows, by way of codes of that `mean` and `std`."""
-    spread = np.sqrt(found.variance)
-    factor = (std / np.maximum(spread, LEAST_STD * spread.max()))[:, None]
-    decoder = found.decoder / factor
-    shift = mean @ decoder  # what the decoder makes of the mean code
+    """Rescale codes to `mean` and `std`; the map from rows to rows stays the same."""
+    axis_std = np.sqrt(linear.variance)
+    factor = (std / np.maximum(axis_std, MIN_AXIS_STD * axis_std.max()))[:, None]
+    decoder = linear.decoder / factor
+    shift = mean @ decoder  # the decoded mean code
     return LinearAutoencoder(
-        found.mean - shift,
-        found.encoder * factor,
+        linear.mean - shift,
+        linear.encoder * factor,
         decoder,
-        found.mean_out - shift,
-        found.variance * factor[:, 0] ** 2,
+        linear.mean_out - shift,
+        linear.variance * factor[:, 0] ** 2,
     )

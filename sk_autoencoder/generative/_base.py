@@ -1,4 +1,4 @@
-"""What autoencoders that draw new rows share: a density of codes, noise on the output."""
+"""Base class of generative autoencoders: density of codes, output noise, sampling."""
 
 import copy
 import warnings
@@ -23,18 +23,18 @@ from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.utils._random import seeded_fit
 from sk_autoencoder.utils._sklearn_compat import StrOptions
 
-CODE_SPREAD = 1e-3  # variance that is added to each component of the mixture
-DENSITY_ROWS = 20_000  # that the mixture is fitted to
-NOISE_GAIN = 0.03  # in accuracy, from which noise is worth its blur
-NOISE_ROWS, NOISE_BYTES = 1_000, 2**25  # by which noise on the output is judged
+COVARIANCE_FLOOR = 1e-3  # added to the variances of the mixture, in squared scaled units
+MAX_DENSITY_ROWS = 20_000  # that the mixture is fitted to
+MIN_NOISE_GAIN = 0.03  # decrease of the two-sample accuracy that outweighs blurred rows
+MAX_NOISE_ROWS, MAX_NOISE_BYTES = 1_000, 2**25  # for the selection of output noise
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class GenerativeAutoencoder(BaseAutoencoder):
-    """Base class of autoencoders that draw new rows.
+    """Base class of autoencoders that sample new rows.
 
-    A variant says how codes are drawn from its prior (``_draw_prior``), what noise lies on
-    its output (``_add_noise``), and how many components it has at most by default.
+    A variant defines samples of its prior (``_sample_prior``), the noise of its output
+    (``_add_noise``), and its largest default number of components.
     """
 
     _default_n_components: ClassVar[int]
@@ -49,17 +49,17 @@ class GenerativeAutoencoder(BaseAutoencoder):
     }
 
     def sample(self, n_samples: int = 1, random_state=None, *, like=None) -> np.ndarray:
-        """Draw new rows: codes from their density, decoded.
+        """Sample new rows: sample codes from their density and decode them.
 
         Parameters
         ----------
         n_samples : int, default=1
-            Number of rows to draw.
+            Number of new rows.
         random_state : int, RandomState instance or None, default=None
-            Seeds the draws. Global generators are left as they were.
+            Seeds the samples. Global generators do not change.
         like : {array-like, sparse matrix} of shape (n_rows, n_features), default=None
-            Rows, of one class for example, whose codes the new rows should be distributed
-            as: a mixture is fitted to them, in place of the density of all codes.
+            Rows, for example of one class, that the new rows should resemble: a mixture
+            fitted to their codes replaces `code_density_`.
 
         Returns
         -------
@@ -79,24 +79,24 @@ class GenerativeAutoencoder(BaseAutoencoder):
             if like is not None:
                 X = self._check_X(like, reset=False, ensure_min_samples=2)
                 density = self._fit_density(net, X, np.arange(X.shape[0]))
-            codes = self._draw_codes(density, n_samples)
-            return self._draw_rows(net, codes, self.output_noise_)
+            codes = self._sample_codes(density, n_samples)
+            return self._decode_samples(net, codes, self.output_noise_)
 
-    # What a variant says
+    # Defined by a variant
 
-    def _draw_prior(self, n_codes: int) -> torch.Tensor:
-        """Draw codes (n_codes, n_components) from the prior, by torch's generator."""
+    def _sample_prior(self, n_codes: int) -> torch.Tensor:
+        """Sample codes (n_codes, n_components) of the prior with torch's generator."""
         raise NotImplementedError
 
     def _add_noise(self, module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
-        """Draw rows around decoded ones, both (batch, n_features) in the units of X."""
+        """Add output noise to decoded rows (batch, n_features), in the units of X."""
         raise NotImplementedError
 
-    def _code_draws(self, module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
-        """Return what the density of codes is fitted to, for rows in the units of X."""
+    def _density_codes(self, module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
+        """Encode rows, in the units of X, for the fit of the density of codes."""
         return encode(module, rows)
 
-    # What they share
+    # Common to all variants
 
     def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
         if self.n_components is None:
@@ -109,52 +109,59 @@ class GenerativeAutoencoder(BaseAutoencoder):
         indices = train.indices
         if valid is not None:
             indices = np.union1d(indices, valid.indices)
-        # An ensemble is for scores: its codes stand side by side.
+        # An ensemble concatenates the codes of its members, and is used for scores only.
         if net.module_.n_members > 1 or len(indices) < 2:
             return
-        few = np.sort(indices[torch.randperm(len(indices))[:DENSITY_ROWS].numpy()])
+        subset = np.sort(indices[torch.randperm(len(indices))[:MAX_DENSITY_ROWS].numpy()])
         self.code_density_ = None
         if self.code_density == "gaussian_mixture":
-            self.code_density_ = self._fit_density(net, train.X, few)
+            self.code_density_ = self._fit_density(net, train.X, subset)
         self.output_noise_ = self.output_noise
         if self.output_noise == "auto":
-            self.output_noise_ = self._choose_noise(net, train.X, indices)
+            self.output_noise_ = self._select_output_noise(net, train.X, indices)
 
     def _fit_density(self, net: AutoencoderNet, X, rows: np.ndarray) -> GaussianMixture:
-        codes = np.concatenate(list(self._iter_mapped(net, self._code_draws, X, rows)))
-        seed, n_parts = int(torch.randint(2**31, ())), n_mixture_components(*codes.shape)
-        mixture = GaussianMixture(n_parts, reg_covar=CODE_SPREAD, random_state=seed)
-        # Its start by k-means is for numpy alone, whatever the user's arrays are.
+        codes = np.concatenate(list(self._iter_mapped(net, self._density_codes, X, rows)))
+        mixture = GaussianMixture(
+            n_mixture_components(*codes.shape),
+            reg_covar=COVARIANCE_FLOOR,
+            random_state=int(torch.randint(2**31, ())),
+        )
+        # The initialisation by k-means needs numpy, whatever the arrays of the user are.
         with warnings.catch_warnings(), config_context(array_api_dispatch=False):
-            warnings.simplefilter("ignore", ConvergenceWarning)  # it draws well enough
+            # Samples of a mixture that has not converged are good enough.
+            warnings.simplefilter("ignore", ConvergenceWarning)
             return mixture.fit(codes.astype(np.float64))
 
-    def _draw_codes(self, density: GaussianMixture | None, n_codes: int) -> np.ndarray:
+    def _sample_codes(self, density: GaussianMixture | None, n_codes: int) -> np.ndarray:
         if density is None:
-            return self._draw_prior(n_codes).double().numpy()
+            return self._sample_prior(n_codes).double().numpy()
         seed = int(torch.randint(2**31, ()))
-        drawn = copy.copy(density).set_params(random_state=seed).sample(n_codes)[0]
-        return drawn[torch.randperm(n_codes).numpy()]  # else one part after the other
+        codes = copy.copy(density).set_params(random_state=seed).sample(n_codes)[0]
+        # The mixture sorts samples by component.
+        return codes[torch.randperm(n_codes).numpy()]
 
-    def _draw_rows(self, net: AutoencoderNet, codes: np.ndarray, noise: bool) -> np.ndarray:
+    def _decode_samples(
+        self, net: AutoencoderNet, codes: np.ndarray, noise: bool
+    ) -> np.ndarray:
         def decode(module: Autoencoder, codes: torch.Tensor) -> torch.Tensor:
             rows = module.decode(codes)
             return self._add_noise(module, rows) if noise else rows
 
         return net.map(decode, codes)
 
-    def _choose_noise(self, net: AutoencoderNet, X, indices: np.ndarray) -> bool:
-        """Return whether noise makes drawn rows clearly harder to tell from those of X."""
-        n_rows = int(np.clip(NOISE_BYTES // (8 * X.shape[1]), 2, NOISE_ROWS))
-        few = np.sort(indices[torch.randperm(len(indices))[:n_rows].numpy()])
+    def _select_output_noise(self, net: AutoencoderNet, X, indices: np.ndarray) -> bool:
+        """Select output noise if it lowers the two-sample accuracy by `MIN_NOISE_GAIN`."""
+        n_rows = int(np.clip(MAX_NOISE_BYTES // (8 * X.shape[1]), 2, MAX_NOISE_ROWS))
+        subset = np.sort(indices[torch.randperm(len(indices))[:n_rows].numpy()])
         if self._is_incomplete:
             X = impute_lazily(X, net.module_.scaler, self._fill)
-        real = as_tensor(X[few], "cpu").numpy()
-        # Each column counts: noise that fits most of them may drown a quiet one.
+        real = as_tensor(X[subset], "cpu").numpy()
+        # Columns get equal weight: noise may fit most of them and hide a quiet one.
         scaler = StandardScaler().fit(real)
-        codes = self._draw_codes(self.code_density_, len(few))
-        apart = []
+        codes = self._sample_codes(self.code_density_, len(subset))
+        accuracies = []
         for noise in (False, True):
-            drawn = scaler.transform(self._draw_rows(net, codes, noise))
-            apart.append(nn_two_sample_accuracy(scaler.transform(real), drawn))
-        return apart[1] < apart[0] - NOISE_GAIN
+            sampled = scaler.transform(self._decode_samples(net, codes, noise))
+            accuracies.append(nn_two_sample_accuracy(scaler.transform(real), sampled))
+        return accuracies[1] < accuracies[0] - MIN_NOISE_GAIN

@@ -1,4 +1,4 @@
-"""The posteriors of a fitted variational autoencoder, and its bound on the likelihood."""
+"""Posteriors of a fitted variational autoencoder and its bound on the log-likelihood."""
 
 import warnings
 from collections.abc import Callable
@@ -20,24 +20,30 @@ from sk_autoencoder.nn._variational import (
     normal_log_prob,
 )
 
-TINY = 1e-6  # shares at which a normal distribution is cut off
+TAIL_PROBABILITY = 1e-6  # at which samples of a normal distribution are truncated
 
 
-def posteriors(module: nn.Module, rows: Tensor) -> Tensor:
-    """Return means and standard deviations of codes, of shape (batch, 2, n_components)."""
+def posterior_moments(module: nn.Module, rows: Tensor) -> Tensor:
+    """Compute means and standard deviations of codes, (batch, 2, n_components)."""
 
-    def both(one: Autoencoder, rows: Tensor) -> Tensor:
-        found = one.network.posterior(one.scaler(rows))
-        return torch.stack([found.mean, found.scale], dim=-2)
+    def member_moments(member: Autoencoder, rows: Tensor) -> Tensor:
+        posterior = member.network.posterior(member.scaler(rows))
+        return torch.stack([posterior.mean, posterior.scale], dim=-2)
 
-    found = module.map_members(
-        both, rows
-    )  # of an ensemble (n_members, batch, 2, n_components)
-    return found if found.ndim == 3 else found.movedim(0, 2).flatten(2)
+    moments = module.map_members(member_moments, rows)
+    if moments.ndim == 3:
+        return moments
+    # (n_members, batch, 2, n_components): the codes of members stand side by side.
+    return moments.movedim(0, 2).flatten(2)
 
 
-def component_usage(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return how much components say about rows, given what :func:`posteriors` found.
+def component_usage(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Measure the information in each component.
+
+    Parameters
+    ----------
+    moments : ndarray of shape (n_rows, 2, n_components)
+        Output of :func:`posterior_moments`.
 
     Returns
     -------
@@ -46,50 +52,55 @@ def component_usage(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     is_active : ndarray of shape (n_components,) of bool
         Whether the means vary over rows.
     """
-    mean, std = found[:, 0], found[:, 1]  # each (n_rows, n_components)
+    mean, std = moments[:, 0], moments[:, 1]  # (n_rows, n_components)
     nats = kl_divergences(Normal(torch.from_numpy(mean), torch.from_numpy(std)))
     return nats.mean(0).numpy(), active_components(mean)
 
 
 def warn_of_collapse(is_active: np.ndarray, beta: float) -> None:
-    """Warn that most components say nothing about a row."""
+    """Warn that most components carry no information about a row."""
     warnings.warn(
         f"{(~is_active).sum()} of {len(is_active)} components have collapsed to the "
-        f"prior: they say nothing about a row. Lower n_components or beta={beta}, or "
-        "raise free_bits.",
+        f"prior and carry no information about a row. Lower n_components or "
+        f"beta={beta}, or raise free_bits.",
         UserWarning,
         stacklevel=2,
     )
 
 
-def log_bound(density: GaussianMixture | None, n_draws: int, n_components: int) -> Callable:
-    """Return ``(module, rows) -> (batch,)``, the bound in nats for rows in the units of X.
+def log_likelihood_bound(
+    density: GaussianMixture | None, n_samples: int, n_components: int
+) -> Callable:
+    """Make a function ``(module, rows) -> (batch,)`` that computes the bound.
+
+    The bound is in nats, for rows and densities in the units of X.
 
     Parameters
     ----------
     density : GaussianMixture or None
-        Density of the codes; None is the standard normal one.
-    n_draws : int
-        Draws of a code a row, the same for all rows and all calls.
+        Density of the codes; None stands for the standard normal distribution.
+    n_samples : int
+        Number of codes sampled for each row, the same for all rows and all calls.
     n_components : int
-        Of one member's code.
+        Number of components of one member's code.
     """
-    # Spread evenly: they cover the posterior better than independent draws.
-    even = SobolEngine(n_components, scramble=True, seed=0).draw(n_draws)
-    draws = Normal(0.0, 1.0).icdf(even.clamp(TINY, 1 - TINY))[:, None]
+    # A Sobol sequence covers the posterior better than independent samples.
+    uniform = SobolEngine(n_components, scramble=True, seed=0).draw(n_samples)
+    noise = Normal(0.0, 1.0).icdf(uniform.clamp(TAIL_PROBABILITY, 1 - TAIL_PROBABILITY))[
+        :, None
+    ]
     log_prior = _log_density(density)
 
-    def bound(one: Autoencoder, rows: Tensor) -> Tensor:
-        x = one.scaler(rows)
-        found = importance_bound(one.network, x, log_prior, draws.to(x))
-        volume = torch.where(
-            x.isnan(), 0.0, one.network.likelihood.log_abs_det_jacobian().to(x)
-        )
-        return (found - volume.sum(-1)) / observed_share(x)
+    def member_bound(member: Autoencoder, rows: Tensor) -> Tensor:
+        x = member.scaler(rows)
+        bound = importance_bound(member.network, x, log_prior, noise.to(x))
+        log_det = member.network.likelihood.log_abs_det_jacobian().to(x)
+        log_det = torch.where(x.isnan(), 0.0, log_det)
+        return (bound - log_det.sum(-1)) / observed_share(x)
 
     def score(module: nn.Module, rows: Tensor) -> Tensor:
-        found = module.map_members(bound, rows).reshape(-1, rows.shape[0])
-        return found.logsumexp(0) - np.log(len(found))  # of the members' mixture
+        bounds = module.map_members(member_bound, rows).reshape(-1, rows.shape[0])
+        return bounds.logsumexp(0) - np.log(len(bounds))  # equal mixture of the members
 
     return score
 
@@ -97,6 +108,6 @@ def log_bound(density: GaussianMixture | None, n_draws: int, n_components: int) 
 def _log_density(density: GaussianMixture | None) -> Callable[[Tensor], Tensor]:
     if density is None:
         return normal_log_prob
-    parts = (density.weights_, density.means_, density.precisions_cholesky_)
-    tensors = [torch.tensor(part) for part in parts]
-    return lambda code: mixture_log_prob(code, *[part.to(code) for part in tensors])
+    arrays = (density.weights_, density.means_, density.precisions_cholesky_)
+    tensors = [torch.tensor(array) for array in arrays]
+    return lambda code: mixture_log_prob(code, *[tensor.to(code) for tensor in tensors])

@@ -21,8 +21,8 @@ from sk_autoencoder.core._trainer import AutoencoderNet
 from sk_autoencoder.generative._base import GenerativeAutoencoder
 from sk_autoencoder.generative._bound import (
     component_usage,
-    log_bound,
-    posteriors,
+    log_likelihood_bound,
+    posterior_moments,
     warn_of_collapse,
 )
 from sk_autoencoder.nn._autoencoder import Autoencoder
@@ -34,9 +34,9 @@ from sk_autoencoder.nn._variational import ELBO, KLDivergence, VariationalNetwor
 from sk_autoencoder.utils._checks import check_counts, check_range
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions
 
-COUNTS = {"negative_binomial", "poisson"}  # likelihoods of log-scaled rows
-LINEAR_LOSSES = {"bernoulli": "binary_cross_entropy"}  # what the linear start is made for
-REPORT_ROWS = 10_000  # on which the components are judged
+COUNT_LIKELIHOODS = {"negative_binomial", "poisson"}  # of log-scaled rows
+LINEAR_LOSSES = {"bernoulli": "binary_cross_entropy"}  # of the linear initialisation
+MAX_USAGE_ROWS = 10_000  # training rows for the usage of components
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -50,9 +50,8 @@ class VAETransformer(GenerativeAutoencoder):
     .. math:: \frac1n \sum_i \Big( -\mathrm{E}_{q(z \mid x_i)} \log p(x_i \mid z)
        + \beta \, \mathrm{KL}\big(q(z \mid x_i) \,\|\, \mathcal{N}(0, I)\big) \Big)
 
-    For :math:`\beta = 1` the loss is an upper bound on minus the log-likelihood
-    [1]_ (equation 3). The variance of a Gaussian :math:`p(x \mid z)` is learned
-    too.
+    For :math:`\beta = 1` the loss is an upper bound on minus the log-likelihood [1]_
+    (equation 3). The variance of a Gaussian :math:`p(x \mid z)` is learned too.
 
     Parameters
     ----------
@@ -71,12 +70,12 @@ class VAETransformer(GenerativeAutoencoder):
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder.
     network : callable, pair of torch modules or None, default=None
-        Replaces the dense network of the four parameters above: a callable ``(n_features,
-        n_components) -> sk_autoencoder.nn.Network``, or a pair (encoder, decoder) of which
-        each fit trains copies. The network sees scaled rows.
+        ``(n_features, n_components) -> sk_autoencoder.nn.Network`` in place of the dense
+        network of the four parameters above, or a pair (encoder, decoder) of which each fit
+        trains copies. The network sees scaled rows.
     init : {"pca", "random"}, default="pca"
-        ``"pca"`` starts as probabilistic PCA [2]_, whose components above the
-        noise are in use, and validation rows select how far training leaves it, as in
+        ``"pca"`` starts as probabilistic PCA [2]_, whose components above the noise are in
+        use, and validation rows select how far training leaves it, as in
         :class:`AutoencoderTransformer`. ``"random"`` gives the network alone.
     scaling : {"global", "standard"} or None, default="global"
         ``"global"`` subtracts the mean row and divides by the root mean variance of the
@@ -142,8 +141,8 @@ class VAETransformer(GenerativeAutoencoder):
         Variance of the Gaussian likelihood: learned in scaled units, one for all features
         (``"shared"``) or one a feature (``"per_feature"``), or given in squared units of X.
     beta : float, default=1.0
-        Weight of the divergence in the loss [4]_. Only 1 makes the loss a bound
-        on the likelihood.
+        Weight of the divergence in the loss [4]_. Only 1 makes the loss a bound on the
+        likelihood.
     kl_warmup : int, default=0
         Epochs over which the weight of the divergence grows from zero. A start from PCA
         does not need it.
@@ -183,8 +182,7 @@ class VAETransformer(GenerativeAutoencoder):
     kl_per_component_ : ndarray of shape (`n_components_`,)
         Mean divergence of the posterior from the prior over training rows, in nats.
     active_components_ : ndarray of shape (`n_components_`,) of bool
-        Whether the posterior's mean varies over training rows: a variance above 0.01
-        [5]_.
+        Whether the posterior's mean varies over training rows: a variance above 0.01 [5]_.
 
     Warns
     -----
@@ -204,15 +202,16 @@ class VAETransformer(GenerativeAutoencoder):
     Gaussian likelihood the optimal posterior nearly has this form, and any network can be
     the encoder.
 
-    NOTE[DIFF]: Codes are sampled from a mixture fitted after training, as [6]_
-    propose, not from the prior. The codes of training rows leave gaps in the prior, and
-    codes from these gaps decode to atypical rows. The mixture has more components the more
-    codes there are to estimate them.
+    NOTE[DIFF]: Codes are sampled from a mixture fitted after training, as [6]_ propose, not
+    from the prior. The codes of training rows leave gaps in the prior, and codes from these
+    gaps decode to atypical rows. The mixture has more components the more codes there are
+    to estimate them.
 
     Columns in different units should be scaled first: by ``scaling="standard"``, or by
     scikit-learn's QuantileTransformer with ``output_distribution="normal"``, which makes
-    samples of tables more like real rows. Values of X between 0 and 1 are valid for
-    ``likelihood="bernoulli"``.
+    samples of tables more like real rows.
+
+    ``likelihood="bernoulli"`` takes any values of X in [0, 1], not only 0 and 1.
 
     References
     ----------
@@ -245,9 +244,7 @@ class VAETransformer(GenerativeAutoencoder):
 
     n_components: int | float | None = field(default=None, kw_only=False)
     hidden_layer_sizes: int | Sequence[int] = (256, 256)
-    init: str = "pca"
-    loss: str = field(default="squared_error", init=False)  # `likelihood` stands for it
-    scaling: str | None = "global"
+    loss: str = field(default="squared_error", init=False)  # `likelihood` replaces it
     noise_level: float = 0.0
     linear_penalty: float = 0.0
     likelihood: str = "gaussian"
@@ -281,7 +278,7 @@ class VAETransformer(GenerativeAutoencoder):
         return LOSSES[LINEAR_LOSSES.get(self.likelihood, "squared_error")]
 
     def _scaler_kind(self) -> type[Scaler]:
-        return LogScaler if self.likelihood in COUNTS else Scaler
+        return LogScaler if self.likelihood in COUNT_LIKELIHOODS else Scaler
 
     def _build_networks(self, n_features: int, n_components: int, n_networks: int) -> list:
         bodies = super()._build_networks(n_features, n_components, n_networks)
@@ -298,20 +295,21 @@ class VAETransformer(GenerativeAutoencoder):
         self, network, corruption, rows: RowDataset, n_components: int, seed: int
     ) -> bool:
         mean, variance = scaled_moments(rows)
-        variance = variance * len(rows) / max(len(rows) - 1, 1)  # as PCA counts it
-        given, started = None, False
+        variance = variance * len(rows) / max(len(rows) - 1, 1)  # unbiased, as in PCA
+        fixed_noise, is_initialized = None, False
         if not isinstance(self.variance, str):
-            given = scaled_variance(self.variance, rows.scaler)
-        noise = variance if given is None else given
+            fixed_noise = scaled_variance(self.variance, rows.scaler)
+        noise = variance if fixed_noise is None else fixed_noise
         if self.init == "pca":
             axes = principal_axes(rows, n_components, seed)
-            found = factor_model(axes, variance, self.variance == "per_feature", given)
-            started = init_factor_model(network, mean, found, self._loss())
-            noise = found.noise if started else noise
+            is_per_feature = self.variance == "per_feature"
+            factors = factor_model(axes, variance, is_per_feature, fixed_noise)
+            is_initialized = init_factor_model(network, mean, factors, self._loss())
+            noise = factors.noise if is_initialized else noise
         network.likelihood.start_from(
             rows.scaler.center, rows.scaler.scale, torch.as_tensor(noise)
         )
-        return started
+        return is_initialized
 
     def _make_penalties(self, module: Autoencoder | Ensemble) -> dict:
         divergence = (self.beta, KLDivergence(self.free_bits))
@@ -327,36 +325,37 @@ class VAETransformer(GenerativeAutoencoder):
         X = super()._check_rows_to_fit(X, y, **kwargs)
         if self.likelihood == "bernoulli":
             check_range(X, 0, 1, "likelihood='bernoulli'")
-        if self.likelihood in COUNTS:
+        if self.likelihood in COUNT_LIKELIHOODS:
             check_counts(X, self.likelihood)
         return X
 
-    # What was learned
+    # After training
 
     def _after_fit(
         self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
     ) -> None:
         super()._after_fit(net, train, valid)
-        rows = np.unique(train.indices)[:REPORT_ROWS]
-        found = np.concatenate(list(self._iter_mapped(net, posteriors, train.X, rows)))
-        self.kl_per_component_, self.active_components_ = component_usage(found)
-        # Of rows that are all the same there is nothing to say, and nothing to warn of.
+        rows = np.unique(train.indices)[:MAX_USAGE_ROWS]
+        chunks = self._iter_mapped(net, posterior_moments, train.X, rows)
+        usage = component_usage(np.concatenate(list(chunks)))
+        self.kl_per_component_, self.active_components_ = usage
+        # Identical rows need no active component: no warning for them.
         if self.active_components_.mean() < 0.5 and has_variance(train):
             warn_of_collapse(self.active_components_, self.beta)
 
-    def _draw_prior(self, n_codes: int) -> torch.Tensor:
+    def _sample_prior(self, n_codes: int) -> torch.Tensor:
         return torch.randn(n_codes, self.n_components_)
 
     def _add_noise(self, module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
         return module.network.likelihood.sample(rows)
 
-    def _code_draws(self, module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
+    def _density_codes(self, module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
         return module.network.posterior(module.scaler(rows)).sample()
 
     # Using
 
     def transform_distribution(self, X) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation of the codes of X.
+        """Compute means and standard deviations of the codes of X.
 
         Parameters
         ----------
@@ -365,18 +364,18 @@ class VAETransformer(GenerativeAutoencoder):
         Returns
         -------
         mean : ndarray of shape (n_samples, n_components)
-            What ``transform`` returns; the prior has mean 0 and standard deviation 1.
+            Mean of the posterior, as in ``transform``. The prior has mean 0.
         std : ndarray of shape (n_samples, n_components)
-            How uncertain each component is.
+            Standard deviation of the posterior. The prior has standard deviation 1.
         """
-        found = self._map(posteriors, X)
-        return found[:, 0], found[:, 1]
+        moments = self._map(posterior_moments, X)
+        return moments[:, 0], moments[:, 1]
 
     def score_samples(self, X):
-        """Return a bound on the log-likelihood of each row.
+        """Compute a lower bound on the log-likelihood of each row.
 
-        The importance-weighted bound of Burda et al. (2016) with `n_importance_samples`
-        draws of the code, the same for all rows and all calls.
+        The bound is the importance-weighted one of Burda et al. (2016). It uses
+        `n_importance_samples` samples of the code, the same noise for all rows and calls.
 
         Parameters
         ----------
@@ -385,18 +384,18 @@ class VAETransformer(GenerativeAutoencoder):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Higher is better. In nats; of a density in the units of X where the likelihood
-            is Gaussian. Observed cells stand in for missing ones.
+            Higher is better. In nats; for a Gaussian likelihood, of a density in the units
+            of X. The score of observed entries is scaled to a full row.
         """
         return super().score_samples(X)
 
     def _scoring(self) -> Callable:
         width = self.n_components_ // self.net_.module_.n_members
-        density = getattr(self, "code_density_", None)  # an ensemble has none
-        return log_bound(density, self.n_importance_samples, width)
+        density = getattr(self, "code_density_", None)  # ensembles have no `code_density_`
+        return log_likelihood_bound(density, self.n_importance_samples, width)
 
     def log_likelihood(self, X) -> float:
-        """Return the mean of ``score_samples(X)``.
+        """Compute the mean of ``score_samples(X)``.
 
         Parameters
         ----------

@@ -1,5 +1,8 @@
 """Imputation of missing values."""
 
 from sk_autoencoder.impute._imputer import AutoencoderImputer
+from sk_autoencoder.utils._names import set_public_module
 
 __all__ = ["AutoencoderImputer"]
+
+set_public_module(__name__, globals())

@@ -92,12 +92,12 @@ class ImputationAutoencoder(BaseAutoencoder):
     _allow_nan: ClassVar[bool] = True
     _cosine_decay: ClassVar[bool] = True
     _n_lr_reductions: ClassVar[int] = 0
-    _corrupt_validation: ClassVar[bool] = True  # hides the same cells of held-out rows
+    _corrupt_validation: ClassVar[bool] = True  # hides entries of validation rows too
     _nearest: ClassVar[KernelRegressionImputer | None] = None
 
     def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
         self._nearest = None  # of an earlier fit
-        self._hidden_share = float(
+        self._hidden_fraction = float(
             np.clip(missing_fraction(X, rows), *HIDDEN_FRACTION_RANGE)
         )
         return X.shape[1]
@@ -110,7 +110,7 @@ class ImputationAutoencoder(BaseAutoencoder):
         return build
 
     def _make_corruption(self, rows: RowDataset) -> RandomMissing:
-        return RandomMissing(self._hidden_share)
+        return RandomMissing(self._hidden_fraction)
 
     def _complete(self, X, scaler: Scaler, rows: np.ndarray, seed: int):
         return X  # each member fits a factor model of its own, without its validation rows

@@ -1,4 +1,4 @@
-"""Filling in missing cells with any autoencoder."""
+"""Imputation of missing entries by any autoencoder that takes them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_me
 from sk_autoencoder.generative._vae import VAETransformer
 from sk_autoencoder.impute._autoencoder import make_default_autoencoder
 from sk_autoencoder.impute._multiple import sample_missing
-from sk_autoencoder.persistence._files import Savable
+from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._random import clone_with_seed, draw_seed, seeded_fit
 from sk_autoencoder.utils._sklearn_compat import (
     BaseImputer,
@@ -33,63 +33,54 @@ N_MEMBERS = 4  # of the default design
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AutoencoderImputer(Savable, ExportMixin, BaseImputer):
+class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
     r"""Imputation of missing values by autoencoders, in IterativeImputer's contract.
 
-    By default a factor model of the rows, fitted by EM, gives the first guess at missing
-    cells. Residual networks then learn what to add to it: in each step some more of the
-    observed cells are hidden, and the network, which sees the guess, which cells are
-    missing and the normal scores of all, minimises the squared error of the hidden ones
-    alone: a denoising autoencoder [1]_ that starts at the best linear imputation. From 30
-    columns on, errors above one standard deviation count linearly (Huber's loss), so that
-    rare extreme cells are not learned by heart. Where training does not pay on held-out
-    rows, the guess is what is kept. At last what the networks say is drawn towards what
-    near training rows have there, as far as held-out rows say.
+    The default design is an ensemble of denoising autoencoders [1]_ on top of a linear
+    imputation. A factor model, fitted by EM, imputes missing entries. Residual networks
+    learn to correct it by hiding observed entries and minimising the error of the hidden
+    ones. Kernel regression on near training rows then shrinks the result. Validation rows
+    select the weight of each stage, so that stages without a benefit are left out.
 
     Parameters
     ----------
     autoencoder : estimator or None, default=None
-        What is fitted to the incomplete rows and reconstructs them; its parameters can be
-        searched as ``autoencoder__n_components``. An autoencoder of this library that takes
-        missing values. None takes the design above, or a :class:`VAETransformer` for
-        ``sample_posterior=True``.
+        Autoencoder of this library that takes missing values, fitted to a clone. Its
+        parameters can be searched as ``autoencoder__n_components``. None takes the default
+        design, or a :class:`VAETransformer` if ``sample_posterior=True``.
     n_estimators : int or "auto", default="auto"
-        Number of autoencoders, all trained at once, whose mean is filled in; ``"auto"``
-        takes one `autoencoder`, but 4 of the default design.
+        Number of autoencoders, trained side by side, whose mean is imputed. ``"auto"``
+        trains 4 of the default design, and one of any other `autoencoder`.
     sample_posterior : bool, default=False
-        Whether to fill in draws given the observed cells, not their mean, for multiple
-        imputation [2]_: ``imputer.set_params(random_state=i).transform(X)`` for several
-        ``i``, without another fit. Needs a variational autoencoder, whose model is drawn
-        from by Metropolis within Gibbs [3]_.
+        Whether to impute samples given the observed entries in place of their mean, for
+        multiple imputation [2]_. Needs a variational autoencoder, sampled by Metropolis
+        within Gibbs [3]_. Set another `random_state` for another sample, without a fit.
     clip : bool, default=True
-        Whether to keep what is filled in within the observed range of its column.
+        Whether to clip imputed values to the observed range of their column.
     round_discrete : bool, default=False
-        Whether to fill whole numbers into columns whose observed values are all whole
-        numbers, like zeros and ones into a column of these.
+        Whether to round imputed values in columns whose observed values are all integers.
     missing_values : int, float, str, np.nan, None or pandas.NA, default=np.nan
-        What stands for a missing value.
+        Placeholder of missing values.
     add_indicator : bool, default=False
-        Whether to append a column of zeros and ones for each column that had missing
-        values in ``fit``, which says where they were.
+        Whether to append a missing indicator, zeros and ones, for each column that had
+        missing values in ``fit``.
     keep_empty_features : bool, default=False
-        Whether columns without any observed value are filled with zeros; otherwise they
-        are left out.
+        Whether to fill columns without any observed value with zeros, or to drop them.
     verbose : int, default=0
         With 1, a line is printed after each epoch of training.
     random_state : int, RandomState instance or None, default=None
-        Seeds the training and, unless None, the autoencoder in place of its own
-        `random_state`, and the draws of ``sample_posterior=True``. Global generators are
-        left as they were.
+        Seeds the training and the samples of ``sample_posterior=True``. Unless None, it
+        replaces the `random_state` of the autoencoder. Global generators do not change.
 
     Attributes
     ----------
     autoencoder_ : estimator
         The fitted autoencoder.
     statistics_ : ndarray of shape (n_features,)
-        Mean of the observed values of each column, which rows without any observed value
-        are filled with; NaN for columns without.
+        Mean of the observed values of each column, imputed in rows without any observed
+        value. NaN for columns without one.
     indicator_ : sklearn.impute.MissingIndicator or None
-        Says where values were missing; None for ``add_indicator=False``.
+        Indicator of missing values. None if ``add_indicator=False``.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -97,16 +88,20 @@ class AutoencoderImputer(Savable, ExportMixin, BaseImputer):
 
     See Also
     --------
-    sklearn.impute.IterativeImputer : Regression of each column on the others, in turns.
-    sklearn.impute.KNNImputer : Means of the nearest rows.
+    sklearn.impute.IterativeImputer : Regress each column on the others in turn.
+    sklearn.impute.KNNImputer : Average the nearest rows.
 
     Notes
     -----
-    Columns are brought to one scale first, so that their units do not matter. Observed
-    cells come back exactly as they were.
+    The default design standardises columns, so that their units do not matter. Observed
+    entries do not change.
+
+    The input of a network of the default design is the imputation of the factor model, the
+    mask of missing entries and the normal scores. From 30 columns on, Huber's loss replaces
+    the squared error, so that training does not memorise rare extreme entries.
 
     The default design shrinks imputed values towards a kernel-weighted mean of near
-    training rows. It keeps up to 5,000 imputed training rows, also in pickles, files and
+    training rows. It stores up to 5,000 imputed training rows, also in pickles, files and
     ONNX graphs.
 
     References
@@ -189,7 +184,7 @@ class AutoencoderImputer(Savable, ExportMixin, BaseImputer):
             self.autoencoder_.set_params(verbose=self.verbose)
         n_members = self._count_members()
         indices = np.arange(len(rows))
-        if n_members > 1:  # each holds out other rows
+        if n_members > 1:  # permuted, so that members have different validation rows
             rng = check_random_state(self.random_state)
             indices = np.stack([rng.permutation(indices) for _ in range(n_members)])
         fit_members(self.autoencoder_, rows, indices)
@@ -202,14 +197,14 @@ class AutoencoderImputer(Savable, ExportMixin, BaseImputer):
         self._is_discrete = (np.isnan(rows) | (rows == np.round(rows))).all(axis=0)
 
     def _read(self, X, *, reset: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return a copy of X with NaN for missing values, and where they are."""
+        """Check X, and return a copy with NaN for missing values and the mask of these."""
         X = validate_data(
             self,
             X,
             reset=reset,
             dtype=[np.float64, np.float32],
             ensure_all_finite=ensure_all_finite(self),
-            ensure_min_samples=1 + reset,  # two to fit to
+            ensure_min_samples=1 + reset,  # fit needs training and validation rows
             copy=True,
         )
         is_missing = missing_mask(X, self.missing_values)
@@ -254,7 +249,7 @@ class AutoencoderImputer(Savable, ExportMixin, BaseImputer):
         return 1 if single else N_MEMBERS
 
     def transform(self, X):
-        """Return X with its missing values filled in.
+        """Impute the missing values of X.
 
         Parameters
         ----------
@@ -263,26 +258,26 @@ class AutoencoderImputer(Savable, ExportMixin, BaseImputer):
         Returns
         -------
         rows : ndarray of shape (n_samples, n_features_out)
-            In the precision of X; observed values as they were.
+            Imputed rows in the precision of X. Observed values do not change.
         """
         check_is_fitted(self)
         X, is_missing = self._read(X, reset=False)
-        indicated = self._transform_indicator(is_missing)
+        indicators = self._transform_indicator(is_missing)
         rows = X[:, self._is_kept]
-        holed = np.isnan(rows).any(axis=1)
-        if holed.any():
-            rows[holed] = self._fill(rows[holed])
+        is_incomplete = np.isnan(rows).any(axis=1)
+        if is_incomplete.any():
+            rows[is_incomplete] = self._fill(rows[is_incomplete])
         if self.keep_empty_features:
             X[:, self._is_kept] = rows
-            X[np.isnan(X)] = 0  # of columns that had no value in fit
+            X[np.isnan(X)] = 0  # columns without an observed value in fit
             rows = X
-        return self._concatenate_indicator(rows, indicated)
+        return self._concatenate_indicator(rows, indicators)
 
     def _fill(self, rows: np.ndarray) -> np.ndarray:
-        has_some = ~np.isnan(rows).all(axis=1)
+        is_observed = ~np.isnan(rows).all(axis=1)
         reconstruction = np.full_like(rows, np.nan)
-        if has_some.any():
-            reconstruction[has_some] = self._reconstruct(rows[has_some])
+        if is_observed.any():  # others get the column means
+            reconstruction[is_observed] = self._reconstruct(rows[is_observed])
         return self._impute(np, rows, reconstruction)
 
     def _impute(self, xp, rows, reconstruction):
@@ -341,12 +336,12 @@ class AutoencoderImputer(Savable, ExportMixin, BaseImputer):
         return transform
 
     def get_feature_names_out(self, input_features=None):
-        """Return the names of the columns of what ``transform`` returns.
+        """Get the names of the columns of the output of ``transform``.
 
         Parameters
         ----------
         input_features : array-like of str or None, default=None
-            Names of the features, where X had none.
+            Names of the features, if X had none in ``fit``.
 
         Returns
         -------
@@ -354,5 +349,5 @@ class AutoencoderImputer(Savable, ExportMixin, BaseImputer):
         """
         check_is_fitted(self)
         names = feature_names(self, input_features)
-        kept = names if self.keep_empty_features else names[self._is_kept]
-        return self._concatenate_indicator_feature_names_out(kept, names)
+        imputed = names if self.keep_empty_features else names[self._is_kept]
+        return self._concatenate_indicator_feature_names_out(imputed, names)

@@ -1,4 +1,4 @@
-"""Networks that see rows with missing entries."""
+"""Networks whose input is rows with missing entries."""
 
 import copy
 
@@ -106,7 +106,7 @@ class ImputationNetwork(Network):
         return torch.where(is_missing, guess + self.layers(inputs), guess)
 
     def decode(self, code: Tensor) -> Tensor:
-        """Return `code`."""
+        """Decode by the identity: the code is the imputed row."""
         return code
 
     def with_imputation(self, completion: nn.Module) -> Network:

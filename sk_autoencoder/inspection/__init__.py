@@ -1,4 +1,4 @@
-"""Pictures, in the convention of scikit-learn's displays."""
+"""Plots of fitted estimators, with the interface of scikit-learn's displays."""
 
 from sk_autoencoder.inspection._codes import CodeDisplay
 from sk_autoencoder.inspection._loss import LossCurveDisplay
@@ -6,6 +6,7 @@ from sk_autoencoder.inspection._outliers import OutlierScoreDisplay
 from sk_autoencoder.inspection._rate import RateDistortionDisplay
 from sk_autoencoder.inspection._reconstruction import ReconstructionDisplay
 from sk_autoencoder.inspection._traversal import TraversalDisplay
+from sk_autoencoder.utils._names import set_public_module
 
 __all__ = [
     "CodeDisplay",
@@ -15,3 +16,5 @@ __all__ = [
     "ReconstructionDisplay",
     "TraversalDisplay",
 ]
+
+set_public_module(__name__, globals())

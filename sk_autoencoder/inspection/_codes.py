@@ -1,44 +1,44 @@
-"""The picture of codes: two of their dimensions, coloured by what rows are."""
+"""Scatter plots of codes, coloured by the labels of their rows."""
 
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sk_autoencoder.inspection import _drawing as drawing
-from sk_autoencoder.utils import _pipelines as _reaching
+from sk_autoencoder.utils import _pipelines
 
-MARKERS = "oX^sDvP*<>"
-JITTER = 0.3  # around the line of a class, where codes have one component
+MARKERS = "oX^sDvP*<>"  # one for every ten classes, as there are ten colours
+JITTER = 0.3  # largest shift of a point from its class, for codes of one component
 
 
 class CodeDisplay:
-    """Codes in the plane, coloured by the labels of their rows.
+    """Scatter plot of codes, coloured by the labels of their rows.
 
-    Made by :meth:`from_estimator` or :meth:`from_predictions`. Codes of more than two
-    components are shown by their first two principal components. Codes of one component are
-    spread out by label, or counted where there is none.
+    Use :meth:`from_estimator` or :meth:`from_predictions` to make one. Codes of more than
+    two components are projected on their first two principal components. Codes of one
+    component are plotted against their label, or as a histogram if there are no labels.
 
     Parameters
     ----------
     codes : ndarray of shape (n_samples, n_components)
-        In whatever units they have.
+        The codes, in their own units.
     y : array-like of shape (n_samples,) or None, default=None
-        Labels: classes, which get a legend, or numbers with decimals or of more than 20
-        values, which get a colour bar. None, NaN and NA are drawn in grey.
+        Labels of the rows. Numbers with decimals, or of more than 20 values, get a colour
+        bar; other labels are classes and get a legend. None, NaN and NA are grey.
     components : tuple of two int or None, default=None
-        The components to show, in place of principal ones.
+        The components to show; None takes the principal components.
     estimator_name : str or None, default=None
-        Title of the picture.
+        Title of the plot.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
     points_ : list of matplotlib PathCollection
-        The points of each class, or all of them; empty where codes were counted.
+        The points of each class, or of all rows. Empty for a histogram.
     colorbar_ : matplotlib Colorbar or None
     plane_ : ndarray of shape (n_samples, 2) or (n_samples, 1)
-        What is drawn.
+        The codes that are plotted, after the projection.
 
     Examples
     --------
@@ -61,33 +61,34 @@ class CodeDisplay:
     def from_estimator(
         cls, estimator, X, y=None, *, components=None, ax=None, name=None, **scatter_kw
     ):
-        """Encode rows and draw their codes.
+        """Encode rows and plot their codes.
 
         Parameters
         ----------
         estimator : estimator
-            Fitted: an autoencoder, or anything with ``transform``; a pipeline, as far as
-            its steps transform; or a search or a wrapper that holds one.
+            A fitted autoencoder or another estimator with ``transform``, or a pipeline, a
+            search or a wrapper that holds one. The last step of a pipeline is skipped if
+            it cannot transform.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,) or None, default=None
-            Labels, classes or numbers.
+            Labels of the rows: classes or numbers.
         components : tuple of two int or None, default=None
-            The components to show, in place of principal ones.
+            The components to show; None takes the principal components.
         ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+            The axes to draw in; None makes a figure.
         name : str or None, default=None
-            Title; None takes the name of the class.
+            Title; None takes the name of the estimator's class.
         **scatter_kw
-            Passed on to ``matplotlib``'s ``scatter``.
+            Options of ``matplotlib``'s ``scatter``.
 
         Returns
         -------
         display : CodeDisplay
         """
         check_is_fitted(estimator)
-        name = drawing.name_of(estimator) if name is None else name
-        codes = _reaching.encode(estimator, X)
+        name = drawing.class_name(estimator) if name is None else name
+        codes = _pipelines.encode(estimator, X)
         return cls.from_predictions(
             codes, y, components=components, ax=ax, name=name, **scatter_kw
         )
@@ -96,21 +97,21 @@ class CodeDisplay:
     def from_predictions(
         cls, codes, y=None, *, components=None, ax=None, name=None, **scatter_kw
     ):
-        """Draw codes that are at hand.
+        """Plot codes that are already computed.
 
         Parameters
         ----------
         codes : {array-like, sparse matrix} of shape (n_samples, n_components)
         y : array-like of shape (n_samples,) or None, default=None
-            Labels, classes or numbers.
+            Labels of the rows: classes or numbers.
         components : tuple of two int or None, default=None
-            The components to show, in place of principal ones.
+            The components to show; None takes the principal components.
         ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+            The axes to draw in; None makes a figure.
         name : str or None, default=None
             Title.
         **scatter_kw
-            Passed on to ``matplotlib``'s ``scatter``.
+            Options of ``matplotlib``'s ``scatter``.
 
         Returns
         -------
@@ -121,16 +122,16 @@ class CodeDisplay:
         return display.plot(ax=ax, **scatter_kw)
 
     def plot(self, ax=None, *, name=None, **scatter_kw):
-        """Draw the codes.
+        """Plot the codes.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+            The axes to draw in; None makes a figure.
         name : str or None, default=None
             Title; None takes `estimator_name`.
         **scatter_kw
-            Passed on to ``matplotlib``'s ``scatter``.
+            Options of ``matplotlib``'s ``scatter``.
 
         Returns
         -------
@@ -139,7 +140,7 @@ class CodeDisplay:
         Raises
         ------
         ValueError
-            If `y` has not one label a row, or `components` names none.
+            If `y` has not one label a row, or `components` is out of range.
         """
         labels = drawing.read_labels(self.y, len(self.codes))
         self.plane_, axis_names = self._project()
@@ -162,58 +163,59 @@ class CodeDisplay:
         return self
 
     def _project(self) -> tuple[np.ndarray, list[str]]:
-        """Return what to draw, and what it is called."""
+        """Select or compute the components to plot, and name their axes."""
         width = self.codes.shape[1]
         if self.components is not None:
-            chosen = list(self.components)
-            if len(chosen) != 2 or not all(0 <= j < width for j in chosen):
+            indices = list(self.components)
+            if len(indices) != 2 or not all(0 <= j < width for j in indices):
                 raise ValueError(
                     f"components={self.components!r} has to hold two numbers from 0 to "
                     f"{width - 1}."
                 )
-            return self.codes[:, chosen], [f"component {j}" for j in chosen]
+            return self.codes[:, indices], [f"component {j}" for j in indices]
         if width <= 2:
             return self.codes, [f"component {j}" for j in range(width)]
-        with np.errstate(invalid="ignore"):  # shares of codes that do not vary
+        with np.errstate(invalid="ignore"):  # 0 / 0 for codes that do not vary
             pca = PCA(2, random_state=0).fit(self.codes)
-        shares = np.nan_to_num(pca.explained_variance_ratio_)
+        ratios = np.nan_to_num(pca.explained_variance_ratio_)
         names = ("First", "Second")
         return pca.transform(self.codes), [
-            f"{name} principal component of {width} ({share:.0%} of the variance)"
-            for name, share in zip(names, shares, strict=True)
+            f"{name} principal component of {width} ({ratio:.0%} of the variance)"
+            for name, ratio in zip(names, ratios, strict=True)
         ]
 
     def _plot_scale(self, labels, axis_names: list[str], options: dict) -> None:
         is_missing = np.isnan(labels.values)
-        called = "y" if labels.name is None else labels.name
+        name = "y" if labels.name is None else labels.name
         plane = self.plane_
         if plane.shape[1] == 1:
-            axis_names.append(called)
+            axis_names.append(name)
             plane = np.column_stack([plane, labels.values])
         elif is_missing.any():
             grey = options | {"color": drawing.GREY, "marker": "."}
             self.points_.append(self.ax_.scatter(*plane[is_missing].T, **grey))
-            self.points_[0].set_label(f"{called} is missing")
+            self.points_[0].set_label(f"{name} is missing")
             self.ax_.legend()
-        known = ~is_missing
-        points = self.ax_.scatter(*plane[known].T, c=labels.values[known], **options)
+        is_known = ~is_missing
+        colours = labels.values[is_known]
+        points = self.ax_.scatter(*plane[is_known].T, c=colours, **options)
         self.points_.append(points)
         if self.plane_.shape[1] > 1:
-            self.colorbar_ = self.figure_.colorbar(points, ax=self.ax_, label=called)
+            self.colorbar_ = self.figure_.colorbar(points, ax=self.ax_, label=name)
 
     def _plot_classes(self, labels, axis_names: list[str], options: dict) -> None:
         groups = labels.groups()
-        shades, plane = drawing.colours(len(groups)), self.plane_
+        colours, plane = drawing.colours(len(groups)), self.plane_
         is_line = plane.shape[1] == 1
         if is_line:
             offsets = np.random.default_rng(0).uniform(-JITTER, JITTER, len(plane))
-            places = np.where(labels.values < 0, len(labels.classes), labels.values)
-            plane = np.column_stack([plane, places + offsets])
+            heights = np.where(labels.values < 0, len(labels.classes), labels.values)
+            plane = np.column_stack([plane, heights + offsets])
         for i, (label, members) in enumerate(groups):
-            own = {"color": shades[i], "marker": MARKERS[i // 10 % len(MARKERS)]}
+            style = {"color": colours[i], "marker": MARKERS[i // 10 % len(MARKERS)]}
             if label == "missing" and i == len(labels.classes):
-                own = {"color": drawing.GREY, "marker": "."}
-            style = own | {"label": label} | options
+                style = {"color": drawing.GREY, "marker": "."}
+            style = style | {"label": label} | options
             self.points_.append(self.ax_.scatter(*plane[members].T, **style))
         if is_line:
             axis_names.append("" if labels.name is None else labels.name)

@@ -1,4 +1,4 @@
-"""What displays share: axes, colours, names of features, labels of rows, images."""
+"""Helpers of the displays: axes, colours, feature names, labels of rows, images."""
 
 from collections.abc import Callable, Sequence
 from numbers import Number
@@ -8,110 +8,110 @@ import numpy as np
 from scipy.sparse import issparse
 
 from sk_autoencoder.nn._convolutional import Convolutional
-from sk_autoencoder.utils import _pipelines as _reaching
+from sk_autoencoder.utils import _pipelines
 from sk_autoencoder.utils._checks import check_image_shape
 from sk_autoencoder.utils._optional import require
 
-MOST_CLASSES = 20  # of numbers; more of them are drawn as a scale
+MAX_NUMERIC_CLASSES = 20  # more distinct numbers are a colour scale
 GREY = "0.6"
 PETROFF = "3f90da ffa90e bd1f01 94a4a2 832db6 a96b59 e76300 b9ac70 717581 92dadd"
 COLOURS = [f"#{colour}" for colour in PETROFF.split()]  # matplotlib 3.10: "petroff10"
 
 
 def pyplot():
-    """Return ``matplotlib.pyplot``, or raise an ImportError that names the extra."""
+    """Import ``matplotlib.pyplot``, or raise an ImportError that names the extra."""
     return require("matplotlib.pyplot", extra="plot", purpose="Drawing")
 
 
 def make_axes(ax=None, figsize: tuple[float, float] | None = None):
-    """Return `ax`, or the axes of a new figure."""
+    """Make the axes of a new figure if `ax` is None."""
     plt = pyplot()
     return plt.subplots(figsize=figsize, layout="constrained")[1] if ax is None else ax
 
 
 def make_grid(ax, n_rows: int, n_columns: int, figsize: tuple[float, float], **options):
-    """Return a new figure and its grid, or the figure of `ax` and a grid in its place."""
+    """Make a figure with a grid of axes, or divide `ax` into a grid."""
     plt = pyplot()
     if ax is None:
         figure = plt.figure(figsize=figsize, layout="constrained")
         return figure, figure.add_gridspec(n_rows, n_columns, **options)
-    place = ax.get_subplotspec()
-    if place is None:
+    subplot = ax.get_subplotspec()
+    if subplot is None:
         raise ValueError(
             "This picture has several axes, and ax is none of a grid, which could be "
             "divided. Make it by plt.subplots() or figure.add_subplot()."
         )
     ax.set_axis_off()
-    return ax.figure, place.subgridspec(n_rows, n_columns, **options)
+    return ax.figure, subplot.subgridspec(n_rows, n_columns, **options)
 
 
-def write_plainly(axis) -> None:
-    """Label a logarithmic axis by numbers, not by powers of ten."""
+def use_plain_tick_labels(axis) -> None:
+    """Label a logarithmic axis with numbers instead of powers of ten."""
     from matplotlib import ticker
 
-    axis.set_major_formatter(ticker.FuncFormatter(_plain))
-    axis.set_minor_formatter(ticker.FuncFormatter(_plain))
+    axis.set_major_formatter(ticker.FuncFormatter(_format_tick))
+    axis.set_minor_formatter(ticker.FuncFormatter(_format_tick))
 
 
-def _plain(value: float, position: int | None) -> str:
-    """Return 1, 2 or 5 times a power of ten as it is, and nothing for other numbers."""
+def _format_tick(value: float, position: int | None) -> str:
+    """Format 1, 2 or 5 times a power of ten; other ticks have no label."""
     text = f"{value:g}"
     return text if text.strip("0.")[:1] in "125" and len(text.strip("0.")) == 1 else ""
 
 
 def colours(n: int) -> list[str]:
-    """Return `n` colours that the colour-blind can tell apart, the first ten of them."""
+    """List `n` colours, of which ten are distinct, also for the colour-blind."""
     return [COLOURS[i % len(COLOURS)] for i in range(n)]
 
 
 def as_rows(X):
-    """Return X, or an array where it is a list."""
+    """Convert a list to an array; X with a shape stays as it is."""
     return X if hasattr(X, "shape") else np.asarray(X)
 
 
 def dense(rows) -> np.ndarray:
-    """Return rows, dense or sparse, as an array."""
+    """Convert rows, dense or sparse, to an array."""
     return rows.toarray() if issparse(rows) else np.asarray(rows)
 
 
 def name_features(X, estimator, n_features: int) -> np.ndarray:
-    """Return the names of the columns of X, or what they were called in ``fit``."""
+    """Name the features by the columns of X, or by those seen in ``fit``."""
     names = getattr(X, "columns", getattr(estimator, "feature_names_in_", ()))
-    return given_names(names if len(names) == n_features else None, n_features)
+    return names_or_numbers(names if len(names) == n_features else None, n_features)
 
 
-def given_names(names, n_features: int) -> np.ndarray:
-    """Return `names`, or numbers of features where there are None."""
+def names_or_numbers(names, n_features: int) -> np.ndarray:
+    """Convert `names` to an array; None numbers the features."""
     if names is None:
         names = [f"feature {j}" for j in range(n_features)]
     return np.asarray(names, dtype=object)
 
 
-def name_of(estimator, method: str = "transform") -> str:
-    """Return the class of `estimator`, or of a pipeline's last step that has `method`."""
+def class_name(estimator, method: str = "transform") -> str:
+    """Name the class of `estimator`, or of a pipeline's last step with `method`."""
     inner = getattr(estimator, "best_estimator_", estimator)
     steps = [step for _, step in getattr(inner, "steps", ())]
-    able = [step for step in steps if hasattr(step, method)] or steps
-    return name_of(able[-1], method) if able else type(inner).__name__
+    candidates = [step for step in steps if hasattr(step, method)] or steps
+    return class_name(candidates[-1], method) if candidates else type(inner).__name__
 
 
-def largest(values: np.ndarray, n: int) -> np.ndarray:
-    """Return the indices of the `n` largest values, the largest first; NaN never."""
+def argmax_n(values: np.ndarray, n: int) -> np.ndarray:
+    """Find the indices of the `n` largest values, in descending order, without NaN."""
     order = np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")
     return order[: min(n, np.isfinite(values).sum())]
 
 
 class Labels(NamedTuple):
-    """What rows are coloured by.
+    """Labels that set the colours of rows.
 
     Attributes
     ----------
     values : ndarray of shape (n_samples,)
-        Numbers, NaN where missing, or indices of classes, -1 where missing.
+        Numbers with NaN for missing ones, or indices of classes with -1 for missing ones.
     classes : list or None
-        None where the labels are a scale.
+        The classes; None if the labels are numbers on a colour scale.
     name : str or None
-        What the labels are called.
+        Name of the labels, if any.
     """
 
     values: np.ndarray
@@ -119,11 +119,11 @@ class Labels(NamedTuple):
     name: str | None
 
     def groups(self) -> list[tuple[str, np.ndarray]]:
-        """Return the name of each class, and which rows are of it."""
+        """List the name of each class and a mask of its rows."""
         names = [f"{c:g}" if isinstance(c, float) else str(c) for c in self.classes]
-        found = [(name, self.values == i) for i, name in enumerate(names)]
+        groups = [(name, self.values == i) for i, name in enumerate(names)]
         is_missing = self.values < 0
-        return [*found, ("missing", is_missing)] if is_missing.any() else found
+        return [*groups, ("missing", is_missing)] if is_missing.any() else groups
 
 
 def _is_missing(value) -> bool:
@@ -132,7 +132,7 @@ def _is_missing(value) -> bool:
 
 
 def read_labels(y, n_rows: int) -> Labels | None:
-    """Return what labels `y` are: classes, or numbers on a scale."""
+    """Convert `y` to classes, or to numbers on a colour scale."""
     if y is None:
         return None
     name = getattr(y, "name", None)
@@ -147,7 +147,8 @@ def read_labels(y, n_rows: int) -> Labels | None:
     known = values[~is_missing]
     if all(isinstance(v, Number) and not isinstance(v, bool | np.bool_) for v in known):
         numbers = known.astype(float)
-        if len(np.unique(numbers)) > MOST_CLASSES or (numbers != np.round(numbers)).any():
+        is_fraction = numbers != np.round(numbers)
+        if len(np.unique(numbers)) > MAX_NUMERIC_CLASSES or is_fraction.any():
             scale = np.full(n_rows, np.nan)
             scale[~is_missing] = numbers
             return Labels(scale, None, name)
@@ -158,17 +159,20 @@ def read_labels(y, n_rows: int) -> Labels | None:
 
 
 def find_images(estimator, image_shape, n_features: int) -> tuple[Any, Callable]:
-    """Return the shape of images that rows are, or None, and what puts channels last.
+    """Find the shape of the images in rows, and a function that puts channels last.
 
-    The shape is the given one, or that of a convolutional network.
+    The shape is `image_shape`, or that of a convolutional network in `estimator`. It is
+    None for tables.
     """
     if image_shape is not None:
         return check_image_shape(image_shape, n_features), lambda rows: rows
-    found = _reaching.find_estimator(estimator, lambda part: _images_of(part) is not None)
-    specification = None if found is None else _images_of(found)
+    autoencoder = _pipelines.find_estimator(
+        estimator, lambda step: _images_of(step) is not None
+    )
+    specification = None if autoencoder is None else _images_of(autoencoder)
     try:
         size = specification and specification.image_size(n_features)
-    except ValueError:  # the images stand behind other steps
+    except ValueError:  # other steps stand between the rows and the images
         size = None
     if size is None:
         return None, lambda rows: rows
@@ -178,11 +182,11 @@ def find_images(estimator, image_shape, n_features: int) -> tuple[Any, Callable]
     return shape, lambda rows: _last_channels(rows, size)
 
 
-def _images_of(part):
-    """Return the convolutional network that `part` specifies, or None."""
-    if hasattr(part, "image_shape") and hasattr(part, "data_format"):
-        return Convolutional(part.image_shape, data_format=part.data_format)
-    network = getattr(part, "network", None)
+def _images_of(step):
+    """Get the convolutional network that `step` specifies, if any."""
+    if hasattr(step, "image_shape") and hasattr(step, "data_format"):
+        return Convolutional(step.image_shape, data_format=step.data_format)
+    network = getattr(step, "network", None)
     return network if hasattr(network, "image_size") else None
 
 
@@ -192,7 +196,7 @@ def _last_channels(rows: np.ndarray, size: Sequence[int]) -> np.ndarray:
 
 
 def draw_images(ax, images: np.ndarray, image_shape: Sequence[int], limits, **image_kw):
-    """Draw images in rows and columns with gaps between them.
+    """Plot images in rows and columns with gaps between them.
 
     Parameters
     ----------
@@ -201,13 +205,13 @@ def draw_images(ax, images: np.ndarray, image_shape: Sequence[int], limits, **im
     image_shape : tuple of int
         ``(height, width)`` or ``(height, width, n_channels)``.
     limits : tuple of float
-        Values that are drawn as black and as white.
+        Values that are plotted as black and as white.
 
     Returns
     -------
     image : matplotlib AxesImage
     centres : tuple of ndarray
-        Where the rows and the columns are.
+        Vertical centres of the rows and horizontal centres of the columns.
     """
     n_rows, n_columns, _ = images.shape
     height, width, n_channels = (*image_shape, 1)[:3]
@@ -218,16 +222,16 @@ def draw_images(ax, images: np.ndarray, image_shape: Sequence[int], limits, **im
         )
     gap = max(1, min(height, width) // 12)
     tiles = images.reshape(n_rows, n_columns, height, width, n_channels)
-    framed = [(0, 0), (0, 0), (0, gap), (0, gap), (0, 0)]
-    tiles = np.pad(tiles.astype(float), framed, constant_values=np.nan)
-    whole = tiles.swapaxes(1, 2).reshape(n_rows * (height + gap), -1, n_channels)
-    whole = whole[:-gap, :-gap]
+    padding = [(0, 0), (0, 0), (0, gap), (0, gap), (0, 0)]
+    tiles = np.pad(tiles.astype(float), padding, constant_values=np.nan)
+    grid = tiles.swapaxes(1, 2).reshape(n_rows * (height + gap), -1, n_channels)
+    grid = grid[:-gap, :-gap]
     low, high = limits
     if n_channels > 1:
-        whole = ((whole - low) / max(high - low, 1e-12)).clip(0, 1)
-        whole = np.nan_to_num(whole, nan=1.0)
+        grid = ((grid - low) / max(high - low, 1e-12)).clip(0, 1)
+        grid = np.nan_to_num(grid, nan=1.0)
     options = {"cmap": "gray", "vmin": low, "vmax": high, "interpolation": "nearest"}
-    image = ax.imshow(whole.squeeze(-1) if n_channels == 1 else whole, **options | image_kw)
+    image = ax.imshow(grid.squeeze(-1) if n_channels == 1 else grid, **options | image_kw)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
     rows = np.arange(n_rows) * (height + gap) + (height - 1) / 2

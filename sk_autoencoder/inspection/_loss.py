@@ -1,4 +1,4 @@
-"""The picture of training: each term of the loss, epoch by epoch."""
+"""Plots of the terms of the loss against the epoch."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,42 +6,42 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sk_autoencoder.inspection import _drawing as drawing
-from sk_autoencoder.utils import _pipelines as _reaching
+from sk_autoencoder.utils import _pipelines
 
-DECADE = 10  # span of positive losses from which their axis is logarithmic
+MIN_LOG_RATIO = 10  # of the largest to the smallest loss, for a logarithmic axis
 
 
 class LossCurveDisplay:
-    """Terms of the loss of training and held-out rows, and the epoch that was kept.
+    """Plot of the training and validation loss, its terms, and the best epoch.
 
-    Made by :meth:`from_estimator`.
+    Use :meth:`from_estimator` to make one.
 
     Parameters
     ----------
     train : dict of {str: sequence of float}
-        Terms of the training loss after each epoch, and their sum as ``"loss"``.
+        Terms of the training loss after each epoch, with their sum as ``"loss"``.
     valid : dict of {str: sequence of float} or None, default=None
-        The same of the rows that were held out, if any.
+        Terms of the validation loss; None if there are no validation rows.
     best_epoch : int or None, default=None
-        Epoch whose weights were kept; 0 is the start.
+        Epoch whose weights were kept; 0 is the initialisation.
     estimator_name : str or None, default=None
-        Title of the picture.
+        Title of the plot.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
     lines_ : list of matplotlib Line2D
-        One for each term of the training rows, then one for each of the held-out rows.
-        Terms that are 0 in all epochs are left out, and so is the sum of a single term.
+        The terms of the training loss, then those of the validation loss. Terms that are 0
+        in all epochs are not plotted, nor is the sum of a single term.
     best_line_ : matplotlib Line2D or None
-        Marks the best epoch; None where nothing was held out.
+        The line at the best epoch; None without validation rows.
 
     Notes
     -----
-    Training losses have the noise that rows are given while training, and are means over
-    an epoch; held-out ones have none, and are taken behind it. So held-out losses may be
-    the lower ones.
+    The validation loss may be lower than the training loss. The training loss is computed
+    on corrupted rows and averaged over an epoch; the validation loss is computed on clean
+    rows at the end of the epoch.
 
     Examples
     --------
@@ -70,21 +70,22 @@ class LossCurveDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None, name=None, yscale="auto", **line_kw):
-        """Draw what an autoencoder recorded while it was fitted.
+        """Plot the loss curves of a fitted autoencoder.
 
         Parameters
         ----------
         estimator : estimator
-            A fitted autoencoder, or a pipeline, a search or a wrapper that holds one. Of an
-            ensemble the means over members are drawn.
+            A fitted autoencoder, or a pipeline, a search or a wrapper that holds one. For
+            an ensemble, losses are averaged over members.
         ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+            The axes to draw in; None makes a figure.
         name : str or None, default=None
-            Title; None takes the name of the class.
+            Title; None takes the name of the estimator's class.
         yscale : {"auto", "linear", "log"}, default="auto"
-            ``"auto"`` takes a logarithmic axis for positive losses that span a decade.
+            Scale of the losses. ``"auto"`` takes a logarithmic axis for positive losses
+            whose largest is at least ten times the smallest.
         **line_kw
-            Passed on to ``matplotlib``'s ``plot`` for every line.
+            Options of ``matplotlib``'s ``plot``, for every line.
 
         Returns
         -------
@@ -93,38 +94,41 @@ class LossCurveDisplay:
         Raises
         ------
         TypeError
-            If there is no autoencoder in `estimator`.
+            If `estimator` holds no autoencoder.
         ValueError
-            If it was not trained for a single epoch.
+            If the autoencoder was not trained for an epoch.
         """
         check_is_fitted(estimator)
-        found = _reaching.find_estimator(estimator, lambda part: hasattr(part, "history_"))
-        if found is None:
+        autoencoder = _pipelines.find_estimator(
+            estimator, lambda step: hasattr(step, "history_")
+        )
+        if autoencoder is None:
             raise TypeError(
                 f"{type(estimator).__name__} holds no fitted autoencoder of "
                 "sk_autoencoder, whose history_ could be drawn."
             )
         display = cls(
-            _curves(found.net_, "train_"),
-            _curves(found.net_, "valid_") or None,
-            best_epoch=found.best_epoch_,
-            estimator_name=type(found).__name__ if name is None else name,
+            _curves(autoencoder.net_, "train_"),
+            _curves(autoencoder.net_, "valid_") or None,
+            best_epoch=autoencoder.best_epoch_,
+            estimator_name=type(autoencoder).__name__ if name is None else name,
         )
         return display.plot(ax=ax, yscale=yscale, **line_kw)
 
     def plot(self, ax=None, *, name=None, yscale="auto", **line_kw):
-        """Draw the curves.
+        """Plot the curves.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+            The axes to draw in; None makes a figure.
         name : str or None, default=None
             Title; None takes `estimator_name`.
         yscale : {"auto", "linear", "log"}, default="auto"
-            ``"auto"`` takes a logarithmic axis for positive losses that span a decade.
+            Scale of the losses. ``"auto"`` takes a logarithmic axis for positive losses
+            whose largest is at least ten times the smallest.
         **line_kw
-            Passed on to ``matplotlib``'s ``plot`` for every line.
+            Options of ``matplotlib``'s ``plot``, for every line.
 
         Returns
         -------
@@ -138,10 +142,12 @@ class LossCurveDisplay:
             )
         self.ax_ = ax = drawing.make_axes(ax, (7.4, 4))
         self.figure_ = ax.figure
-        names = _drawn(self.train)
-        shades = dict(zip(names, ["black", *drawing.colours(len(names))], strict=False))
-        self.lines_ = self._draw(self.train, "training", shades, "-", line_kw)
-        self.lines_ += self._draw(self.valid or {}, "held out", shades, "--", line_kw)
+        names = _plotted_terms(self.train)
+        colours = dict(zip(names, ["black", *drawing.colours(len(names))], strict=False))
+        self.lines_ = self._plot_terms(self.train, "training", colours, "-", line_kw)
+        self.lines_ += self._plot_terms(
+            self.valid or {}, "held out", colours, "--", line_kw
+        )
         self.best_line_ = None
         if self.valid and self.best_epoch is not None:
             label = f"best epoch, {self.best_epoch}" if self.best_epoch else "best: start"
@@ -150,17 +156,19 @@ class LossCurveDisplay:
             )
         ax.set(xlabel="epoch", ylabel="loss, mean over rows", yscale=self._scale(yscale))
         if ax.get_yscale() == "log":
-            drawing.write_plainly(ax.yaxis)
+            drawing.use_plain_tick_labels(ax.yaxis)
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set_title(self.estimator_name if name is None else name)
         ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
         return self
 
-    def _draw(self, curves, kind: str, shades: dict, style: str, line_kw: dict) -> list:
+    def _plot_terms(
+        self, curves, kind: str, colours: dict, style: str, line_kw: dict
+    ) -> list:
         lines = []
-        for name in _drawn(curves):
+        for name in _plotted_terms(curves):
             epochs = np.arange(1, len(curves[name]) + 1)
-            options = {"color": shades.get(name), "linestyle": style}
+            options = {"color": colours.get(name), "linestyle": style}
             options |= {"marker": "."} if len(epochs) == 1 else {}
             label = f"{name}, {kind}"
             lines += self.ax_.plot(epochs, curves[name], label=label, **options | line_kw)
@@ -170,18 +178,18 @@ class LossCurveDisplay:
         if yscale != "auto":
             return yscale
         values = np.concatenate([line.get_ydata() for line in self.lines_])
-        is_wide = values.min() > 0 and values.max() >= DECADE * values.min()
+        is_wide = values.min() > 0 and values.max() >= MIN_LOG_RATIO * values.min()
         return "log" if is_wide else "linear"
 
 
 def _curves(net, prefix: str) -> dict[str, list[float]]:
-    """Return what was recorded under names that begin with `prefix`, without it."""
+    """Collect the curves whose names begin with `prefix`, by name without the prefix."""
     recorded = dict.fromkeys(name for epoch in net.history for name in epoch)
     names = [name for name in recorded if name.startswith(prefix)]
     return {name.removeprefix(prefix): net.curve(name) for name in names}
 
 
-def _drawn(curves: Mapping[str, Sequence[float]]) -> list[str]:
-    """Return the terms to draw, their sum first if there are several."""
+def _plotted_terms(curves: Mapping[str, Sequence[float]]) -> list[str]:
+    """List the terms to plot, after their sum if there are several."""
     terms = [name for name in curves if name != "loss" and np.any(curves[name])]
     return terms if len(terms) == 1 else ["loss", *terms] if curves else []

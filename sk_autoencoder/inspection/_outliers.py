@@ -1,47 +1,47 @@
-"""The picture of a detector: its scores with the threshold, and why rows are unusual."""
+"""Plots of the scores of an outlier detector, and of the features behind them."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sk_autoencoder.inspection import _drawing as drawing
-from sk_autoencoder.utils import _pipelines as _reaching
+from sk_autoencoder.utils import _pipelines
 
-METHOD, NAMES = "score_samples", "get_feature_names_out"
-FAR = 4.0  # distances from the median to the lowest twentieth of scores: what is drawn
+SCORE_METHOD, NAMES_METHOD = "score_samples", "get_feature_names_out"
+MAX_PLOTTED_DISTANCE = 4.0  # below the median, in distances from it to the 5 % quantile
 
 
 class OutlierScoreDisplay:
-    """A histogram of scores with the threshold, and the reasons of the most unusual rows.
+    """Histogram of scores with the threshold, and explanations of the lowest scores.
 
-    Made by :meth:`from_estimator` or :meth:`from_predictions`.
+    Use :meth:`from_estimator` or :meth:`from_predictions` to make one.
 
     Parameters
     ----------
     scores : ndarray of shape (n_samples,)
-        The lower, the more unusual.
+        Scores of the rows. The lower, the more abnormal.
     threshold : float or None, default=None
         Rows with lower scores are outliers.
     y : array-like of shape (n_samples,) or None, default=None
-        Classes of the rows, known outliers for example, which histograms are coloured by.
+        Classes of the rows, which set the colours: known outliers, for example.
     shares : ndarray of shape (n_samples, n_features) or None, default=None
-        How much each feature adds to how unusual a row is.
+        Contribution of each feature to the anomaly score of a row.
     feature_names : sequence of str or None, default=None
-        What features are called.
+        Names of the features.
     row_names : sequence or None, default=None
-        What rows are called; None counts them from 0.
+        Names of the rows; None numbers them from 0.
     estimator_name : str or None, default=None
-        Title of the picture.
+        Title of the plot.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
         The histogram.
     axes_ : ndarray of matplotlib Axes
-        The histogram, and one for each row that is explained.
+        The histogram, then one plot for each row that is explained.
     figure_ : matplotlib Figure
     threshold_line_ : matplotlib Line2D or None
     explained_ : ndarray of int
-        Indices of the rows that are explained, the most unusual first.
+        Indices of the rows that are explained, the lowest score first.
 
     Examples
     --------
@@ -77,29 +77,30 @@ class OutlierScoreDisplay:
     def from_estimator(
         cls, estimator, X, y=None, *, ax=None, name=None, n_rows=3, n_features=5, **hist_kw
     ):
-        """Score rows, and explain the most unusual ones.
+        """Score rows, plot the scores and explain the lowest ones.
 
         Parameters
         ----------
         estimator : estimator
-            A fitted detector: anything with ``score_samples``, whose threshold is
-            ``offset_`` if it has one, such as
-            :class:`~sklearn.ensemble.IsolationForest`, or a pipeline that ends in one.
-            Reasons are drawn if it has ``explain``.
+            A fitted detector with ``score_samples``, such as
+            :class:`~sklearn.ensemble.IsolationForest`, or a pipeline that ends in one. Its
+            ``offset_`` is the threshold, and ``explain`` gives the explanations, if it has
+            them.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,) or None, default=None
-            Classes of the rows, known outliers for example.
+            Classes of the rows: known outliers, for example.
         ax : matplotlib Axes or None, default=None
-            Where to draw, divided if rows are explained; None makes a figure.
+            The axes to draw in, divided if rows are explained; None makes a figure.
         name : str or None, default=None
-            Title; None takes the name of the class.
+            Title; None takes the name of the estimator's class.
         n_rows : int, default=3
-            Number of rows to explain, the most unusual ones; 0 draws the histogram alone.
+            Number of rows to explain, those with the lowest scores; 0 plots the histogram
+            only.
         n_features : int, default=5
-            Number of features of an explanation, those that add most.
+            Number of features in an explanation, those with the largest contributions.
         **hist_kw
-            Passed on to ``matplotlib``'s ``hist``.
+            Options of ``matplotlib``'s ``hist``.
 
         Returns
         -------
@@ -111,12 +112,12 @@ class OutlierScoreDisplay:
             If `estimator` has no ``score_samples``.
         """
         check_is_fitted(estimator)
-        if not hasattr(estimator, METHOD):
+        if not hasattr(estimator, SCORE_METHOD):
             raise TypeError(
                 f"{type(estimator).__name__} has no score_samples. Give a detector such as "
                 "AutoencoderOutlierDetector or IsolationForest."
             )
-        holder = _reaching.find_estimator(estimator, lambda part: hasattr(part, "offset_"))
+        holder = _pipelines.find_estimator(estimator, lambda step: hasattr(step, "offset_"))
         shares, names = _explain(estimator, X) if n_rows else (None, None)
         display = cls(
             np.asarray(estimator.score_samples(X)),
@@ -125,7 +126,9 @@ class OutlierScoreDisplay:
             shares=None if shares is None else np.asarray(shares),
             feature_names=names,
             row_names=getattr(X, "index", None),
-            estimator_name=drawing.name_of(estimator, METHOD) if name is None else name,
+            estimator_name=drawing.class_name(estimator, SCORE_METHOD)
+            if name is None
+            else name,
         )
         return display.plot(ax=ax, n_rows=n_rows, n_features=n_features, **hist_kw)
 
@@ -143,28 +146,28 @@ class OutlierScoreDisplay:
         n_features=5,
         **hist_kw,
     ):
-        """Draw scores that are at hand.
+        """Plot scores that are already computed.
 
         Parameters
         ----------
         scores : array-like of shape (n_samples,)
-            The lower, the more unusual.
+            Scores of the rows. The lower, the more abnormal.
         y : array-like of shape (n_samples,) or None, default=None
-            Classes of the rows, known outliers for example.
+            Classes of the rows: known outliers, for example.
         threshold : float or None, default=None
             Rows with lower scores are outliers.
         shares : array-like of shape (n_samples, n_features) or None, default=None
-            How much each feature adds to how unusual a row is.
+            Contribution of each feature to the anomaly score of a row.
         ax : matplotlib Axes or None, default=None
-            Where to draw, divided if rows are explained; None makes a figure.
+            The axes to draw in, divided if rows are explained; None makes a figure.
         name : str or None, default=None
             Title.
         n_rows : int, default=3
-            Number of rows to explain, the most unusual ones.
+            Number of rows to explain, those with the lowest scores.
         n_features : int, default=5
-            Number of features of an explanation, those that add most.
+            Number of features in an explanation, those with the largest contributions.
         **hist_kw
-            Passed on to ``matplotlib``'s ``hist``.
+            Options of ``matplotlib``'s ``hist``.
 
         Returns
         -------
@@ -183,26 +186,27 @@ class OutlierScoreDisplay:
         return display.plot(ax=ax, n_rows=n_rows, n_features=n_features, **hist_kw)
 
     def plot(self, ax=None, *, name=None, n_rows=3, n_features=5, **hist_kw):
-        """Draw the histogram, and bars for the most unusual rows.
+        """Plot the histogram, and bars that explain the lowest scores.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
-            Where to draw, divided if rows are explained; None makes a figure.
+            The axes to draw in, divided if rows are explained; None makes a figure.
         name : str or None, default=None
             Title; None takes `estimator_name`.
         n_rows : int, default=3
-            Number of rows to explain, the most unusual ones.
+            Number of rows to explain, those with the lowest scores.
         n_features : int, default=5
-            Number of features of an explanation, those that add most.
+            Number of features in an explanation, those with the largest contributions.
         **hist_kw
-            Passed on to ``matplotlib``'s ``hist``.
+            Options of ``matplotlib``'s ``hist``.
 
         Returns
         -------
         display : OutlierScoreDisplay
         """
-        if self.shares is None or self.shares.shape[1] == 1:  # the only reason there is
+        # A single feature would explain every row.
+        if self.shares is None or self.shares.shape[1] == 1:
             n_rows = 0
         n_rows = min(n_rows, len(self.scores))
         self.explained_ = np.argsort(self.scores, kind="stable")[:n_rows]
@@ -214,7 +218,7 @@ class OutlierScoreDisplay:
             self.ax_ = self.figure_.add_subplot(grid[:, 0])
             panels = [self.figure_.add_subplot(grid[i, 1]) for i in range(n_rows)]
             for panel, row in zip(panels, self.explained_, strict=True):
-                self._plot_reasons(panel, row, n_bars, self.shares[self.explained_].max())
+                self._plot_explanation(panel, row, n_bars)
             panels[-1].set_xlabel("what the feature adds")
         else:
             self.ax_ = drawing.make_axes(ax, (6.4, 4.2))
@@ -225,23 +229,23 @@ class OutlierScoreDisplay:
         return self
 
     def _plot_histogram(self, hist_kw: dict) -> None:
-        ax, low = self.ax_, self._lowest_drawn()
+        ax, low = self.ax_, self._lowest_plotted()
         n_below = int((self.scores < low).sum())
-        drawn = self.scores.clip(low)
-        labels = drawing.read_labels(self.y, len(drawn))
+        scores = self.scores.clip(low)
+        labels = drawing.read_labels(self.y, len(scores))
         if labels is not None and labels.classes is None:
             raise ValueError("y holds numbers, and a histogram needs classes.")
-        groups = [(None, np.ones(len(drawn), bool))] if labels is None else labels.groups()
-        shades = drawing.colours(len(groups))
-        options = {"bins": np.histogram_bin_edges(drawn, self._n_bins(len(drawn)))}
-        options |= {"stacked": True, "color": shades, "label": [name for name, _ in groups]}
-        if labels is None:
-            del options["label"]
-        ax.hist([drawn[members] for _, members in groups], **options | hist_kw)
+        groups = [(None, np.ones(len(scores), bool))] if labels is None else labels.groups()
+        colours = drawing.colours(len(groups))
+        options = {"bins": np.histogram_bin_edges(scores, self._n_bins(len(scores)))}
+        options |= {"stacked": True, "color": colours}
+        if labels is not None:
+            options["label"] = [name for name, _ in groups]
+        ax.hist([scores[members] for _, members in groups], **options | hist_kw)
         self.threshold_line_ = None
         if self.threshold is not None:
             n_flagged = int((self.scores < self.threshold).sum())
-            label = f"threshold: {n_flagged} of {len(drawn)} rows below"
+            label = f"threshold: {n_flagged} of {len(scores)} rows below"
             self.threshold_line_ = ax.axvline(
                 self.threshold, color="black", linestyle="--", label=label
             )
@@ -254,31 +258,39 @@ class OutlierScoreDisplay:
     def _n_bins(n_rows: int) -> int:
         return int(np.clip(2 * n_rows**0.5, 10, 50))
 
-    def _lowest_drawn(self) -> float:
-        """Return what lower scores are drawn at, so that a wild row leaves others room."""
+    def _lowest_plotted(self) -> float:
+        """Compute the lower limit of the axis; lower scores are plotted at it.
+
+        Without a limit, an extreme score would squeeze the others into one bar.
+        """
         low, middle = np.quantile(self.scores, [0.05, 0.5])
-        fence = middle - FAR * (middle - low)
+        fence = middle - MAX_PLOTTED_DISTANCE * (middle - low)
         if self.threshold is not None:
             fence = min(fence, middle - 2 * (middle - self.threshold))
         return max(float(self.scores.min()), fence)
 
-    def _plot_reasons(self, panel, row: int, n_bars: int, most: float) -> None:
-        shown = drawing.largest(self.shares[row], n_bars)[::-1]
+    def _plot_explanation(self, panel, row: int, n_bars: int) -> None:
+        shown = drawing.argmax_n(self.shares[row], n_bars)[::-1]
         panel.barh(np.arange(len(shown)), self.shares[row, shown], color=drawing.GREY)
-        names = drawing.given_names(self.feature_names, self.shares.shape[1])
+        names = drawing.names_or_numbers(self.feature_names, self.shares.shape[1])
         panel.set_yticks(np.arange(len(shown)), [names[j] for j in shown])
-        called = row if self.row_names is None else self.row_names[row]
-        panel.set_title(f"row {called}: score {self.scores[row]:.3g}", fontsize="medium")
-        panel.set_xlim(0, 1.05 * most if most > 0 else 1)
+        row_name = row if self.row_names is None else self.row_names[row]
+        panel.set_title(f"row {row_name}: score {self.scores[row]:.3g}", fontsize="medium")
+        largest = self.shares[self.explained_].max()
+        panel.set_xlim(0, 1.05 * largest if largest > 0 else 1)
 
 
 def _explain(estimator, X):
-    """Return what each feature adds to how unusual rows are, and names, or two None."""
-    front, found = _reaching.split_pipeline(estimator, METHOD)
-    if not hasattr(found, "explain"):
+    """Compute the contribution of each feature, and name the features.
+
+    Both are None if the detector has no ``explain``.
+    """
+    front, detector = _pipelines.split_pipeline(estimator, SCORE_METHOD)
+    if not hasattr(detector, "explain"):
         return None, None
-    shares = found.explain(X if front is None else front.transform(X))
-    if front is not None and all(hasattr(step, NAMES) for _, step in front.steps):
+    shares = detector.explain(X if front is None else front.transform(X))
+    if front is not None and all(hasattr(step, NAMES_METHOD) for _, step in front.steps):
         return shares, front.get_feature_names_out()
-    named = estimator if front is None else None  # steps in front may make other features
+    # Earlier steps of a pipeline may make other features than those it was fitted to.
+    named = estimator if front is None else None
     return shares, drawing.name_features(shares, named, shares.shape[1])

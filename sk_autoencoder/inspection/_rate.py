@@ -1,4 +1,4 @@
-"""The picture of a compressor: error against bytes."""
+"""Plots of rate against distortion of a compressor."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -7,16 +7,16 @@ from sk_autoencoder.inspection import _drawing as drawing
 
 
 class RateDistortionDisplay:
-    """How well rows come back against what they cost, beside PCA with the same coder.
+    """Plot of reconstruction quality against bytes a row, with PCA for comparison.
 
-    Made by :meth:`from_estimator`.
+    Use :meth:`from_estimator` to make one. The same coder compresses the codes of PCA.
 
     Parameters
     ----------
     report : dict of ndarray
-        What :meth:`AutoencoderCompressor.report` returns.
+        The result of :meth:`AutoencoderCompressor.report`.
     estimator_name : str or None, default=None
-        What the curve is called.
+        Label of the compressor's curve.
 
     Attributes
     ----------
@@ -44,20 +44,20 @@ class RateDistortionDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, X, *, ax=None, name=None, metric="r2"):
-        """Compress X with several steps and draw what comes of it.
+        """Compress X at several rates and plot the rate-distortion curve.
 
         Parameters
         ----------
         estimator : AutoencoderCompressor
-            Fitted.
+            The fitted compressor.
         X : array-like of shape (n_samples, n_features)
-            Rows that the compressor was not fitted to.
+            Rows to compress; not those that the compressor was fitted to.
         ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+            The axes to draw in; None makes a figure.
         name : str or None, default=None
-            What the curve is called; None takes the name of the class.
+            Label of the curve; None takes the name of the estimator's class.
         metric : {"r2", "psnr"}, default="r2"
-            What is drawn against bytes.
+            Measure of quality: R², or the peak signal-to-noise ratio in dB.
 
         Returns
         -------
@@ -68,16 +68,16 @@ class RateDistortionDisplay:
         return cls(estimator.report(X), estimator_name=name).plot(ax=ax, metric=metric)
 
     def plot(self, ax=None, *, name=None, metric="r2"):
-        """Draw the curves.
+        """Plot the curves.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+            The axes to draw in; None makes a figure.
         name : str or None, default=None
-            What the curve is called; None takes `estimator_name`.
+            Label of the curve; None takes `estimator_name`.
         metric : {"r2", "psnr"}, default="r2"
-            What is drawn against bytes.
+            Measure of quality: R², or the peak signal-to-noise ratio in dB.
 
         Returns
         -------
@@ -94,7 +94,7 @@ class RateDistortionDisplay:
             style = {"color": "C7"} if prefix else {"color": "C0"}
             self.lines_ += ax.plot(x, y, "o-", label=label, **style)
         ax.set(xlabel="bytes a row", ylabel=labels[metric], xscale="log")
-        drawing.write_plainly(ax.xaxis)
+        drawing.use_plain_tick_labels(ax.xaxis)
         ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -1,38 +1,38 @@
-"""The picture of a reconstruction: images, or the error of each feature."""
+"""Plots of reconstructions: images, or the error of each feature."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sk_autoencoder.inspection import _drawing as drawing
 from sk_autoencoder.metrics import reconstruction_error
-from sk_autoencoder.utils import _pipelines as _reaching
+from sk_autoencoder.utils import _pipelines
 
 
 class ReconstructionDisplay:
-    """Rows beside their reconstructions: images, or the error of each feature.
+    """Plot of reconstructions: images below the originals, or the error of each feature.
 
-    Made by :meth:`from_estimator` or :meth:`from_predictions`. Where rows are images, the
-    originals, what was done to them, and reconstructions stand below each other. For tables
-    bars say which features come back worst.
+    Use :meth:`from_estimator` or :meth:`from_predictions` to make one. For images, the
+    originals, the damaged inputs and the reconstructions are plotted below each other. For
+    tables, bars show the features with the largest errors.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-        Rows as they should be; missing cells are NaN.
+        Clean rows; missing entries are NaN.
     X_reconstructed : ndarray of shape (n_samples, n_features)
-        Their reconstructions.
+        Reconstructions of the rows.
     damaged : ndarray of shape (n_samples, n_features) or None, default=None
-        What the reconstructions were made of, where it is not X.
+        Input of the reconstructions, if it is not X.
     baseline : ndarray of shape (n_samples, n_features) or None, default=None
-        Reconstructions by something else, to compare with.
+        Reconstructions by another estimator, for comparison.
     image_shape : tuple of int or None, default=None
         ``(height, width)`` or ``(height, width, n_channels)`` if rows are images.
     feature_names : sequence of str or None, default=None
-        What features are called.
+        Names of the features.
     estimator_name : str, default="reconstruction"
-        What the reconstruction is called.
+        Label of the reconstructions.
     baseline_name : str, default="baseline"
-        What the baseline is called.
+        Label of the baseline.
 
     Attributes
     ----------
@@ -43,8 +43,8 @@ class ReconstructionDisplay:
     bars_ : matplotlib BarContainer or None
         The errors of the features, the largest on top; None for images.
     lost_ : ndarray of shape (n_features,) or None
-        Mean squared error of each feature over its variance, which is 1 for its mean; NaN
-        for features that do not vary. None for images.
+        Mean squared error of each feature over its variance; the mean of a feature has 1.
+        NaN for features that do not vary. None for images.
 
     Examples
     --------
@@ -96,34 +96,34 @@ class ReconstructionDisplay:
         n_features=20,
         **kwargs,
     ):
-        """Encode and decode rows, and draw what comes of it.
+        """Reconstruct rows and plot the result.
 
         Parameters
         ----------
         estimator : estimator
-            Fitted: an autoencoder, PCA or another estimator with ``inverse_transform``, or
-            a pipeline, a search or a wrapper that holds one.
+            A fitted autoencoder, PCA or another estimator with ``inverse_transform``, or a
+            pipeline, a search or a wrapper that holds one.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows as they should be.
+            Clean rows.
         damaged : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            The same rows as they go in, noisy for example; None takes X.
+            The input of the estimator, such as the same rows with noise; None takes X.
         baseline : estimator or None, default=None
             A fitted estimator to compare with, such as
             :class:`~sklearn.decomposition.PCA` with as many components.
         image_shape : tuple of int or None, default=None
             ``(height, width)`` or ``(height, width, n_channels)`` if rows are images. None
-            takes that of a convolutional network, and otherwise X for a table.
+            takes the shape from a convolutional network; otherwise rows are a table.
         ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+            The axes to draw in; None makes a figure.
         name : str or None, default=None
-            What the reconstruction is called; None takes the name of the class, and
-            "reconstruction" for images without a baseline.
+            Label of the reconstructions. None takes "reconstruction" for images without a
+            baseline, and otherwise the name of the estimator's class.
         n_images : int, default=10
-            Number of images, the first ones.
+            Number of images to plot, the first ones.
         n_features : int, default=20
-            Largest number of features of a table, those with the largest error.
+            Largest number of features to plot, those with the largest errors.
         **kwargs
-            Passed on to ``matplotlib``'s ``imshow`` or ``barh``.
+            Options of ``matplotlib``'s ``imshow`` or ``barh``.
 
         Returns
         -------
@@ -131,28 +131,29 @@ class ReconstructionDisplay:
         """
         check_is_fitted(estimator)
         X = drawing.as_rows(X)
-        given = X if damaged is None else drawing.as_rows(damaged)
+        inputs = X if damaged is None else drawing.as_rows(damaged)
         shape, reorder = drawing.find_images(estimator, image_shape, X.shape[1])
         if shape is not None:
-            X, given = X[:n_images], given[:n_images]
+            X, inputs = X[:n_images], inputs[:n_images]
 
-        def read(rows):
+        def as_images(rows):
             return reorder(drawing.dense(rows))
 
         is_alone = shape is not None and baseline is None
-        own = "reconstruction" if is_alone else drawing.name_of(estimator)
-        other_name = "baseline" if baseline is None else drawing.name_of(baseline)
-        other_name += " (baseline)" * (other_name == own)
-        other = None if baseline is None else read(_reaching.reconstruct(baseline, given))
+        label = "reconstruction" if is_alone else drawing.class_name(estimator)
+        baseline_name = "baseline" if baseline is None else drawing.class_name(baseline)
+        baseline_name += " (baseline)" * (baseline_name == label)
+        if baseline is not None:
+            baseline = as_images(_pipelines.reconstruct(baseline, inputs))
         display = cls(
-            read(X),
-            read(_reaching.reconstruct(estimator, given)),
-            damaged=None if damaged is None else read(given),
-            baseline=other,
+            as_images(X),
+            as_images(_pipelines.reconstruct(estimator, inputs)),
+            damaged=None if damaged is None else as_images(inputs),
+            baseline=baseline,
             image_shape=shape,
             feature_names=drawing.name_features(X, estimator, X.shape[1]),
-            estimator_name=own if name is None else name,
-            baseline_name=other_name,
+            estimator_name=label if name is None else name,
+            baseline_name=baseline_name,
         )
         return display.plot(ax=ax, n_images=n_images, n_features=n_features, **kwargs)
 
@@ -170,28 +171,28 @@ class ReconstructionDisplay:
         n_features=20,
         **kwargs,
     ):
-        """Draw rows and reconstructions that are at hand.
+        """Plot reconstructions that are already computed.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows as they should be.
+            Clean rows.
         X_reconstructed : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Their reconstructions.
+            Reconstructions of the rows.
         damaged : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            What the reconstructions were made of, where it is not X.
+            Input of the reconstructions, if it is not X.
         image_shape : tuple of int or None, default=None
             ``(height, width)`` or ``(height, width, n_channels)`` if rows are images.
         ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+            The axes to draw in; None makes a figure.
         name : str, default="reconstruction"
-            What the reconstruction is called.
+            Label of the reconstructions.
         n_images : int, default=10
-            Number of images, the first ones.
+            Number of images to plot, the first ones.
         n_features : int, default=20
-            Largest number of features of a table, those with the largest error.
+            Largest number of features to plot, those with the largest errors.
         **kwargs
-            Passed on to ``matplotlib``'s ``imshow`` or ``barh``.
+            Options of ``matplotlib``'s ``imshow`` or ``barh``.
 
         Returns
         -------
@@ -215,20 +216,20 @@ class ReconstructionDisplay:
         return display.plot(ax=ax, n_images=n_images, n_features=n_features, **kwargs)
 
     def plot(self, ax=None, *, name=None, n_images=10, n_features=20, **kwargs):
-        """Draw the images, or the errors of features.
+        """Plot the images, or the errors of the features.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
+            The axes to draw in; None makes a figure.
         name : str or None, default=None
-            What the reconstruction is called; None takes `estimator_name`.
+            Label of the reconstructions; None takes `estimator_name`.
         n_images : int, default=10
-            Number of images, the first ones.
+            Number of images to plot, the first ones.
         n_features : int, default=20
-            Largest number of features of a table, those with the largest error.
+            Largest number of features to plot, those with the largest errors.
         **kwargs
-            Passed on to ``matplotlib``'s ``imshow`` or ``barh``.
+            Options of ``matplotlib``'s ``imshow`` or ``barh``.
 
         Returns
         -------
@@ -264,20 +265,20 @@ class ReconstructionDisplay:
         self.ax_.set_xticks([])
 
     def _plot_features(self, ax, name: str, n_features: int, kwargs: dict) -> None:
-        self.lost_ = self._lost(self.X_reconstructed)
-        shown = drawing.largest(self.lost_, n_features)[::-1]
+        self.lost_ = self._unexplained_variance(self.X_reconstructed)
+        shown = drawing.argmax_n(self.lost_, n_features)[::-1]
         self.ax_ = ax = drawing.make_axes(ax, (6.4, 1.6 + 0.24 * len(shown)))
         options = {"color": drawing.colours(1)[0], "label": name} | kwargs
-        places = np.arange(len(shown))
-        self.bars_ = ax.barh(places, self.lost_[shown], **options)
+        heights = np.arange(len(shown))
+        self.bars_ = ax.barh(heights, self.lost_[shown], **options)
         marks = {self.baseline_name: self.baseline, "damaged": self.damaged}
         for (label, rows), marker in zip(marks.items(), "|x", strict=True):
             if rows is not None and not np.isnan(rows).any():
-                lost = self._lost(rows)[shown]
+                values = self._unexplained_variance(rows)[shown]
                 style = {"color": "black", "markersize": 9, "markeredgewidth": 1.8}
-                ax.plot(lost, places, marker, label=label, **style)
-        names = drawing.given_names(self.feature_names, len(self.lost_))
-        ax.set_yticks(places, [names[j] for j in shown])
+                ax.plot(values, heights, marker, label=label, **style)
+        names = drawing.names_or_numbers(self.feature_names, len(self.lost_))
+        ax.set_yticks(heights, [names[j] for j in shown])
         ax.set(
             xlabel="squared error / variance of the feature", ylim=(-0.6, len(shown) - 0.4)
         )
@@ -289,7 +290,8 @@ class ReconstructionDisplay:
             ax.set_title(f"{len(shown)} of {n_varying} features, the worst")
         ax.legend(loc="lower right")
 
-    def _lost(self, rows: np.ndarray) -> np.ndarray:
+    def _unexplained_variance(self, rows: np.ndarray) -> np.ndarray:
+        """Compute the mean squared error of each feature over its variance."""
         error = reconstruction_error(self.X, rows, per="feature")
         variance = np.nanvar(np.asarray(self.X, dtype=np.float64), axis=0)
         is_varying = variance > 0

@@ -1,4 +1,4 @@
-"""The picture of a decoder: what rows become along each component of the code."""
+"""Plots of traversals: decoded rows along each component of the code."""
 
 from math import ceil
 
@@ -7,49 +7,50 @@ from scipy.stats import norm
 from sklearn.utils.validation import check_is_fitted
 
 from sk_autoencoder.inspection import _drawing as drawing
-from sk_autoencoder.utils import _pipelines as _reaching
+from sk_autoencoder.utils import _pipelines
 
-LOW, HIGH = 0.02, 0.98  # quantiles of a component between which it is moved
-SHADE = 0.005  # of the pixels that are drawn as black, and as white
-N_STEPS, N_STEPS_PLANE = 9, 15
-PRIOR_ROWS = 10_001  # that stand for a prior
-MOST_STRIPS, MOST_PANELS, MOST_LINES = 10, 6, 6  # components of images, of tables; features
+LOW_QUANTILE, HIGH_QUANTILE = 0.02, 0.98  # of a component: the ends of its traversal
+SATURATED_FRACTION = 0.005  # of the pixels that are black, and as many that are white
+N_TRAVERSAL_STEPS, N_PLANE_STEPS = 9, 15  # values of a component
+N_PRIOR_CODES = 10_001  # quantiles of the prior, in place of codes of rows
+MAX_STRIPS, MAX_PANELS = 10, 6  # components that are shown of images, and of tables
+MAX_PLOTTED_LINES = 6  # features of a table that have a colour
 
 
 class TraversalDisplay:
-    """Rows that are decoded while one component of the code moves and the others rest.
+    """Plot of traversals: rows decoded while one component of the code varies.
 
-    Made by :meth:`from_estimator`. Images of one component stand side by side; two
-    components of images make a plane, the manifold of a variational autoencoder; features
-    of a table are lines.
+    Use :meth:`from_estimator` to make one. For images, a component is a strip of images,
+    and two components are a plane of images, as in the reference. For tables, each feature
+    is a line.
 
     Parameters
     ----------
     rows : ndarray of shape (n_shown, n_steps, n_features)
-        Decoded rows of each component shown, or for ``kind="plane"`` of each value of the
-        second component (along the first axis) and of the first.
+        Decoded rows of each component and step. For ``kind="plane"`` the first axis is the
+        value of the second component, and the second axis that of the first.
     values : ndarray of shape (n_shown, n_steps)
-        What each component was set to, or for ``kind="plane"`` the first and the second.
+        Values of each component, or of the two components for ``kind="plane"``.
     components : sequence of int
-        The components shown.
+        The components that are shown.
     kind : {"lines", "strips", "plane"}
         Lines of features, strips of images, or a plane of images.
     image_shape : tuple of int or None, default=None
         ``(height, width)`` or ``(height, width, n_channels)`` if rows are images.
     feature_names : sequence of str or None, default=None
-        What features are called.
+        Names of the features.
     center, scale : ndarray of shape (n_features,) or None, default=None
-        Mean and standard deviation of each feature, in whose units lines are drawn; None
-        draws them in the units of X.
+        Mean and standard deviation of each feature, which standardise the lines. None
+        keeps the units of X.
     estimator_name : str or None, default=None
-        Title of the picture.
+        Title of the plot.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
         The first axes.
     axes_ : ndarray of matplotlib Axes
-        All axes: one, or one a component for lines.
+        All axes: one a component for lines, otherwise a single one.
     figure_ : matplotlib Figure
     image_ : matplotlib AxesImage or None
         The images; None for tables.
@@ -106,36 +107,35 @@ class TraversalDisplay:
         name=None,
         **kwargs,
     ):
-        """Decode along components of the code, and draw what comes of it.
+        """Decode codes along each component, and plot the decoded rows.
 
         Parameters
         ----------
         estimator : estimator
-            Fitted: an autoencoder, PCA or another estimator with ``inverse_transform``, or
-            a pipeline, a search or a wrapper that holds one.
+            A fitted autoencoder, PCA or another estimator with ``inverse_transform``, or a
+            pipeline, a search or a wrapper that holds one.
         X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            Rows whose codes say where to go: each component moves between its 2 % and 98 %
-            quantiles, in equal shares of the rows, while the others rest at their medians.
-            None is for a :class:`~sk_autoencoder.VAETransformer`: quantiles of its prior,
-            the standard normal distribution.
+            Rows whose codes set the range of the traversal: each component takes evenly
+            spaced quantiles from 2 % to 98 %, while the others stay at their medians. None
+            takes the quantiles of the prior of a :class:`~sk_autoencoder.VAETransformer`.
         kind : {"auto", "lines", "strips", "plane"}, default="auto"
             Lines of features, strips of images, or a plane of images over two components.
-            ``"auto"`` takes lines for tables, and for images a plane where there are two
-            components.
+            ``"auto"`` takes lines for tables, a plane for images with two components, and
+            strips otherwise.
         components : sequence of int or None, default=None
-            The components to show. None takes those that change rows most, the first one
-            most of all: at most 10 of images, 6 of tables, and 2 for a plane.
+            The components to show. None takes those that change the decoded rows most, in
+            descending order: 10 or fewer for images, 6 for tables and 2 for a plane.
         n_steps : int or None, default=None
-            Values of each component; None takes 9, and 15 for a plane.
+            Number of values of each component; None takes 9, or 15 for a plane.
         image_shape : tuple of int or None, default=None
             ``(height, width)`` or ``(height, width, n_channels)`` if rows are images. None
-            takes that of a convolutional network, and otherwise X for a table.
+            takes the shape from a convolutional network; otherwise rows are a table.
         ax : matplotlib Axes or None, default=None
-            Where to draw, divided for lines; None makes a figure.
+            The axes to draw in, divided for lines; None makes a figure.
         name : str or None, default=None
-            Title; None takes the name of the class.
+            Title; None takes the name of the estimator's class.
         **kwargs
-            Passed on to ``matplotlib``'s ``imshow`` or ``plot``.
+            Options of ``matplotlib``'s ``imshow`` or ``plot``.
 
         Returns
         -------
@@ -146,51 +146,50 @@ class TraversalDisplay:
         TypeError
             If `estimator` has no ``inverse_transform``.
         ValueError
-            If X is None and codes have no known distribution, or `kind` or `components`
-            do not fit.
+            If X is None and the codes have no known distribution, or if `kind` or
+            `components` is invalid.
         """
         check_is_fitted(estimator)
-        codes = _codes_of(estimator, X)
-        middle = np.median(codes, axis=0)
-        width = _reaching.decode(estimator, middle[None]).shape[1]
+        codes = _get_codes(estimator, X)
+        median = np.median(codes, axis=0)
+        width = _pipelines.decode(estimator, median[None]).shape[1]
         shape, reorder = drawing.find_images(estimator, image_shape, width)
         kind = _find_kind(kind, shape, components, codes.shape[1])
-        n_steps = n_steps or (N_STEPS_PLANE if kind == "plane" else N_STEPS)
-        values = np.array([_steps(column, n_steps) for column in codes.T])
+        n_steps = n_steps or (N_PLANE_STEPS if kind == "plane" else N_TRAVERSAL_STEPS)
+        values = np.array([_quantiles(column, n_steps) for column in codes.T])
 
         def decode(codes: np.ndarray) -> np.ndarray:
-            rows = _reaching.decode(estimator, codes.reshape(-1, codes.shape[-1]))
+            rows = _pipelines.decode(estimator, codes.reshape(-1, codes.shape[-1]))
             return reorder(np.asarray(rows)).reshape(*codes.shape[:-1], width)
 
         center, scale = _moments(X) if shape is None else (None, None)
-        chosen = components
         if components is None:
-            chosen = _most_telling(decode, middle, values, scale, kind)
-        path = _plane if kind == "plane" else _paths
+            components = _select_components(decode, median, values, scale, kind)
+        make_codes = _plane_codes if kind == "plane" else _line_codes
         display = cls(
-            decode(path(middle, values, chosen)),
-            values[list(chosen)],
-            chosen,
+            decode(make_codes(median, values, components)),
+            values[list(components)],
+            components,
             kind=kind,
             image_shape=shape,
             feature_names=drawing.name_features(X, estimator, width),
             center=center,
             scale=scale,
-            estimator_name=drawing.name_of(estimator) if name is None else name,
+            estimator_name=drawing.class_name(estimator) if name is None else name,
         )
         return display.plot(ax=ax, **kwargs)
 
     def plot(self, ax=None, *, name=None, **kwargs):
-        """Draw the rows.
+        """Plot the decoded rows.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
-            Where to draw, divided for lines; None makes a figure.
+            The axes to draw in, divided for lines; None makes a figure.
         name : str or None, default=None
             Title; None takes `estimator_name`.
         **kwargs
-            Passed on to ``matplotlib``'s ``imshow`` or ``plot``.
+            Options of ``matplotlib``'s ``imshow`` or ``plot``.
 
         Returns
         -------
@@ -209,30 +208,30 @@ class TraversalDisplay:
         is_plane = self.kind == "plane"
         rows = self.rows[::-1] if is_plane else self.rows  # large values on top
         n_rows, n_columns = rows.shape[:2]
-        cell = min(0.7, 9 / n_columns)
-        height = n_rows * cell * self.image_shape[0] / self.image_shape[1]
-        ax = drawing.make_axes(ax, (n_columns * cell + 1.2, height + 0.9))
-        limits = tuple(np.quantile(rows, [SHADE, 1 - SHADE]))
-        self.image_, (down, across) = drawing.draw_images(
+        size = min(0.7, 9 / n_columns)  # width of an image in inches
+        height = n_rows * size * self.image_shape[0] / self.image_shape[1]
+        ax = drawing.make_axes(ax, (n_columns * size + 1.2, height + 0.9))
+        limits = tuple(np.quantile(rows, [SATURATED_FRACTION, 1 - SATURATED_FRACTION]))
+        self.image_, (y_centres, x_centres) = drawing.draw_images(
             ax, rows, self.image_shape, limits, **kwargs
         )
         ax.set_title(name)
         self.axes_, self.figure_ = np.array([ax]), ax.figure
         if is_plane:
-            _mark(ax.set_xticks, across, self.values[0])
-            _mark(ax.set_yticks, down, self.values[1][::-1])
+            _label_ticks(ax.set_xticks, x_centres, self.values[0])
+            _label_ticks(ax.set_yticks, y_centres, self.values[1][::-1])
             first, second = self.components
             ax.set(xlabel=f"component {first}", ylabel=f"component {second}")
         else:
-            ax.set_yticks(down, [f"component {j}" for j in self.components])
-            ax.set_xticks(across[[0, -1]], ["low", "high"])
+            ax.set_yticks(y_centres, [f"component {j}" for j in self.components])
+            ax.set_xticks(x_centres[[0, -1]], ["low", "high"])
 
     def _plot_lines(self, ax, name: str | None, kwargs: dict) -> None:
         rows = self.rows
         if self.scale is not None:
             rows = (rows - self.center) / self.scale
         change = np.ptp(rows, axis=1).max(axis=0)  # (n_features,)
-        shown = drawing.largest(change, MOST_LINES)
+        shown = drawing.argmax_n(change, MAX_PLOTTED_LINES)
         n_columns = 2 if len(rows) == 4 else min(len(rows), 3)
         n_rows = ceil(len(rows) / n_columns)
         size = (2.6 * n_columns + 2.4, 2.4 * n_rows + 0.6)
@@ -241,8 +240,8 @@ class TraversalDisplay:
         for i, (values, curves, j) in enumerate(
             zip(self.values, rows, self.components, strict=True)
         ):
-            share = {"sharey": axes[0]} if axes else {}
-            panel = self.figure_.add_subplot(grid[divmod(i, n_columns)], **share)
+            options = {"sharey": axes[0]} if axes else {}
+            panel = self.figure_.add_subplot(grid[divmod(i, n_columns)], **options)
             self._plot_panel(panel, values, curves, shown, kwargs)
             panel.set_xlabel(f"component {j}")
             panel.tick_params(labelleft=i % n_columns == 0)
@@ -255,29 +254,30 @@ class TraversalDisplay:
         axes[n_columns - 1].legend(loc="upper left", bbox_to_anchor=(1, 1))
 
     def _plot_panel(self, panel, values, curves, shown, kwargs: dict) -> None:
-        others = np.setdiff1d(np.arange(curves.shape[1]), shown)
-        if len(others):
-            lines = panel.plot(values, curves[:, others], color="0.85", linewidth=0.8)
-            lines[0].set_label(f"{len(others)} others")
-        names = drawing.given_names(self.feature_names, curves.shape[1])
+        grey = np.setdiff1d(np.arange(curves.shape[1]), shown)
+        if len(grey):
+            lines = panel.plot(values, curves[:, grey], color="0.85", linewidth=0.8)
+            lines[0].set_label(f"{len(grey)} others")
+        names = drawing.names_or_numbers(self.feature_names, curves.shape[1])
         for j, colour in zip(shown, drawing.colours(len(shown)), strict=True):
             label = str(names[j])
             panel.plot(values, curves[:, j], **{"color": colour, "label": label} | kwargs)
 
 
-def _codes_of(estimator, X) -> np.ndarray:
-    """Return codes whose quantiles say where to go."""
+def _get_codes(estimator, X) -> np.ndarray:
+    """Encode X, or take quantiles of the prior if X is None."""
     if X is not None:
-        codes = _reaching.encode(estimator, X, *_reaching.CODE_METHODS)
+        codes = _pipelines.encode(estimator, X, *_pipelines.CODE_METHODS)
         return drawing.dense(codes)
-    _, last = _reaching.split_pipeline(estimator, *_reaching.CODE_METHODS)
+    _, last = _pipelines.split_pipeline(estimator, *_pipelines.CODE_METHODS)
     if not hasattr(last, "transform_distribution"):
         raise ValueError(
             f"X=None is for a VAETransformer, whose codes have a known distribution; those "
             f"of {type(last).__name__} have none. Give rows as X."
         )
-    drawn = norm.ppf((np.arange(PRIOR_ROWS) + 0.5) / PRIOR_ROWS)  # as even as can be
-    return np.tile(drawn[:, None], last.n_components_)
+    # Quantiles at evenly spaced levels have less noise than random draws.
+    column = norm.ppf((np.arange(N_PRIOR_CODES) + 0.5) / N_PRIOR_CODES)
+    return np.tile(column[:, None], last.n_components_)
 
 
 def _find_kind(kind: str, shape, components, n_components: int) -> str:
@@ -301,16 +301,16 @@ def _find_kind(kind: str, shape, components, n_components: int) -> str:
     return kind
 
 
-def _steps(column: np.ndarray, n_steps: int) -> np.ndarray:
-    """Return values at equal shares of the rows, or of the range where most are equal."""
-    found = np.quantile(column, np.linspace(LOW, HIGH, n_steps))
-    if found[0] == found[-1]:
+def _quantiles(column: np.ndarray, n_steps: int) -> np.ndarray:
+    """Compute evenly spaced quantiles, or values of the range if those are all equal."""
+    values = np.quantile(column, np.linspace(LOW_QUANTILE, HIGH_QUANTILE, n_steps))
+    if values[0] == values[-1]:
         return np.linspace(column.min(), column.max(), n_steps)
-    return found
+    return values
 
 
 def _moments(X) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Return mean and standard deviation of each column of X, if there are rows."""
+    """Compute mean and standard deviation of each column of X; None if X is None."""
     if X is None:
         return None, None
     rows = drawing.dense(X).astype(np.float64)
@@ -318,33 +318,33 @@ def _moments(X) -> tuple[np.ndarray | None, np.ndarray | None]:
     return np.nanmean(rows, axis=0), np.where(std == 0, 1, std)
 
 
-def _paths(middle: np.ndarray, values: np.ndarray, components) -> np.ndarray:
-    """Return codes (n_shown, n_steps, n_components), of which one component moves."""
-    codes = np.tile(middle, (len(components), values.shape[1], 1))
-    for path, j in zip(codes, components, strict=True):
-        path[:, j] = values[j]
+def _line_codes(median: np.ndarray, values: np.ndarray, components) -> np.ndarray:
+    """Make codes (n_shown, n_steps, n_components) in which one component varies."""
+    codes = np.tile(median, (len(components), values.shape[1], 1))
+    for line, j in zip(codes, components, strict=True):
+        line[:, j] = values[j]
     return codes
 
 
-def _plane(middle: np.ndarray, values: np.ndarray, components) -> np.ndarray:
-    """Return codes (n_steps, n_steps, n_components) over the plane of two components."""
+def _plane_codes(median: np.ndarray, values: np.ndarray, components) -> np.ndarray:
+    """Make codes (n_steps, n_steps, n_components) on the grid of two components."""
     first, second = components
-    codes = np.tile(middle, (values.shape[1], values.shape[1], 1))
+    codes = np.tile(median, (values.shape[1], values.shape[1], 1))
     codes[..., first] = values[first]
     codes[..., second] = values[second][:, None]
     return codes
 
 
-def _most_telling(decode, middle, values, scale, kind: str) -> np.ndarray:
-    """Return the components whose ends differ most."""
-    n_shown = {"plane": 2, "lines": MOST_PANELS, "strips": MOST_STRIPS}[kind]
-    ends = decode(_paths(middle, values[:, [0, -1]], range(len(middle))))
+def _select_components(decode, median, values, scale, kind: str) -> np.ndarray:
+    """Select the components whose ends differ most after decoding."""
+    n_shown = {"plane": 2, "lines": MAX_PANELS, "strips": MAX_STRIPS}[kind]
+    ends = decode(_line_codes(median, values[:, [0, -1]], range(len(median))))
     change = (ends[:, 1] - ends[:, 0]) / (1 if scale is None else scale)
-    chosen = drawing.largest(np.square(change).sum(axis=1), n_shown)
-    return np.sort(chosen) if kind == "plane" else chosen
+    components = drawing.argmax_n(np.square(change).sum(axis=1), n_shown)
+    return np.sort(components) if kind == "plane" else components
 
 
-def _mark(set_ticks, places: np.ndarray, values: np.ndarray) -> None:
+def _label_ticks(set_ticks, centres: np.ndarray, values: np.ndarray) -> None:
     """Label the ends and the middle of an axis of images."""
-    shown = [0, len(places) // 2, len(places) - 1]
-    set_ticks(places[shown], [f"{values[i]:.2g}" for i in shown])
+    shown = [0, len(centres) // 2, len(centres) - 1]
+    set_ticks(centres[shown], [f"{values[i]:.2g}" for i in shown])

@@ -1,8 +1,8 @@
-"""Measures of reconstructions, codes and drawn rows, and scorers made of them.
+"""Measures of reconstructions, codes and samples, and scorers built on them.
 
-Measures are functions of arrays, like those of ``sklearn.metrics``. Scorers are called
-with an estimator and rows, so that they can be the ``scoring`` of a search. They need no y,
-and measure every estimator that has ``inverse_transform``, PCA too, and pipelines of such.
+Measures are functions of arrays, like those of ``sklearn.metrics``. Scorers take an
+estimator and rows, so that they can be the ``scoring`` of a search. They need no y, and
+measure every estimator that has ``inverse_transform``, including PCA and pipelines.
 """
 
 from sk_autoencoder.metrics._codes import (
@@ -27,6 +27,7 @@ from sk_autoencoder.metrics._scorers import (
     trustworthiness_scorer,
     two_sample_scorer,
 )
+from sk_autoencoder.utils._names import set_public_module
 
 __all__ = [
     "active_components",
@@ -46,3 +47,5 @@ __all__ = [
     "two_sample_accuracy",
     "two_sample_scorer",
 ]
+
+set_public_module(__name__, globals())

@@ -7,15 +7,15 @@ from sk_autoencoder.utils._checks import as_dense
 
 
 def active_components(codes, *, min_variance: float = 0.01) -> np.ndarray:
-    """Return which components of codes vary over rows.
+    """Find the components of codes that vary over rows.
 
     Parameters
     ----------
     codes : {array-like, sparse matrix} of shape (n_samples, n_components)
     min_variance : float, default=0.01
-        Variance above which a component counts as active, in squared units of the codes.
-        The default is that of [1]_ for variational autoencoders, whose codes have a
-        variance of at most about 1.
+        Variance above which a component is active, in squared units of the codes. The
+        default is that of [1]_ for variational autoencoders, whose codes have a variance
+        of about 1 or less.
 
     Returns
     -------
@@ -36,14 +36,14 @@ def active_components(codes, *, min_variance: float = 0.01) -> np.ndarray:
 
 
 def dead_components(codes, *, min_variance: float = 0.01) -> np.ndarray:
-    """Return which components of codes say nothing about rows.
+    """Find the components of codes that do not vary over rows.
 
     Parameters
     ----------
     codes : {array-like, sparse matrix} of shape (n_samples, n_components)
     min_variance : float, default=0.01
-        Variance up to which a component counts as dead, in squared units of the codes.
-        With 0, as for atoms of a sparse code, those that never vary.
+        Largest variance of a dead component, in squared units of the codes. 0 suits the
+        atoms of a sparse code: a dead atom is constant.
 
     Returns
     -------
@@ -59,14 +59,14 @@ def dead_components(codes, *, min_variance: float = 0.01) -> np.ndarray:
 
 
 def mean_participation(codes) -> float:
-    r"""Return how many components take part in the code of a row, on average.
+    r"""Compute the mean number of components that are active in the code of a row.
 
     The participation ratio [1]_ of a row's code :math:`z`,
 
     .. math:: \frac{\left(\sum_j z_j^2\right)^2}{\sum_j z_j^4},
 
-    is 1 where a single component is not zero and `n_components` where all are equally
-    large; small parts count little, so that no threshold is needed.
+    is 1 if a single component is not zero, and `n_components` if all are equally large.
+    Small components hardly count, so that no threshold is needed.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def mean_participation(codes) -> float:
     Returns
     -------
     n_components : float
-        Mean over rows, between 1 and `n_components`; rows of zeros count as 0.
+        Mean over rows, between 1 and `n_components`. A code of zeros has 0.
 
     References
     ----------
@@ -90,15 +90,17 @@ def mean_participation(codes) -> float:
     """
     codes = as_dense(codes, "codes")
     largest = np.abs(codes).max(axis=1, keepdims=True)
-    squares = (codes / np.where(largest == 0, 1, largest)) ** 2  # else powers underflow
+    squares = (
+        codes / np.where(largest == 0, 1, largest)
+    ) ** 2  # scaled, or powers underflow
     fourth = (squares**2).sum(axis=1)
     return float(np.mean(squares.sum(axis=1) ** 2 / np.where(fourth == 0, 1, fourth)))
 
 
 def trustworthiness(X, codes, *, n_neighbors: int = 5, metric="euclidean") -> float:
-    """Return how far neighbours among codes are neighbours among rows too.
+    """Compute the trustworthiness of codes: how well they preserve neighbourhoods.
 
-    :func:`sklearn.manifold.trustworthiness`, for sparse codes too.
+    :func:`sklearn.manifold.trustworthiness`, with support for sparse codes.
 
     Parameters
     ----------
@@ -112,7 +114,7 @@ def trustworthiness(X, codes, *, n_neighbors: int = 5, metric="euclidean") -> fl
     Returns
     -------
     trustworthiness : float
-        In [0, 1]. Memory and time grow with the square of the number of rows.
+        In [0, 1], 1 is best. Memory and time grow with the square of the number of rows.
 
     Examples
     --------
@@ -123,5 +125,4 @@ def trustworthiness(X, codes, *, n_neighbors: int = 5, metric="euclidean") -> fl
     1.0
     """
     codes = as_dense(codes, "codes")
-    found = manifold.trustworthiness(X, codes, n_neighbors=n_neighbors, metric=metric)
-    return float(found)
+    return float(manifold.trustworthiness(X, codes, n_neighbors=n_neighbors, metric=metric))

@@ -1,4 +1,4 @@
-"""Measures of reconstructions: of tables, and of images."""
+"""Measures of reconstructed tables and images."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -21,23 +21,23 @@ def _check_pair(y_true, y_pred) -> tuple[np.ndarray, np.ndarray]:
 
 
 def reconstruction_error(y_true, y_pred, *, per: str = "row", squared: bool = True):
-    """Return the mean squared error of a reconstruction, of each row or feature.
+    """Compute the mean squared error of a reconstruction, by row, feature or table.
 
     Parameters
     ----------
     y_true : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows. Missing cells (NaN) are skipped.
+        Rows. Missing entries (NaN) are skipped.
     y_pred : {array-like, sparse matrix} of shape (n_samples, n_features)
         Their reconstructions.
     per : {"row", "feature", "table"}, default="row"
-        What the mean is taken of.
+        The axis that the mean keeps: one error a row, one a feature, or a single one.
     squared : bool, default=True
-        Whether the error is squared; otherwise it is the root of the mean square.
+        Whether to return the mean squared error; otherwise its root is returned.
 
     Returns
     -------
     error : ndarray of shape (n_samples,) or (n_features,), or float for ``per="table"``
-        In the units of `y_true`, squared or not. NaN where no cell was observed.
+        In the units of `y_true`, squared or not. NaN if no entry is observed.
 
     Raises
     ------
@@ -47,10 +47,10 @@ def reconstruction_error(y_true, y_pred, *, per: str = "row", squared: bool = Tr
     Examples
     --------
     >>> from sk_autoencoder.metrics import reconstruction_error
-    >>> X, found = [[1.0, 2.0], [3.0, 4.0]], [[1.0, 4.0], [3.0, 0.0]]
-    >>> reconstruction_error(X, found)
+    >>> X, X_reconstructed = [[1.0, 2.0], [3.0, 4.0]], [[1.0, 4.0], [3.0, 0.0]]
+    >>> reconstruction_error(X, X_reconstructed)
     array([2., 8.])
-    >>> reconstruction_error(X, found, per="feature")
+    >>> reconstruction_error(X, X_reconstructed, per="feature")
     array([ 0., 10.])
     """
     axes = {"row": 1, "feature": 0, "table": None}
@@ -59,29 +59,29 @@ def reconstruction_error(y_true, y_pred, *, per: str = "row", squared: bool = Tr
     y_true, y_pred = _check_pair(y_true, y_pred)
     total = np.nansum((y_true - y_pred) ** 2, axis=axes[per])
     n_observed = np.sum(~np.isnan(y_true), axis=axes[per])
-    with np.errstate(invalid="ignore"):  # 0 / 0 where nothing was observed
+    with np.errstate(invalid="ignore"):  # 0 / 0 if no entry is observed
         error = total / n_observed
     return error if squared else np.sqrt(error)
 
 
 def reconstruction_r2(y_true, y_pred) -> float:
-    """Return the coefficient of determination R² of a reconstruction.
+    """Compute the coefficient of determination R² of a reconstruction.
 
-    One minus the squared error divided by the variance of the rows, each summed over all
-    cells: the number that the ``score`` of an autoencoder gives. Features count by their
-    variance, unlike in the mean that :func:`sklearn.metrics.r2_score` takes by default.
+    R² is one minus the squared error divided by the variance of the rows, each summed over
+    all entries. An autoencoder's ``score`` is the same number. Features are weighted by
+    their variance, unlike in the default mean of :func:`sklearn.metrics.r2_score`.
 
     Parameters
     ----------
     y_true : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows. Missing cells (NaN) are skipped.
+        Rows. Missing entries (NaN) are skipped.
     y_pred : {array-like, sparse matrix} of shape (n_samples, n_features)
         Their reconstructions.
 
     Returns
     -------
     r2 : float
-        1 is perfect, and the mean row gives 0.
+        1 for a reconstruction without error, 0 for the mean row.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def reconstruction_r2(y_true, y_pred) -> float:
 
 
 def peak_signal_noise_ratio(y_true, y_pred, *, data_range: float | None = None) -> float:
-    """Return the peak signal-to-noise ratio of reconstructed images, in dB.
+    """Compute the peak signal-to-noise ratio (PSNR) of reconstructed images, in dB.
 
     Parameters
     ----------
@@ -107,15 +107,15 @@ def peak_signal_noise_ratio(y_true, y_pred, *, data_range: float | None = None) 
     y_pred : array-like of shape (n_samples, n_features)
         Their reconstructions.
     data_range : float or None, default=None
-        Distance between the largest and the smallest value that a pixel may have. None
-        takes that of `y_true`, which differs from one set of images to the next.
+        Largest minus smallest possible value of a pixel. None takes the range of `y_true`,
+        which is not comparable between sets of images.
 
     Returns
     -------
     ratio : float
-        Of the range to the root mean squared error of all pixels of all images; infinite
-        without error. The number that ``skimage.metrics.peak_signal_noise_ratio``
-        gives for all images as one.
+        Ratio of `data_range` to the root mean squared error over all pixels of all images;
+        infinite without error. ``skimage.metrics.peak_signal_noise_ratio`` gives the same
+        number for all images as one.
 
     Examples
     --------
@@ -126,7 +126,7 @@ def peak_signal_noise_ratio(y_true, y_pred, *, data_range: float | None = None) 
     error = reconstruction_error(y_true, y_pred, per="table", squared=False)
     if data_range is None:
         data_range = _find_range(y_true)
-    with np.errstate(divide="ignore", invalid="ignore"):  # infinite without error
+    with np.errstate(divide="ignore", invalid="ignore"):  # no error: infinite
         return float(20 * np.log10(np.float64(data_range) / error))
 
 
@@ -138,7 +138,7 @@ def _find_range(y_true) -> float:
 def structural_similarity(
     y_true, y_pred, *, image_shape: Sequence[int], data_range: float | None = None
 ) -> float:
-    """Return the mean structural similarity (SSIM) of images and their reconstructions.
+    """Compute the mean structural similarity (SSIM) of images and reconstructions.
 
     It compares means, variances and covariances within windows of 7 x 7 pixels, or of as
     many as fit [1]_. Computed by scikit-image (``pip install 'sk-autoencoder[images]'``).
@@ -152,13 +152,13 @@ def structural_similarity(
     image_shape : tuple of int
         ``(height, width)`` or ``(height, width, n_channels)``, in pixels.
     data_range : float or None, default=None
-        Distance between the largest and the smallest value that a pixel may have. None
-        takes that of `y_true`, which differs from one set of images to the next.
+        Largest minus smallest possible value of a pixel. None takes the range of `y_true`,
+        which is not comparable between sets of images.
 
     Returns
     -------
     similarity : float
-        Mean over images; 1 for equal ones.
+        Mean over images; 1 for identical images.
 
     Raises
     ------

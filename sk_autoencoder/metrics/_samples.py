@@ -1,4 +1,4 @@
-"""Measures of drawn rows."""
+"""Measures of rows sampled from a generative model."""
 
 from numbers import Integral
 
@@ -10,29 +10,29 @@ from sklearn.utils.validation import check_array
 
 
 def two_sample_accuracy(X, samples, *, estimator=None, cv=3, random_state=None) -> float:
-    """Return how well a classifier tells drawn rows from real ones: 0.5 is ideal.
+    """Compute the accuracy of a classifier two-sample test; 0.5 is ideal.
 
-    A classifier two-sample test [1]_.
+    A classifier is trained to tell sampled rows from real ones [1]_.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        Real rows that nothing was fitted to.
-    samples : array-like of shape (n_drawn, n_features)
-        Drawn rows.
+        Real rows. The model that made `samples` should not be fitted to them.
+    samples : array-like of shape (n_generated, n_features)
+        Sampled rows.
     estimator : classifier or None, default=None
-        Cloned. None takes
+        The classifier, which is cloned. None takes
         :class:`~sklearn.ensemble.HistGradientBoostingClassifier`.
     cv : int or cross-validator, default=3
-        Number of stratified folds of the shuffled rows, or what makes folds.
+        Number of stratified folds of the shuffled rows, or a splitter.
     random_state : int, RandomState instance or None, default=None
         Seeds the folds and the default classifier.
 
     Returns
     -------
     accuracy : float
-        On rows not fitted to, the mean of both kinds' accuracies, so that as many rows of
-        each are not needed.
+        Cross-validated balanced accuracy: real and sampled rows have the same weight,
+        whatever their numbers.
 
     References
     ----------
@@ -58,7 +58,7 @@ def two_sample_accuracy(X, samples, *, estimator=None, cv=3, random_state=None) 
     if estimator is None:
         estimator = HistGradientBoostingClassifier(random_state=random_state)
     rows, is_real = np.vstack([samples, X]), np.repeat([0, 1], [len(samples), len(X)])
-    found = cross_val_score(
+    accuracies = cross_val_score(
         clone(estimator), rows, is_real, cv=cv, scoring="balanced_accuracy"
     )
-    return float(found.mean())
+    return float(accuracies.mean())

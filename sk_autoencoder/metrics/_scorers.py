@@ -1,4 +1,4 @@
-"""Scorers: measures of a fitted estimator, for ``scoring=``."""
+"""Scorers of fitted estimators, for the parameter ``scoring``."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,32 +9,32 @@ import numpy as np
 from sk_autoencoder.metrics._codes import trustworthiness
 from sk_autoencoder.metrics._reconstruction import reconstruction_error, reconstruction_r2
 from sk_autoencoder.metrics._samples import two_sample_accuracy
-from sk_autoencoder.utils import _pipelines as _reaching
+from sk_autoencoder.utils import _pipelines
 from sk_autoencoder.utils._checks import is_2d
 
 
 def make_reconstruction_scorer(
     measure: Callable, *, greater_is_better: bool = True, **kwargs
 ) -> Callable:
-    """Return a scorer of reconstructions.
+    """Make a scorer from a measure of reconstructions.
 
     Parameters
     ----------
     measure : callable
-        ``measure(y_true, y_pred, **kwargs)`` of rows and their reconstructions, which
-        returns a number, or an array whose mean is taken.
+        ``measure(y_true, y_pred, **kwargs)`` of rows and their reconstructions. It returns
+        a number, or an array, whose mean is the score.
     greater_is_better : bool, default=True
-        Whether high values are good; otherwise the score is minus the measure.
+        Whether high values are better. If False, the score is minus the measure.
     **kwargs
         Passed on to `measure`.
 
     Returns
     -------
     scorer : callable
-        ``scorer(estimator, X, y=None)``. The reconstruction is that of ``reconstruct``, or
-        of ``inverse_transform`` behind ``transform``, through all steps of a pipeline, in
-        the units of X. It is compared with X, or with `y` if that is a table (the clean
-        partners of noisy rows).
+        ``scorer(estimator, X, y=None)``. It calls ``reconstruct``, or ``transform`` and
+        ``inverse_transform``, through all steps of a pipeline. The reconstruction is in
+        the units of X. It is compared with X, or with `y` if `y` is a table (the clean
+        targets of noisy rows).
 
     Examples
     --------
@@ -51,29 +51,29 @@ def make_reconstruction_scorer(
     >>> search.best_params_
     {'n_components': 8}
     """
-    return partial(_score_reconstruction, measure, _sign(greater_is_better), kwargs)
+    return partial(score_reconstruction, measure, _sign(greater_is_better), kwargs)
 
 
 def make_code_scorer(
     measure: Callable, *, greater_is_better: bool = True, **kwargs
 ) -> Callable:
-    """Return a scorer of codes alone.
+    """Make a scorer from a measure of codes.
 
     Parameters
     ----------
     measure : callable
-        ``measure(codes, **kwargs)``, which returns a number, or an array whose mean is
-        taken: of :func:`active_components`, the share of components that are active.
+        ``measure(codes, **kwargs)``. It returns a number, or an array, whose mean is the
+        score: :func:`active_components` gives the fraction of active components.
     greater_is_better : bool, default=True
-        Whether high values are good; otherwise the score is minus the measure.
+        Whether high values are better. If False, the score is minus the measure.
     **kwargs
         Passed on to `measure`.
 
     Returns
     -------
     scorer : callable
-        ``scorer(estimator, X, y=None)``. A pipeline that ends in a predictor is measured
-        before it.
+        ``scorer(estimator, X, y=None)``. If a pipeline ends in a predictor, the codes are
+        the input of the predictor.
 
     Examples
     --------
@@ -85,33 +85,33 @@ def make_code_scorer(
     >>> scorer(PCA(4).fit(X), X)
     0.5
     """
-    return partial(_score_codes, measure, _sign(greater_is_better), kwargs)
+    return partial(score_codes, measure, _sign(greater_is_better), kwargs)
 
 
 def make_sample_scorer(
     measure: Callable, *, greater_is_better: bool = True, random_state=None, **kwargs
 ) -> Callable:
-    """Return a scorer of the rows that an estimator draws.
+    """Make a scorer from a measure of sampled rows.
 
     Parameters
     ----------
     measure : callable
-        ``measure(X, samples, **kwargs)`` of rows and as many drawn ones, which returns a
-        number, or an array whose mean is taken.
+        ``measure(X, samples, **kwargs)`` of rows and as many sampled ones. It returns a
+        number, or an array, whose mean is the score.
     greater_is_better : bool, default=True
-        Whether high values are good; otherwise the score is minus the measure.
+        Whether high values are better. If False, the score is minus the measure.
     random_state : int, RandomState instance or None, default=None
-        Seeds the draws, and `measure` too if it takes a `random_state`.
+        Seeds the sampling, and `measure` if it has the parameter `random_state`.
     **kwargs
         Passed on to `measure`.
 
     Returns
     -------
     scorer : callable
-        ``scorer(estimator, X, y=None)``, for estimators with ``sample``, like a
-        :class:`~sk_autoencoder.VAETransformer` or a
-        :class:`~sklearn.mixture.GaussianMixture`, and for pipelines that end in one, whose
-        other steps have ``inverse_transform``.
+        ``scorer(estimator, X, y=None)``, for estimators with ``sample``, such as
+        :class:`~sk_autoencoder.VAETransformer` and
+        :class:`~sklearn.mixture.GaussianMixture`, and for pipelines that end in one. The
+        other steps of the pipeline need ``inverse_transform``.
 
     Examples
     --------
@@ -128,41 +128,42 @@ def make_sample_scorer(
     if "random_state" in signature(measure).parameters:
         kwargs["random_state"] = random_state
     sign = _sign(greater_is_better)
-    return partial(_score_samples, measure, sign, random_state, kwargs)
+    return partial(score_samples, measure, sign, random_state, kwargs)
 
 
 def _sign(greater_is_better: bool) -> int:
     return 1 if greater_is_better else -1
 
 
-# Partial objects of functions at the top of a module can be pickled, and compare by value.
+# Scorers are partial objects of module-level functions, not closures: those cannot be
+# pickled.
 
 
-def _score_reconstruction(measure, sign: int, kwargs: dict, estimator, X, y=None) -> float:
-    found = _reaching.reconstruct(estimator, X)
+def score_reconstruction(measure, sign: int, kwargs: dict, estimator, X, y=None) -> float:
+    X_reconstructed = _pipelines.reconstruct(estimator, X)
     target = y if y is not None and is_2d(y) else X
-    return sign * float(np.mean(measure(target, found, **kwargs)))
+    return sign * float(np.mean(measure(target, X_reconstructed, **kwargs)))
 
 
-def _score_codes(measure, sign: int, kwargs: dict, estimator, X, y=None) -> float:
-    return sign * float(np.mean(measure(_reaching.encode(estimator, X), **kwargs)))
+def score_codes(measure, sign: int, kwargs: dict, estimator, X, y=None) -> float:
+    return sign * float(np.mean(measure(_pipelines.encode(estimator, X), **kwargs)))
 
 
-def _score_samples(
+def score_samples(
     measure, sign: int, random_state, kwargs: dict, estimator, X, y=None
 ) -> float:
-    drawn = _reaching.sample(estimator, np.shape(X)[0], random_state)
-    return sign * float(np.mean(measure(X, drawn, **kwargs)))
+    samples = _pipelines.sample(estimator, np.shape(X)[0], random_state)
+    return sign * float(np.mean(measure(X, samples, **kwargs)))
 
 
 def trustworthiness_scorer(estimator, X, y=None) -> float:
-    """Score how far neighbours among codes are neighbours among rows too.
+    """Compute the trustworthiness of an estimator's codes.
 
     Parameters
     ----------
     estimator : estimator
-        Fitted, with ``transform``; a pipeline that ends in a predictor is measured before
-        it.
+        A fitted estimator with ``transform``. If a pipeline ends in a predictor, the codes
+        are the input of the predictor.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         More than 10 rows.
     y : None
@@ -171,8 +172,8 @@ def trustworthiness_scorer(estimator, X, y=None) -> float:
     Returns
     -------
     score : float
-        :func:`trustworthiness` of five neighbours, by Euclidean distances of the rows as
-        they are given.
+        :func:`trustworthiness` with five neighbours and Euclidean distances of the rows
+        of X, which are not scaled.
 
     Examples
     --------
@@ -183,7 +184,7 @@ def trustworthiness_scorer(estimator, X, y=None) -> float:
     >>> round(trustworthiness_scorer(PCA(2).fit(X), X), 2)
     0.98
     """
-    return trustworthiness(X, _reaching.encode(estimator, X))
+    return trustworthiness(X, _pipelines.encode(estimator, X))
 
 
 neg_reconstruction_error_scorer = make_reconstruction_scorer(

@@ -54,6 +54,7 @@ from sk_autoencoder.nn._pursuit import orthogonal_pursuit
 from sk_autoencoder.nn._sparse import Coder, Pursuit, TopK
 from sk_autoencoder.nn._temporal import Temporal
 from sk_autoencoder.nn._variational import KLDivergence
+from sk_autoencoder.utils._names import set_public_module
 
 __all__ = [
     "AdversarialPenalty",
@@ -93,3 +94,5 @@ __all__ = [
     "relative_jacobian_norm",
     "squared_error",
 ]
+
+set_public_module(__name__, globals())

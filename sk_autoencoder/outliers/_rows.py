@@ -1,4 +1,4 @@
-"""Outlier detection around any autoencoder."""
+"""Outlier detection by autoencoders, or by another estimator with scores."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,9 +16,13 @@ from sk_autoencoder.core._base import BaseAutoencoder, fit_members, map_rows
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
 from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
 from sk_autoencoder.nn._dense import Dense
-from sk_autoencoder.outliers._scores import errors, learn_usual, unusual
+from sk_autoencoder.outliers._scores import (
+    fit_error_scale,
+    make_score_function,
+    member_errors,
+)
 from sk_autoencoder.outliers._threshold import find_offset, label
-from sk_autoencoder.persistence._files import Savable
+from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._random import clone_with_seed, draw_seed
 from sk_autoencoder.utils._sklearn_compat import (
     HasMethods,
@@ -31,18 +35,22 @@ from sk_autoencoder.utils._sklearn_compat import (
     wrap_like,
 )
 
-N_MEMBERS, N_MEMBERS_WIDE, WIDE = 12, 5, 256  # fewer members beyond so many features
-MEMBER_ROWS, MEMBER_SHARE = 512, 0.85  # rows of a member, at most that share of all
-SINGLE_SHARE = 0.8  # share of the rows that a single autoencoder is fitted to
-CODE_WIDTH = 32  # largest width of the default design's code
-CALIBRATION_ROWS, CALIBRATION_BYTES = 1024, 16 * 2**20
-FLAGGED_ROWS = 50  # rows beyond the threshold that a false_positive_rate is read from
+# Chosen on the tables of benchmarks.outliers, 2026-11.
+N_DETECTOR_MEMBERS, N_WIDE_DETECTOR_MEMBERS = 12, 5
+MAX_NARROW_FEATURES = 256  # tables with more features are wide: fewer members, to save time
+MAX_MEMBER_ROWS = 512
+MAX_MEMBER_FRACTION = 0.85  # of the rows
+SINGLE_MEMBER_FRACTION = 0.8  # of the rows; the others set the threshold
+MAX_DEFAULT_COMPONENTS = 32
+N_CALIBRATION_ROWS = 1024  # that set the error scales and the threshold
+MIN_CALIBRATION_ROWS, MAX_CALIBRATION_BYTES = 256, 16 * 2**20  # of the members' errors
+N_FLAGGED_ROWS = 50  # calibration rows beyond the threshold of a false_positive_rate
 
 
 def default_autoencoder(n_features: int) -> AutoencoderTransformer:
-    """Return the member of the default ensemble."""
+    """Make a member of the default ensemble, with the design of the Notes."""
     return AutoencoderTransformer(
-        min(n_features, CODE_WIDTH),
+        min(n_features, MAX_DEFAULT_COMPONENTS),
         network=Dense((32,), "relu", code_activation="tanh", code_noise=0.2),
         init="random",
         loss="absolute_error",
@@ -66,7 +74,7 @@ def _has_density(autoencoder) -> bool:
 
 
 def _errors_by_row(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
-    return errors(module, rows).movedim(0, 1)
+    return member_errors(module, rows).movedim(0, 1)
 
 
 def _explains(detector: "AutoencoderOutlierDetector") -> bool:
@@ -74,66 +82,70 @@ def _explains(detector: "AutoencoderOutlierDetector") -> bool:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AutoencoderOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimator):
-    r"""Outlier detection by the errors of autoencoders, in IsolationForest's contract.
+class AutoencoderOutlierDetector(
+    PersistenceMixin,
+    ExportMixin,
+    OutlierMixin,
+    BaseEstimator,
+):
+    r"""Outlier detection by reconstruction errors, with the interface of IsolationForest.
 
-    An autoencoder gives usual rows back and fails at unusual ones. By default several
-    small autoencoders are fitted, each to its own few rows and without those rows of a
-    batch that it fails at most, so that outliers among the training rows are not learned
-    [1]_ [2]_. How unusual a row is, is the mean over members :math:`m` of
+    An autoencoder reconstructs typical rows well and outliers badly. The default is an
+    ensemble of small autoencoders, each fitted to a subset of the rows [1]_. Each training
+    step ignores the rows of the batch with the largest errors, so that outliers among the
+    training rows are not learned [2]_. The anomaly score of a row is the mean over members
+    :math:`m` of
 
     .. math:: w_m \sum_j c\Big(\frac{|e_{mj}|}{s_{mj}}\Big), \qquad
        c(u) = \begin{cases} u & u \le 4 \\ 5 - 4 / u & u > 4 \end{cases}
 
     where :math:`e_{mj}` is the error of feature :math:`j`, :math:`s_{mj}` the 0.9 quantile
-    of its absolute errors on training rows, and :math:`w_m` makes the median training row
-    a 1. The cap :math:`c` keeps one wild cell from deciding alone.
+    of the feature's absolute errors on training rows, and :math:`w_m` the weight that makes
+    the median score 1. The cap :math:`c` bounds the effect of a single entry.
 
     Parameters
     ----------
     autoencoder : estimator or None, default=None
-        What is fitted; its parameters can be searched as ``autoencoder__n_components``.
-        Any autoencoder of this library, or anything with ``fit`` and ``score_samples``,
-        like a :class:`~sklearn.mixture.GaussianMixture` or a pipeline that ends in an
-        autoencoder. None takes the design of the Notes.
+        An autoencoder of this library, or an estimator with ``fit`` and
+        ``score_samples``, such as :class:`~sklearn.mixture.GaussianMixture` or a pipeline
+        that ends in an autoencoder. None takes the default design of the Notes.
     n_estimators : int or "auto", default="auto"
-        Number of autoencoders, all trained at once; ``"auto"`` takes one `autoencoder`,
-        but 12 of the default design (5 for more than 256 features).
+        Number of autoencoders, which are trained at once. ``"auto"`` takes one for a given
+        `autoencoder`, and 12 for the default design (5 for more than 256 features).
     max_samples : int, float in (0, 1] or "auto", default="auto"
-        Number or share of the rows that each of them is fitted to; ``"auto"`` takes 512
-        rows but at most 85 % for several, and 80 % for a single one. The rows left out
-        set the threshold; where none is left out, all do.
+        Number or fraction of the rows that a member is fitted to; the other rows set the
+        threshold. ``"auto"`` takes 80 % of the rows for a single autoencoder, and for an
+        ensemble 512 rows, or 85 % of the rows if these are fewer.
     method : {"auto", "reconstruction", "score_samples"}, default="auto"
-        What is scored: the error of the reconstruction by the formula above, or the
-        autoencoder's own ``score_samples``, like the bound on the log-likelihood of a
-        variational one. ``"auto"`` takes the former for autoencoders of this library that
-        have no likelihood.
+        The score: reconstruction errors by the formula above, or ``score_samples`` of the
+        autoencoder. ``"auto"`` takes errors for the autoencoders of this library without a
+        likelihood, and ``score_samples`` for all other estimators.
     contamination : float in (0, 0.5] or "auto", default="auto"
-        Share of the training rows that count as outliers. With ``"auto"`` the threshold
-        is the lowest fifth of the training rows' scores less a quarter of the distance to
-        the highest fifth, each row scored by autoencoders that were not fitted to it. That
-        is a convention and no estimate: of regular rows it flags some 14 %.
+        Fraction of the training rows that are outliers. ``"auto"`` takes a fixed rule, not
+        an estimate: the 20 % quantile of the scores less a quarter of the distance to the
+        80 % quantile (see Notes). The rule flags about 14 % of regular rows.
     false_positive_rate : float in (0, 0.5] or None, default=None
-        For training rows without outliers (novelty detection): the share of new regular
-        rows that may be flagged. The threshold is a quantile of the same scores as above,
-        as in split conformal prediction [3]_; it cannot be lower than their lowest.
+        Fraction of new regular rows that may be flagged, for training rows without
+        outliers (novelty detection). The threshold is a quantile of the calibration
+        scores, as in split conformal prediction [3]_, and never below the lowest score.
     random_state : int, RandomState instance or None, default=None
-        Seeds the draw of the rows and, unless None, the autoencoder in place of its own
-        `random_state`. Global generators are left as they were.
+        Seeds the subsets of rows. Unless None, it also replaces the `random_state` of
+        `autoencoder`. Global generators are not used.
 
     Attributes
     ----------
     autoencoder_ : estimator
-        The fitted autoencoder. Where it has several members, its code holds theirs side
-        by side, and its reconstruction is the mean of theirs.
+        The fitted autoencoder. The code of an ensemble concatenates the codes of its
+        members, and its reconstruction is the mean of their reconstructions.
     offset_ : float
         Threshold: rows with lower ``score_samples`` are outliers.
     method_ : str
-        What is scored, ``"reconstruction"`` or ``"score_samples"``.
+        The score that is used, ``"reconstruction"`` or ``"score_samples"``.
     error_scale_ : ndarray of shape (n_members, n_features)
-        Usual absolute error of each feature, in scaled units, for ``"reconstruction"``.
+        Scale :math:`s_{mj}` of the absolute errors, in scaled units, for
+        ``"reconstruction"``.
     error_weight_ : ndarray of shape (n_members,)
-        Weight of each member, for ``"reconstruction"``.
+        Weight :math:`w_m` of each member, for ``"reconstruction"``.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -141,12 +153,16 @@ class AutoencoderOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimat
 
     See Also
     --------
-    sklearn.ensemble.IsolationForest : Trees that isolate rows; the same contract.
+    sklearn.ensemble.IsolationForest : Trees that isolate rows; the same interface.
     AutoencoderTransformer : The autoencoder itself.
 
     Notes
     -----
-    Cells of X may be missing (NaN): they are guessed first, and errors skip them.
+    Entries of X may be missing (NaN). They are imputed for the encoder, and have no error.
+
+    The threshold is computed from calibration rows: up to 1,024 training rows, or more for
+    a small `false_positive_rate`. A calibration row is scored by the members that were not
+    fitted to it. If every member is fitted to every row, all members score all rows.
 
     The default design is::
 
@@ -158,15 +174,8 @@ class AutoencoderOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimat
             early_stopping=False,
         )
 
-    On 23 tables of the ADBench collection (at most 10,000 rows, outliers in the training
-    rows, three seeds, ``python -m benchmarks.outliers``) the mean AUROC of held-out rows is
-    0.789 against 0.763 for IsolationForest, and the mean average precision 0.42 against
-    0.38. Leaving out one part of the design lowers the mean AUROC and average precision
-    (four seeds) by .011 and .028 without trimming, by .034 and .060 with squared errors
-    besides, by .011 and .011 where squares are summed instead of capped errors, by .005
-    and .007 with a single member, and by .004 and .012 with a code that is not bounded.
-    It does worse than IsolationForest where outliers are far out along what all columns
-    have in common, which autoencoders give back well.
+    It is worse than IsolationForest at extreme outliers along the directions in which all
+    features vary together, because autoencoders reconstruct these outliers well.
 
     References
     ----------
@@ -221,13 +230,13 @@ class AutoencoderOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimat
 
     @fit_context
     def fit(self, X, y=None):
-        """Fit the autoencoder, and learn which errors are usual.
+        """Fit the autoencoder, its error scales and the threshold.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows, with outliers among them or without. Sparse rows are made dense
-            a batch at a time.
+            Training rows, with or without outliers. Sparse rows become dense one batch at
+            a time.
         y : None
             Ignored.
 
@@ -238,7 +247,7 @@ class AutoencoderOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimat
         Raises
         ------
         ValueError
-            If a parameter or X does not fit.
+            If a parameter or X is invalid.
         """
         X = self._check_X(X, reset=True, ensure_min_samples=2)
         rng = check_random_state(self.random_state)
@@ -269,11 +278,12 @@ class AutoencoderOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimat
     def _draw_rows(self, n_rows: int, n_features: int, rng) -> np.ndarray:
         n_members, n_drawn = self.n_estimators, self.max_samples
         if n_members == "auto":
-            usual = N_MEMBERS if n_features <= WIDE else N_MEMBERS_WIDE
-            n_members = usual if self.autoencoder is None else 1
+            is_wide = n_features > MAX_NARROW_FEATURES
+            default = N_WIDE_DETECTOR_MEMBERS if is_wide else N_DETECTOR_MEMBERS
+            n_members = default if self.autoencoder is None else 1
         if n_drawn == "auto":
-            several = min(MEMBER_ROWS, int(MEMBER_SHARE * n_rows))
-            n_drawn = several if n_members > 1 else int(SINGLE_SHARE * n_rows)
+            subset = min(MAX_MEMBER_ROWS, int(MAX_MEMBER_FRACTION * n_rows))
+            n_drawn = subset if n_members > 1 else int(SINGLE_MEMBER_FRACTION * n_rows)
         elif not isinstance(n_drawn, Integral):
             n_drawn = int(n_drawn * n_rows)
         n_drawn = min(max(n_drawn, 2), n_rows)
@@ -299,38 +309,39 @@ class AutoencoderOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimat
                 f"autoencoder is a {name}. Use method='score_samples'."
             )
 
-    # What is usual
+    # Calibration
 
     def _calibrate(self, X, rows: np.ndarray, rng) -> np.ndarray:
-        """Return scores of training rows by members that were not fitted to them."""
+        """Fit the error scales, and score training rows by members not fitted to them."""
         row_bytes = X.dtype.itemsize * len(rows) * X.shape[1]
-        wished = max(CALIBRATION_ROWS, FLAGGED_ROWS / (self.false_positive_rate or 1))
-        n_drawn = np.clip(CALIBRATION_BYTES // row_bytes, 256, int(wished))
-        drawn = np.sort(rng.permutation(X.shape[0])[:n_drawn])
-        unseen = ~np.stack([np.isin(drawn, own) for own in rows], axis=1)
+        n_rows = max(N_CALIBRATION_ROWS, N_FLAGGED_ROWS / (self.false_positive_rate or 1))
+        n_affordable = MAX_CALIBRATION_BYTES // row_bytes
+        n_rows = np.clip(n_affordable, MIN_CALIBRATION_ROWS, int(n_rows))
+        indices = np.sort(rng.permutation(X.shape[0])[:n_rows])
+        is_unseen = ~np.stack([np.isin(indices, subset) for subset in rows], axis=1)
         if self._scores_errors():
             self.method_ = "reconstruction"
-            errors = map_rows(self.autoencoder_, _errors_by_row, X[drawn])
-            usual = learn_usual(errors)
-            self.error_scale_, self.error_weight_ = usual[:2]
-            scores = -usual[2]  # (n_drawn, n_members)
+            errors = map_rows(self.autoencoder_, _errors_by_row, X[indices])
+            self.error_scale_, self.error_weight_, anomaly = fit_error_scale(errors)
+            scores = -anomaly  # (n_rows, n_members)
         else:
             self.method_ = "score_samples"
-            scores = self.autoencoder_.score_samples(X[drawn])[:, None]
-        if not unseen.any():
-            unseen[:] = True
-        judges = unseen.sum(axis=1)
-        return (scores * unseen).sum(axis=1)[judges > 0] / judges[judges > 0]
+            scores = self.autoencoder_.score_samples(X[indices])[:, None]
+        if not is_unseen.any():
+            is_unseen[:] = True
+        n_scores = is_unseen.sum(axis=1)
+        has_score = n_scores > 0
+        return (scores * is_unseen).sum(axis=1)[has_score] / n_scores[has_score]
 
     def _scores_errors(self) -> bool:
         if self.method == "auto":
             return _is_ours(self.autoencoder_) and not _has_density(self.autoencoder_)
         return self.method == "reconstruction"
 
-    # Using
+    # Scores and labels
 
     def score_samples(self, X):
-        """Return how normal rows are: the lower, the more unusual.
+        """Compute the scores of rows: the lower, the more abnormal.
 
         Parameters
         ----------
@@ -339,8 +350,8 @@ class AutoencoderOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimat
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            With ``method="reconstruction"`` a multiple of the median training row, whose
-            score is about -1; otherwise in the unit of the autoencoder.
+            Minus the anomaly scores for ``method="reconstruction"``, with a median of about
+            -1 on training rows; otherwise the scores of the autoencoder.
         """
         check_is_fitted(self)
         return self._score(self._check_X(X, reset=False))
@@ -350,12 +361,12 @@ class AutoencoderOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimat
             return self.autoencoder_.score_samples(X)
         return map_rows(self.autoencoder_, self._scoring(), X)
 
-    def _scoring(self, reduce: Callable = lambda cells: -cells.sum(-1)) -> Callable:
-        """Return ``(module, rows) -> scores`` of the errors, ``reduce`` over the cells."""
-        return unusual(self.error_scale_, self.error_weight_, reduce)
+    def _scoring(self, reduce: Callable = lambda entries: -entries.sum(-1)) -> Callable:
+        """Make a function ``(module, rows) -> scores``; `reduce` takes entries."""
+        return make_score_function(self.error_scale_, self.error_weight_, reduce)
 
     def decision_function(self, X):
-        """Return the scores less the threshold: negative for outliers.
+        """Compute the scores less the threshold: negative for outliers.
 
         Parameters
         ----------
@@ -369,7 +380,7 @@ class AutoencoderOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimat
         return self.score_samples(X) - self.offset_
 
     def predict(self, X):
-        """Return which rows are outliers.
+        """Label rows as outliers or inliers.
 
         Parameters
         ----------
@@ -384,7 +395,7 @@ class AutoencoderOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimat
 
     @available_if(_explains)
     def explain(self, X):
-        """Return how much each feature adds to how unusual a row is.
+        """Compute the contribution of each feature to the anomaly scores of rows.
 
         Parameters
         ----------
@@ -393,12 +404,12 @@ class AutoencoderOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimat
         Returns
         -------
         shares : ndarray of shape (n_samples, n_features), or a frame like X
-            Not negative. Rows sum to ``-score_samples(X)``; the unit is a median training
-            row, whose sum is about 1.
+            Contributions, 0 or larger, in multiples of the median anomaly score. They sum
+            over features to ``-score_samples(X)``.
         """
         check_is_fitted(self)
         rows = self._check_X(X, reset=False)
-        shares = map_rows(self.autoencoder_, self._scoring(lambda cells: cells), rows)
+        shares = map_rows(self.autoencoder_, self._scoring(lambda entries: entries), rows)
         return wrap_like(X, shares)
 
     def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:

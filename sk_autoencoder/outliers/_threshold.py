@@ -2,25 +2,26 @@
 
 import numpy as np
 
-FENCE_QUANTILE, FENCE = 0.2, 0.25  # a quarter of the distance between fifths, beyond it
+FENCE_QUANTILE = 0.2  # of the scores: quantile below which the fence lies
+FENCE_DISTANCE = 0.25  # of the fence, in distances between this and the opposite quantile
 
 
 def threshold(scores: np.ndarray, false_positive_rate: float | None) -> float:
-    """Return the score below which rows are flagged.
+    """Compute the score below which rows are flagged.
 
     Parameters
     ----------
     scores : ndarray of shape (n_samples,)
-        Of rows that the scoring models have not seen.
+        Scores of rows by models that were not fitted to them.
     false_positive_rate : float or None
-        Share of new regular rows to flag, where `scores` are of regular rows. None draws
-        a fence below the lowest fifth.
+        Fraction of new regular rows to flag; `scores` have to be those of regular rows.
+        None puts a fence below the lowest fifth of the scores.
     """
     if false_positive_rate is not None:
         rank = int(false_positive_rate * (len(scores) + 1))
         return float(np.sort(scores)[max(rank - 1, 0)])
     low, high = np.quantile(scores, [FENCE_QUANTILE, 1 - FENCE_QUANTILE])
-    return float(low - FENCE * (high - low))
+    return float(low - FENCE_DISTANCE * (high - low))
 
 
 def find_offset(
@@ -33,12 +34,12 @@ def find_offset(
     Parameters
     ----------
     scores : ndarray of shape (n_samples,)
-        Scores of training rows; for ``contamination="auto"`` by models that were not fitted
-        to them.
+        Scores of training rows. For ``contamination="auto"``, by models that were not
+        fitted to the rows.
     contamination : float or "auto"
-        Share of the training rows that are outliers; ``"auto"`` takes :func:`threshold`.
+        Fraction of the training rows that are outliers; ``"auto"`` takes :func:`threshold`.
     false_positive_rate : float or None, default=None
-        See :func:`threshold`.
+        Fraction of new regular rows to flag, see :func:`threshold`.
     """
     if contamination == "auto":
         return threshold(scores, false_positive_rate)
@@ -46,8 +47,8 @@ def find_offset(
 
 
 def label(scores):
-    """Compute labels, +1 of inliers and -1 of outliers, from scores less the threshold.
+    """Compute labels, +1 for inliers and -1 for outliers, from scores less the threshold.
 
-    A row whose score is not known (NaN) is an outlier. For arrays and for tensors.
+    A row with the score NaN is an outlier. The scores may be an array or a tensor.
     """
     return 2 * (scores >= 0) - 1

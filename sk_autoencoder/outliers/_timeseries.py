@@ -1,4 +1,4 @@
-"""Outlier detection in time series: a detector of rows sees windows."""
+"""Outlier detection in time series, by a detector of windows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,11 +14,12 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 
 from sk_autoencoder.core._export import ExportMixin, ExportSpec
 from sk_autoencoder.outliers import _windows
+from sk_autoencoder.outliers._period import estimate_window
 from sk_autoencoder.outliers._rows import AutoencoderOutlierDetector
 from sk_autoencoder.outliers._threshold import find_offset, label
-from sk_autoencoder.outliers._window_autoencoder import fit_windowing
+from sk_autoencoder.outliers._window_autoencoder import fit_window_autoencoder
 from sk_autoencoder.outliers._windows import Series
-from sk_autoencoder.persistence._files import Savable
+from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._checks import check_columns
 from sk_autoencoder.utils._random import clone_with_seed, draw_seed
 from sk_autoencoder.utils._sklearn_compat import (
@@ -38,38 +39,36 @@ def _explains(detector: "TimeSeriesOutlierDetector") -> bool:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TimeSeriesOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimator):
-    """Outlier detection in time series, in IsolationForest's contract.
+class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, BaseEstimator):
+    """Outlier detection in time series, with the interface of IsolationForest.
 
-    A detector of rows sees windows: each stretch of `window` timestamps, all channels side
-    by side. A timestamp is as unusual as the windows that cover it are on average. By
-    default an autoencoder learns what windows look like [1]_, and a window is unusual if
-    its squared error is, or if its code lies far from all others [2]_. It starts at PCA,
-    and goes on only where a stretch of time that was held out says so: on short or
-    periodic series PCA of windows is hard to beat [3]_.
+    A detector of rows is fitted to windows, that is, to `window` consecutive timestamps
+    with all channels side by side. The score of a timestamp is the mean score of the
+    windows that cover it. The default detector is an autoencoder of windows [1]_, which
+    scores a window by its reconstruction error and by the distance of its code from the
+    mean code [2]_. The autoencoder is initialised by PCA, which is hard to beat on short or
+    periodic series [3]_, and is trained further only while the validation loss improves.
 
     Parameters
     ----------
     detector : estimator or None, default=None
-        What is fitted to windows, flattened to rows of ``window * n_channels`` values:
-        any detector of this library or of scikit-learn with ``fit`` and ``score_samples``,
-        such as ``IsolationForest()`` or ``LocalOutlierFactor(novelty=True)``. None takes
-        the design of the Notes.
+        A detector with ``fit`` and ``score_samples``, such as ``IsolationForest()`` or
+        ``LocalOutlierFactor(novelty=True)``, for rows of ``window * n_channels`` values.
+        None takes the default design of the Notes.
     window : int or "auto", default="auto"
-        Number of timestamps in a window. ``"auto"`` takes a period of up to 512 timestamps
-        where the autocorrelation has one and the shortest series holds eight of it, and
-        otherwise a sixteenth of the shortest series, between 8 and 256. Where rows do not
-        depend on those before them it takes 1: then their order does not matter.
+        Number of timestamps in a window. ``"auto"`` takes a period of the series, a
+        sixteenth of the shortest series if there is no period, or 1 if rows are
+        independent of each other (see Notes).
     stride : int, default=1
-        Number of timestamps from the start of one window to that of the next. The last
-        window ends at the last timestamp, whatever the stride.
+        Number of timestamps between the starts of consecutive windows. The last window
+        ends at the last timestamp for every stride.
     contamination : float in (0, 0.5] or "auto", default="auto"
-        Share of the training timestamps that count as outliers. With ``"auto"`` the
-        threshold is the lowest fifth of the training scores less a quarter of the distance
-        to the highest fifth.
+        Fraction of the training timestamps that are outliers. ``"auto"`` takes the 20 %
+        quantile of the training scores less a quarter of the distance to the 80 %
+        quantile.
     random_state : int, RandomState instance or None, default=None
-        Seeds the detector, unless None, in place of its own `random_state`. Global
-        generators are left as they were.
+        Seeds the detector. Unless None, it replaces the `random_state` of `detector`.
+        Global generators are not used.
 
     Attributes
     ----------
@@ -84,40 +83,46 @@ class TimeSeriesOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimato
     n_features_in_ : int
         Number of channels seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the channels, where X has string names.
+        Names of the channels, if X has string names.
 
     See Also
     --------
-    AutoencoderOutlierDetector : The same for rows without an order.
+    AutoencoderOutlierDetector : Outlier detection in rows without an order.
 
     Notes
     -----
-    The default design is an autoencoder of four components for each channel. It is fitted
-    to 4,096 windows at most; of overlapping ones, without those (a tenth at most) at which
-    PCA with two components has more than five times the usual error. Where fewer than 15
-    windows that overlap by half at most can be held out, it stays at PCA; otherwise it has
-    four members that hold out different stretches. For windows of one timestamp it is an
+    **Window length.** A period is a peak of the autocorrelation at a lag of 8 to 512
+    timestamps, of which the shortest series holds at least eight. A window that is a
+    sixteenth of the shortest series has at least 8 and at most 256 timestamps.
+
+    **Default design.** The default detector is an autoencoder with four components for each
+    channel, fitted to at most 4,096 windows. If windows overlap, a PCA with two components
+    first removes rare windows: those with more than five times the median error, at most a
+    tenth of all. The autoencoder is an ensemble of four members with different validation
+    intervals. It stays at PCA if there are fewer than 15 validation windows that overlap by
+    at most half. For windows of one timestamp the default is an
     :class:`AutoencoderOutlierDetector`.
 
-    It scores a window by minus the square of the larger one of two numbers: its squared
-    error in multiples of the usual one, and half of how far its code is from the mean code
-    (Hotelling's :math:`T^2`, the mean over members), in multiples of the usual distance.
-    Usual is the median over the windows that were fitted to, of errors channel by channel,
-    where they are more than rounding. So an ordinary stretch scores about -1, and -1/4
-    where windows are reconstructed without an error. A level that the series never had can
-    be, too: only the second number tells.
+    **Score of a window.** The default score is minus the square of the maximum of two
+    numbers. The first one is the squared error, in multiples of its median over the
+    training windows, with channels scaled by their median errors. The second one is
+    Hotelling's :math:`T^2` of the code, averaged over members, in multiples of twice its
+    median. Typical windows score about -1, or -1/4 if they are reconstructed without error.
+    Only the second number detects an abnormal window that is reconstructed well, such as
+    one at a level that the series never had.
 
-    Rows are in the order of time and evenly spaced. A timestamp scores the mean over all
-    windows that cover it; the first and the last ones are covered by fewer. So a score
-    depends on the `window` - 1 rows before and behind, and a series has to be given as a
-    whole.
+    **Score of a timestamp.** Rows have to be in the order of time and evenly spaced. The
+    score of a timestamp depends on the `window` - 1 rows before and after it, so that a
+    series has to be scored as a whole. The first and last timestamps are covered by fewer
+    windows.
 
-    Windows of one series are a view of the scaled rows, not a copy, also with several
-    channels. Scoring makes rows of them a piece at a time; what `detector` copies in
-    ``fit`` is its own affair. To fit to several series their windows are copied once.
+    **Memory.** The windows of one series are a view of the scaled rows, without a copy,
+    for any number of channels. They are scored in chunks. Windows of several series are
+    copied once in ``fit``, and `detector` may copy its input.
 
-    Values may be missing (NaN) if the detector takes them, as the default does. Timestamps
-    that only windows without any value cover get a score between those on both sides.
+    **Missing values.** Entries may be missing (NaN) if the detector supports that, as the
+    default does. A timestamp that is only in windows without any value gets a score
+    interpolated from its neighbours.
 
     References
     ----------
@@ -165,16 +170,16 @@ class TimeSeriesOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimato
 
     @fit_context
     def fit(self, X, y=None, groups=None):
-        """Fit the detector to windows of X, and learn which scores are usual.
+        """Fit the detector to windows of X, and compute the threshold.
 
         Parameters
         ----------
         X : array-like of shape (n_timestamps, n_channels)
-            Rows in the order of time, with outliers among them or without.
+            Rows in the order of time, with or without outliers.
         y : None
             Ignored.
         groups : array-like of shape (n_timestamps,), default=None
-            The series that each row belongs to. No window crosses from one to the next.
+            The series of each row. A window never spans two series.
 
         Returns
         -------
@@ -183,14 +188,14 @@ class TimeSeriesOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimato
         Raises
         ------
         ValueError
-            If a parameter or X does not fit, or a series is shorter than a window.
+            If a parameter or X is invalid, or a series is shorter than a window.
         """
         X = self._check_X(X, reset=True, ensure_min_samples=2)
         check_columns(X)
         self.scaler_ = StandardScaler().fit(X)
         series = self._make_series(X, groups)
-        auto = self.window == "auto"
-        self.window_ = _windows.find_window(series) if auto else int(self.window)
+        is_auto = self.window == "auto"
+        self.window_ = estimate_window(series) if is_auto else int(self.window)
         series.check(self.window_)
         self.detector_ = self._fit_detector(self._training_windows(series), X.shape[1])
         scores = self._over_timestamps(self.detector_.score_samples, series)
@@ -214,9 +219,9 @@ class TimeSeriesOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimato
             return AutoencoderOutlierDetector(random_state=seed).fit(windows)
         if self.detector is None:
             overlap = -(-self.window_ // self.stride)
-            return fit_windowing(windows, n_channels, overlap, seed)
+            return fit_window_autoencoder(windows, n_channels, overlap, seed)
         detector = clone_with_seed(self.detector, self.random_state, seed)
-        # Networks of time have to know how many channels a window holds.
+        # Temporal networks need the number of channels to reshape a window.
         unknown = [
             name
             for name, value in detector.get_params().items()
@@ -226,48 +231,48 @@ class TimeSeriesOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimato
         return detector.fit(windows)
 
     def _windows_of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return a view of all windows, and which of them count."""
+        """View all windows of a series, and select those with an observed value."""
         starts = _windows.window_starts(len(rows), self.window_, self.stride)
         observed = _windows.observed_windows(rows, self.window_, starts)
         return _windows.window_view(rows, self.window_), observed
 
     def _training_windows(self, series: Series) -> np.ndarray:
-        """Return the windows to fit to: a view, where that is possible."""
-        found = []
+        """Collect the windows of all series, as a view if possible."""
+        arrays = []
         for rows in series:
             view, starts = self._windows_of(rows)
             regular = np.arange(0, len(view), self.stride)
-            whole = np.isin(regular, starts).all()  # no window without a value
-            found.append(view[:: self.stride] if whole else view[starts])
-        return found[0] if len(found) == 1 else np.concatenate(found)
+            is_complete = np.isin(regular, starts).all()  # no window without a value
+            arrays.append(view[:: self.stride] if is_complete else view[starts])
+        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
     def _over_timestamps(self, score: Callable, series: Series) -> np.ndarray:
-        """Return for each row of X the mean of what `score` gives its windows."""
-        found = []
+        """Average `score` over the windows that cover a row, for every row of X."""
+        averages = []
         for rows in series:
             view, starts = self._windows_of(rows)
-            parts = [score(view[piece]) for piece in _windows.pieces(view, starts)]
-            shape = (starts, self.window_, len(rows))
-            found.append(_windows.over_windows(np.concatenate(parts), *shape))
-        return series.in_order_of_rows(found)
+            chunks = _windows.iter_starts(view, starts)
+            scores = np.concatenate([score(view[chunk]) for chunk in chunks])
+            average = _windows.overlap_average(scores, starts, self.window_, len(rows))
+            averages.append(average)
+        return series.restore_order(averages)
 
-    # Using
+    # Scores and labels
 
     def score_samples(self, X, groups=None):
-        """Return how normal timestamps are: the lower, the more unusual.
+        """Compute the scores of timestamps: the lower, the more abnormal.
 
         Parameters
         ----------
         X : array-like of shape (n_timestamps, n_channels)
             Rows in the order of time.
         groups : array-like of shape (n_timestamps,), default=None
-            The series that each row belongs to.
+            The series of each row.
 
         Returns
         -------
         scores : ndarray of shape (n_timestamps,)
-            The mean of the detector's scores of the windows that cover a timestamp, in the
-            detector's unit.
+            The mean of the detector's scores of the windows that cover a timestamp.
         """
         return self._map(lambda windows: self.detector_.score_samples(windows), X, groups)
 
@@ -278,14 +283,14 @@ class TimeSeriesOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimato
         return self._over_timestamps(score, series)
 
     def decision_function(self, X, groups=None):
-        """Return the scores less the threshold: negative for outliers.
+        """Compute the scores less the threshold: negative for outliers.
 
         Parameters
         ----------
         X : array-like of shape (n_timestamps, n_channels)
             Rows in the order of time.
         groups : array-like of shape (n_timestamps,), default=None
-            The series that each row belongs to.
+            The series of each row.
 
         Returns
         -------
@@ -295,14 +300,14 @@ class TimeSeriesOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimato
         return self.score_samples(X, groups) - self.offset_
 
     def predict(self, X, groups=None):
-        """Return which timestamps are outliers.
+        """Label timestamps as outliers or inliers.
 
         Parameters
         ----------
         X : array-like of shape (n_timestamps, n_channels)
             Rows in the order of time.
         groups : array-like of shape (n_timestamps,), default=None
-            The series that each row belongs to.
+            The series of each row.
 
         Returns
         -------
@@ -312,7 +317,7 @@ class TimeSeriesOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimato
         return label(self.decision_function(X, groups))
 
     def fit_predict(self, X, y=None, groups=None):
-        """Fit to X and return which of its timestamps are outliers.
+        """Fit to X, and label its timestamps as outliers or inliers.
 
         Parameters
         ----------
@@ -321,7 +326,7 @@ class TimeSeriesOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimato
         y : None
             Ignored.
         groups : array-like of shape (n_timestamps,), default=None
-            The series that each row belongs to.
+            The series of each row.
 
         Returns
         -------
@@ -332,26 +337,27 @@ class TimeSeriesOutlierDetector(Savable, ExportMixin, OutlierMixin, BaseEstimato
 
     @available_if(_explains)
     def explain(self, X, groups=None):
-        """Return how much each channel adds to how unusual a timestamp is.
+        """Compute the contribution of each channel to the anomaly scores of timestamps.
 
         Parameters
         ----------
         X : array-like of shape (n_timestamps, n_channels)
             Rows in the order of time.
         groups : array-like of shape (n_timestamps,), default=None
-            The series that each row belongs to.
+            The series of each row.
 
         Returns
         -------
         shares : ndarray of shape (n_timestamps, n_channels), or a frame like X
-            Not negative. Rows sum to ``-score_samples(X, groups)``.
+            Contributions, 0 or larger. They sum over channels to
+            ``-score_samples(X, groups)``.
         """
 
-        def share(windows: np.ndarray) -> np.ndarray:
-            cells = self.detector_.explain(windows)
-            return cells.reshape(len(cells), self.window_, -1).sum(axis=1)
+        def sum_by_channel(windows: np.ndarray) -> np.ndarray:
+            entries = self.detector_.explain(windows)
+            return entries.reshape(len(entries), self.window_, -1).sum(axis=1)
 
-        return wrap_like(X, self._map(share, X, groups))
+        return wrap_like(X, self._map(sum_by_channel, X, groups))
 
     def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The autoencoder that a detector in time series trains by default."""
+"""The default autoencoder of the time series detector, and its score of windows."""
 
 import copy
 from collections.abc import Callable
@@ -15,127 +15,138 @@ from sk_autoencoder.core._data import RowDataset
 from sk_autoencoder.core._model_selection import MIN_VALIDATION_ROWS
 from sk_autoencoder.core._trainer import AutoencoderNet
 from sk_autoencoder.nn._autoencoder import Autoencoder
-from sk_autoencoder.outliers._scores import errors, fill_up
+from sk_autoencoder.outliers._scores import member_errors, rescale_observed
 
-MOST_ROWS = 4096  # that are fitted to
-LEFT_OUT, RARE = 0.1, 5.0  # of the windows at most, and from what multiple of the median
-HELD_OUT_SHARE = 0.2  # of the time
-APART = 2  # windows that judge and overlap a timestamp
-MOST_EPOCHS = 50
-N_MEMBERS = 4
-FARTHER = 2.0  # how many times as far as usual codes may lie, beside the error
-LEAST_SHARE = 1e-3  # of the error of the mean channel
-ROUNDING = 1e-10  # error, as a share of the squares of a window
-LEAST_TYPICAL = 1e-3  # error of a window in which rounding is all there is
-LEAST_VARIANCE = 1e-6  # of a direction of codes, as a share of the largest
-NO_VARIANCE = 1e-12  # of codes that are all the same
-CLEAR = 2.0  # times the usual error, from which errors say where it is
-MOST = 1e15  # times as unusual as usual: its square is finite in any precision
+# Chosen on the series of benchmarks.timeseries, 2026-11.
+N_COMPONENTS_PER_CHANNEL = 4
+MAX_FITTED_WINDOWS = 4096
+N_TRIMMING_COMPONENTS = 2  # of the PCA that finds rare windows
+MAX_TRIMMED_FRACTION = 0.1  # of the windows
+MIN_TRIMMED_ERROR = 5.0  # of a rare window, in median errors
+VALIDATION_TIME_FRACTION = 0.2  # of the timestamps
+MAX_VALIDATION_OVERLAP = 2  # validation windows that cover a timestamp
+MAX_WINDOW_EPOCHS = 50
+N_WINDOW_MEMBERS = 4
+CODE_DISTANCE_SCALE = 2.0  # in median distances of codes: codes weigh less than errors
+MIN_EXPLAINED_ERROR = 2.0  # in median errors: above it errors explain the score, not codes
+# Guards against division by zero and overflow.
+CHANNEL_ERROR_OFFSET = 1e-3  # added to the error of a channel, in mean channel errors
+ROUNDING_ERROR = 1e-10  # squared error that is rounding, in squared norms of a window
+MIN_MEDIAN_ERROR = 1e-3  # of the scaled windows, which is near 0 if all errors are rounding
+MIN_RELATIVE_VARIANCE = 1e-6  # of a direction of codes, in variances of the largest one
+MIN_CODE_VARIANCE = 1e-12  # largest variance of codes that are constant
+MAX_WINDOW_SCORE = 1e15  # before it is squared: the square is finite in float32
 
 
-def fit_windowing(
+def fit_window_autoencoder(
     windows: np.ndarray, n_channels: int, overlap: int, seed: int
 ) -> "WindowAutoencoder":
-    """Fit to windows (n_windows, window * n_channels).
+    """Fit an autoencoder to windows (n_windows, window * n_channels).
 
-    Where too few windows can be held out that hardly overlap, the fit stays at PCA.
+    It stays at PCA if there are too few validation windows with little overlap.
     """
-    step = -(-len(windows) // MOST_ROWS)
+    step = -(-len(windows) // MAX_FITTED_WINDOWS)
     rows = np.arange(0, len(windows), step)
     overlap = -(-overlap // step)
     if overlap > 1:
-        rows = _leave_out(windows, rows, seed)
-    trains = HELD_OUT_SHARE * len(rows) / _apart(overlap) >= MIN_VALIDATION_ROWS
-    found = _make(
-        4 * n_channels,
+        rows = _trim_rare_windows(windows, rows, seed)
+    n_validation = VALIDATION_TIME_FRACTION * len(rows) / _validation_stride(overlap)
+    trains = n_validation >= MIN_VALIDATION_ROWS
+    autoencoder = _make_autoencoder(
+        N_COMPONENTS_PER_CHANNEL * n_channels,
         windows,
         seed,
         overlap=overlap,
         n_channels=n_channels,
-        max_epochs=MOST_EPOCHS if trains else 0,
+        max_epochs=MAX_WINDOW_EPOCHS if trains else 0,
         early_stopping=trains,
     )
-    if trains:  # each member holds out another stretch of time
-        shifts = np.arange(N_MEMBERS) * len(rows) // N_MEMBERS
+    if trains:  # each member has another validation interval
+        shifts = np.arange(N_WINDOW_MEMBERS) * len(rows) // N_WINDOW_MEMBERS
         rows = np.stack([np.roll(rows, shift) for shift in shifts])
-    return fit_members(found, windows, rows)
+    return fit_members(autoencoder, windows, rows)
 
 
-def _leave_out(windows: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
-    """Return the rows without those that PCA with two components fails at most.
+def _trim_rare_windows(windows: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
+    """Remove the rows of the windows with the largest errors of a small PCA.
 
-    In overlapping windows what is rare is seen many times, and would be learned.
+    A rare event is in many overlapping windows, so that the autoencoder would learn it.
     """
-    small = _make(2, windows, seed, max_epochs=0, early_stopping=False)
-    errors = map_rows(fit_members(small, windows, rows), _error, windows[rows])
-    return rows[errors <= max(np.quantile(errors, 1 - LEFT_OUT), RARE * np.median(errors))]
+    pca = _make_autoencoder(
+        N_TRIMMING_COMPONENTS, windows, seed, max_epochs=0, early_stopping=False
+    )
+    errors = map_rows(fit_members(pca, windows, rows), _window_errors, windows[rows])
+    quantile = np.quantile(errors, 1 - MAX_TRIMMED_FRACTION)
+    return rows[errors <= max(quantile, MIN_TRIMMED_ERROR * np.median(errors))]
 
 
-def _make(n_components: int, windows, seed: int, **parameters) -> "WindowAutoencoder":
+def _make_autoencoder(
+    n_components: int, windows, seed: int, **parameters
+) -> "WindowAutoencoder":
     n_components = min(n_components, windows.shape[1])
     return WindowAutoencoder(n_components=n_components, random_state=seed, **parameters)
 
 
-def _apart(overlap: int) -> int:
-    return -(-overlap // APART)
+def _validation_stride(overlap: int) -> int:
+    return -(-overlap // MAX_VALIDATION_OVERLAP)
 
 
-def _observed_squares(module: nn.Module, rows: Tensor) -> Tensor:
-    """Return squared errors in scaled units (batch, n_features), the mean over members.
+def _observed_squared_errors(module: nn.Module, rows: Tensor) -> Tensor:
+    """Compute squared errors in scaled units (batch, n_features), averaged over members.
 
-    NaN where a cell is missing.
+    Missing entries have the error NaN.
     """
-    return errors(module, rows).square().mean(0)
+    return member_errors(module, rows).square().mean(0)
 
 
-def _squares(module: nn.Module, rows: Tensor) -> Tensor:
-    """Return squared errors, in which observed cells stand in for missing ones."""
-    return fill_up(_observed_squares(module, rows), rows)
+def _squared_errors(module: nn.Module, rows: Tensor) -> Tensor:
+    """Compute squared errors, rescaled by the observed fraction of each window."""
+    return rescale_observed(_observed_squared_errors(module, rows), rows)
 
 
-def _error(module: nn.Module, rows: Tensor) -> Tensor:
-    return _squares(module, rows).sum(-1)
+def _window_errors(module: nn.Module, rows: Tensor) -> Tensor:
+    return _squared_errors(module, rows).sum(-1)
 
 
-def _size(module: nn.Module, rows: Tensor) -> Tensor:
+def _squared_norms(module: nn.Module, rows: Tensor) -> Tensor:
     return module.scaler(rows).square().nansum(-1)
 
 
-def _codes(module: nn.Module, rows: Tensor) -> Tensor:
-    """Return the codes of the members, (batch, n_members, n_components)."""
+def _encode(module: nn.Module, rows: Tensor) -> Tensor:
+    """Compute the codes of the members, (batch, n_members, n_components)."""
     codes = module.map_members(Autoencoder.encode, rows)
     return codes.reshape(-1, *codes.shape[-2:]).movedim(0, 1)
 
 
-def _decoded(module: nn.Module, codes: Tensor) -> Tensor:
-    """Return what codes (n_members, batch, n_components) mean to members, scaled."""
-    own = codes if module.n_members > 1 else codes[0]
-    rows = module.map_members(Autoencoder.decode, own)
+def _decode(module: nn.Module, codes: Tensor) -> Tensor:
+    """Decode codes (n_members, batch, n_components) by their members, in scaled units."""
+    inputs = codes if module.n_members > 1 else codes[0]
+    rows = module.map_members(Autoencoder.decode, inputs)
     return module.scaler(rows.reshape(len(codes), -1, rows.shape[-1]))
 
 
-class Usual(nn.Module):
-    r"""How unusual windows are, in multiples of what is usual.
+class WindowScore(nn.Module):
+    r"""Anomaly scores of windows by their errors and by their codes.
 
-    A window is unusual if its error is, or if its code lies far from others: the larger
-    one of
+    The score by errors and the score by codes are
 
     .. math:: \frac{1}{m_e} \sum_c \frac{e_c}{m_c}, \qquad
        \frac{1}{2 m_t} (z - \bar z)^T S^{-1} (z - \bar z)
 
-    counts, squared errors :math:`e_c` of channels and Hotelling's :math:`T^2` of codes
-    :math:`z`, with the medians :math:`m` of each over the training windows [1]_. Its
-    square, so that of the windows of a timestamp the most unusual ones count most.
+    with squared errors :math:`e_c` of channels, Hotelling's :math:`T^2` of codes :math:`z`,
+    and medians :math:`m` over the training windows. The index of [1]_ combines the same two
+    statistics by their sum. The detector takes the square of their maximum, so that the
+    windows with the largest scores dominate the average over the windows of a timestamp.
 
     Parameters
     ----------
-    cells : ndarray of shape (n_windows, window * n_channels)
-        Squared errors of the training windows, NaN where a value is missing.
+    errors : ndarray of shape (n_windows, window * n_channels)
+        Squared errors of the training windows, NaN for missing entries.
     codes : ndarray of shape (n_windows, n_members, n_components)
-        Their codes.
+        Codes of the training windows.
     n_channels : int
-    least : float
-        Error that is none: it may come from rounding.
+    min_error : float
+        Squared error of an entry that rounding explains.
 
     References
     ----------
@@ -143,89 +154,89 @@ class Usual(nn.Module):
        combined index", Industrial & Engineering Chemistry Research 40, 2001.
     """
 
-    error: Tensor  # (n_channels,)
+    error_scale: Tensor  # (n_channels,)
     center: Tensor  # (n_members, n_components)
-    whiten: Tensor  # (n_members, n_components, n_components)
-    typical: Tensor  # (2,)
+    whitening: Tensor  # (n_members, n_components, n_components)
+    median_score: Tensor  # (2,), by errors and by codes
 
     def __init__(
-        self, cells: np.ndarray, codes: np.ndarray, n_channels: int, least: float
+        self, errors: np.ndarray, codes: np.ndarray, n_channels: int, min_error: float
     ) -> None:
         super().__init__()
-        error = usual_errors(cells.reshape(len(cells), -1, n_channels))
-        error += LEAST_SHARE * error.mean() + least
+        scale = median_channel_errors(errors.reshape(len(errors), -1, n_channels))
+        scale += CHANNEL_ERROR_OFFSET * scale.mean() + min_error
         center = codes.mean(axis=0)
-        whiten = [whitening(member) for member in np.moveaxis(codes - center, 1, 0)]
-        self.register_buffer("error", _not_zero(error))
+        whitening = [whitening_matrix(z) for z in np.moveaxis(codes - center, 1, 0)]
+        self.register_buffer("error_scale", _replace_zeros(scale))
         self.register_buffer("center", torch.from_numpy(center))
-        self.register_buffer("whiten", torch.from_numpy(np.stack(whiten)))
-        self.register_buffer("typical", torch.ones(2, dtype=self.error.dtype))
-        cells = fill_up(torch.from_numpy(cells), torch.from_numpy(cells))
-        error, distance = self(cells, torch.from_numpy(codes)).median(dim=1).values
-        typical = [max(float(error), LEAST_TYPICAL), FARTHER * float(distance)]
-        self.typical = _not_zero(np.array(typical))
+        self.register_buffer("whitening", torch.from_numpy(np.stack(whitening)))
+        self.register_buffer("median_score", torch.ones(2, dtype=self.error_scale.dtype))
+        entries = rescale_observed(torch.from_numpy(errors), torch.from_numpy(errors))
+        error, distance = self(entries, torch.from_numpy(codes)).median(dim=1).values
+        error, distance = float(error), CODE_DISTANCE_SCALE * float(distance)
+        median = np.array([max(error, MIN_MEDIAN_ERROR), distance])
+        self.median_score = _replace_zeros(median)
 
-    def forward(self, cells: Tensor, codes: Tensor) -> Tensor:
-        """Return how unusual errors and codes are, of shape (2, n_windows)."""
-        distance = self.away(codes).square().mean((0, -1))
-        found = torch.stack([self.weigh(cells).sum(-1), distance]) / self.typical[:, None]
-        return found.clamp(max=MOST)
+    def forward(self, errors: Tensor, codes: Tensor) -> Tensor:
+        """Compute the scores by errors and by codes, (2, n_windows)."""
+        distance = self.whiten(codes).square().mean((0, -1))
+        scores = torch.stack([self.scale_errors(errors).sum(-1), distance])
+        return (scores / self.median_score[:, None]).clamp(max=MAX_WINDOW_SCORE)
 
-    def away(self, codes: Tensor) -> Tensor:
-        """Return uncorrelated codes of mean 0, (n_members, n_windows, n_components)."""
-        return (codes - self.center).movedim(1, 0) @ self.whiten
+    def whiten(self, codes: Tensor) -> Tensor:
+        """Centre and decorrelate codes, (n_members, n_windows, n_components)."""
+        return (codes - self.center).movedim(1, 0) @ self.whitening
 
-    def steepest(self, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mean codes, and those a step away where distances grow fastest."""
-        step = normalize(self.away(codes), dim=-1) @ self.whiten.mT
+    def gradient_step(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the mean code, and the code one step along the distance's gradient."""
+        step = normalize(self.whiten(codes), dim=-1) @ self.whitening.mT
         start = self.center[:, None].expand_as(step)
         return start, start + step
 
-    def weigh(self, cells: Tensor) -> Tensor:
-        """Return errors of cells in multiples of what is usual of their channel."""
-        return (cells.unflatten(-1, (-1, len(self.error))) / self.error).flatten(-2)
+    def scale_errors(self, errors: Tensor) -> Tensor:
+        """Divide the errors of entries by the scale of their channel."""
+        by_channel = errors.unflatten(-1, (-1, len(self.error_scale)))
+        return (by_channel / self.error_scale).flatten(-2)
 
 
-def _not_zero(usual: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.where(usual > 0, usual, 1.0))
+def _replace_zeros(scale: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.where(scale > 0, scale, 1.0))
 
 
-def usual_errors(cells: np.ndarray) -> np.ndarray:
-    """Return the median error of each channel over the windows in which it is observed.
+def median_channel_errors(errors: np.ndarray) -> np.ndarray:
+    """Compute the median error of each channel over the windows in which it is observed.
 
     Parameters
     ----------
-    cells : ndarray of shape (n_windows, window, n_channels)
-        Squared errors, NaN where a value is missing.
+    errors : ndarray of shape (n_windows, window, n_channels)
+        Squared errors, NaN for missing entries.
     """
-    n_observed = (~np.isnan(cells)).sum(axis=1)
-    found = np.nansum(cells, axis=1) * cells.shape[1] / np.maximum(n_observed, 1)
+    n_observed = (~np.isnan(errors)).sum(axis=1)
+    totals = np.nansum(errors, axis=1) * errors.shape[1] / np.maximum(n_observed, 1)
     channels = [
-        column[some] for column, some in zip(found.T, n_observed.T > 0, strict=True)
+        column[is_observed]
+        for column, is_observed in zip(totals.T, n_observed.T > 0, strict=True)
     ]
-    return np.array([np.median(each) if len(each) else 0.0 for each in channels])
+    return np.array([np.median(column) if len(column) else 0.0 for column in channels])
 
 
-def whitening(centred: np.ndarray) -> np.ndarray:
-    """Return what makes rows, in which columns have a mean of 0, uncorrelated.
-
-    Rows that are all the same become zeros.
-    """
+def whitening_matrix(centred: np.ndarray) -> np.ndarray:
+    """Compute the matrix that whitens rows of mean 0; for constant rows it is 0."""
     variance, axes = np.linalg.eigh(centred.T @ centred / len(centred))
-    if variance[-1] < NO_VARIANCE:
+    if variance[-1] < MIN_CODE_VARIANCE:
         return np.zeros_like(axes)
-    return axes / np.sqrt(np.maximum(variance, LEAST_VARIANCE * variance[-1]))
+    return axes / np.sqrt(np.maximum(variance, MIN_RELATIVE_VARIANCE * variance[-1]))
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class WindowAutoencoder(BaseAutoencoder):
-    """Learns what windows of time series look like.
+    """Autoencoder of windows of time series.
 
-    Neighbours among the rows share most of their values, so a stretch of time is held out
-    instead of rows drawn at random, and the windows that judge hardly overlap.
+    Neighbouring windows share most of their values. The validation windows are therefore
+    from one interval of time, not sampled at random, and their overlap is limited.
     """
 
-    overlap: int = 1  # rows that a window has values in common with, itself included
+    overlap: int = 1  # rows with values in common with a row, the row itself included
     n_channels: int = 1
     linear_penalty: float = 0.0
 
@@ -234,45 +245,48 @@ class WindowAutoencoder(BaseAutoencoder):
     def _hold_out(self, n_rows: int) -> tuple[np.ndarray, np.ndarray | None]:
         if not self.early_stopping:
             return np.arange(n_rows), None
-        n_out = int(HELD_OUT_SHARE * n_rows)
-        start = int(torch.randint(n_rows - n_out, ()))
-        rows, end = np.arange(n_rows), start + n_out
-        is_kept = (rows <= start - self.overlap) | (rows >= end + self.overlap - 1)
-        return rows[is_kept], rows[start : end : _apart(self.overlap)]
+        n_validation = int(VALIDATION_TIME_FRACTION * n_rows)
+        start = int(torch.randint(n_rows - n_validation, ()))
+        rows, end = np.arange(n_rows), start + n_validation
+        is_training = (rows <= start - self.overlap) | (rows >= end + self.overlap - 1)
+        return rows[is_training], rows[start : end : _validation_stride(self.overlap)]
 
     def _after_fit(
         self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
     ) -> None:
-        seen = train.indices if valid is None else np.r_[train.indices, valid.indices]
-        X = train.X[np.unique(seen)]
-        maps = (net.map(f, X).astype(float) for f in (_observed_squares, _codes, _size))
-        cells, codes, sizes = maps
-        self._usual = Usual(cells, codes, self.n_channels, ROUNDING * sizes.mean())
+        indices = train.indices if valid is None else np.r_[train.indices, valid.indices]
+        X = train.X[np.unique(indices)]
+        errors = net.map(_observed_squared_errors, X).astype(float)
+        codes = net.map(_encode, X).astype(float)
+        min_error = ROUNDING_ERROR * net.map(_squared_norms, X).astype(float).mean()
+        self._window_score = WindowScore(errors, codes, self.n_channels, min_error)
 
     def _scoring(self) -> Callable:
         def score(module: nn.Module, rows: Tensor) -> Tensor:
-            usual = copy.deepcopy(self._usual).to(rows)
-            found = usual(_squares(module, rows), _codes(module, rows))
-            return -found.amax(0).square()
+            window_score = copy.deepcopy(self._window_score).to(rows)
+            scores = window_score(_squared_errors(module, rows), _encode(module, rows))
+            return -scores.amax(0).square()
 
         return score
 
     def explain(self, X) -> np.ndarray:
-        """Return what each value adds to minus the score of a window, like X.
+        """Attribute the anomaly score of a window to its entries, of the shape of X.
 
-        In proportion to the errors of cells or, where only the code is unusual, to the
-        squares of what would bring it back fastest.
+        Contributions are proportional to the errors of entries. If only the code of a
+        window is unusual, they are proportional to the squared change of the decoded window
+        along the gradient of the code's distance.
         """
 
-        def share(module: nn.Module, rows: Tensor) -> Tensor:
-            usual = copy.deepcopy(self._usual).to(rows)
-            cells, codes = _squares(module, rows), _codes(module, rows)
-            error, distance = usual(cells, codes)[..., None]
-            start, end = (_decoded(module, each) for each in usual.steepest(codes))
-            pull = fill_up((end - start).square().mean(0), rows)
-            by_error = (error > distance) | (error > CLEAR)
-            part = torch.where(by_error, usual.weigh(cells), pull)
-            part = part + torch.finfo(part.dtype).tiny
-            return part / part.sum(-1, keepdim=True) * error.maximum(distance).square()
+        def attribute(module: nn.Module, rows: Tensor) -> Tensor:
+            window_score = copy.deepcopy(self._window_score).to(rows)
+            errors, codes = _squared_errors(module, rows), _encode(module, rows)
+            error, distance = window_score(errors, codes)[..., None]
+            start, end = (_decode(module, z) for z in window_score.gradient_step(codes))
+            change = rescale_observed((end - start).square().mean(0), rows)
+            by_error = (error > distance) | (error > MIN_EXPLAINED_ERROR)
+            weights = torch.where(by_error, window_score.scale_errors(errors), change)
+            weights = weights + torch.finfo(weights.dtype).tiny
+            fractions = weights / weights.sum(-1, keepdim=True)
+            return fractions * error.maximum(distance).square()
 
-        return self._map(share, X)
+        return self._map(attribute, X)

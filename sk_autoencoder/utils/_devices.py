@@ -22,3 +22,11 @@ def find_device(device: str) -> torch.device:
             "Use device='auto' or device='cpu'."
         ) from error
     return resolved
+
+
+def available_device(device: str) -> str:
+    """Choose `device` if it is there, and the CPU otherwise."""
+    try:
+        return str(find_device(device))
+    except ValueError:
+        return "cpu"

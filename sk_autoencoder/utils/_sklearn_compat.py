@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import csr_array, csr_matrix
 from sklearn import get_config
-from sklearn.base import _fit_context
+from sklearn.base import _fit_context, clone
 from sklearn.impute._base import _BaseImputer as BaseImputer
 from sklearn.utils import get_tags
 from sklearn.utils._mask import _get_mask as missing_mask
@@ -50,6 +50,7 @@ __all__ = [
     "feature_names",
     "fit_context",
     "missing_mask",
+    "with_owner",
     "wrap_like",
 ]
 
@@ -78,3 +79,17 @@ def wrap_like(X, values: np.ndarray):
     if library not in ADAPTERS_MANAGER.adapters:
         return values
     return ADAPTERS_MANAGER.adapters[library].create_container(values, X, list(X.columns))
+
+
+def with_owner(state: dict, owner) -> dict:
+    """Set the owner of metadata requests in the state of an estimator.
+
+    It is the estimator, which a file cannot hold as a part of itself, or its class's name.
+    """
+    if "_metadata_request" not in state:
+        return state
+    request = clone(state["_metadata_request"])
+    for part in (request, *vars(request).values()):
+        if hasattr(part, "owner"):
+            part.owner = owner
+    return state | {"_metadata_request": request}
