@@ -325,7 +325,7 @@ def test_a_callable_and_a_module_may_corrupt(curved):
 @pytest.mark.parametrize(
     ("parameters", "y", "words"),
     [
-        ({"corruption": "swap", "noise_level": 2}, None, "noise_level=2 is a share"),
+        ({"corruption": "swap", "noise_level": 2}, None, "noise_level=2 is a fraction"),
         ({"noise_std": [1.0, 2.0]}, None, "noise_std=.*each of the 6 features"),
         ({"noise_std": -1.0}, None, "noise_std"),
         ({"noise_std": 0.1, "loss": "huber"}, None, "loss='huber'.*squared_error"),

@@ -187,7 +187,7 @@ def test_temporal_networks_take_any_window(waves, window, n_channels):
     module = detector.detector_.network_
     windows = window_view(np.ascontiguousarray(waves[:, :n_channels]), window)
     assert detector.detector_.reconstruct(windows).shape == windows.shape
-    assert module.decoder[-1].window == window
+    assert module.decoder[-1].to_maps.window == window
 
 
 def test_temporal_networks_say_what_does_not_fit(waves):
