@@ -211,7 +211,9 @@ def test_steps_that_apply_a_function_of_numpy_come_back(iris, file):
     np.testing.assert_array_equal(load(file).transform(iris), pipeline.transform(iris))
     text = json.dumps(read(file)["schema.json"])
     forge(file, lambda schema: json.loads(text.replace('"log1p"', '"load"')))
-    with pytest.raises(ValueError, match=r"names numpy\.load, which is not trusted"):
+    with pytest.raises(
+        ValueError, match=r"names numpy\.(\S+\.)?load, which is not trusted"
+    ):
         load(file)
 
 

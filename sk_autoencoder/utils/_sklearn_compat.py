@@ -1,9 +1,11 @@
 """The only imports of scikit-learn's private names, and what its versions differ in."""
 
+import copy
+
 import numpy as np
 from scipy.sparse import csr_array, csr_matrix
 from sklearn import get_config
-from sklearn.base import _fit_context, clone
+from sklearn.base import _fit_context
 from sklearn.impute._base import _BaseImputer as BaseImputer
 from sklearn.utils import get_tags
 from sklearn.utils._mask import _get_mask as missing_mask
@@ -84,12 +86,23 @@ def wrap_like(X, values: np.ndarray):
 def with_owner(state: dict, owner) -> dict:
     """Set the owner of metadata requests in the state of an estimator.
 
-    It is the estimator, which a file cannot hold as a part of itself, or its class's name.
+    The owner is the estimator, which a file cannot hold as a part of itself, or the name of
+    its class.
     """
     if "_metadata_request" not in state:
         return state
-    request = clone(state["_metadata_request"])
-    for part in (request, *vars(request).values()):
+    request = _copy_request(state["_metadata_request"], owner)
+    for name, part in vars(request).items():
         if hasattr(part, "owner"):
-            part.owner = owner
+            setattr(request, name, _copy_request(part, owner))
     return state | {"_metadata_request": request}
+
+
+def _copy_request(request, owner):
+    """Copy a metadata request for another owner; ``clone`` does it from 1.7 on."""
+    result = copy.copy(request)
+    for name, value in vars(request).items():
+        if isinstance(value, dict):
+            setattr(result, name, value.copy())
+    result.owner = owner
+    return result
