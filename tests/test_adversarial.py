@@ -190,6 +190,7 @@ def test_noise_has_the_deviations_of_the_residuals(digits):
     np.testing.assert_allclose(noisy.std(0), expected, rtol=0.06)
 
 
+@pytest.mark.slow
 def test_members_of_an_ensemble_have_codes_near_the_prior_too(digits):
     autoencoder = AdversarialAutoencoder(3, **QUICK)
     detector = AutoencoderOutlierDetector(autoencoder, n_estimators=3, random_state=0)

@@ -99,6 +99,7 @@ def test_pca_is_kept_where_it_is_the_best():
     assert ours.score(X[400:]) == pytest.approx(pca.score(X[400:]), abs=0.01)
 
 
+@pytest.mark.slow
 def test_more_bytes_give_better_rows(pixels):
     scores = [
         AutoencoderCompressor(PCA(), bytes_per_row=budget, random_state=0)
@@ -191,6 +192,7 @@ def test_no_cell_is_off_by_more_than_the_bound(pixels, dtype, max_error):
         np.testing.assert_array_equal(found, others)
 
 
+@pytest.mark.slow
 def test_the_better_the_codes_the_cheaper_the_residuals(pixels):
     fit, others = (X.astype(np.uint8) for X in pixels)
     sizes = [

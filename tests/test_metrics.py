@@ -183,6 +183,7 @@ SCORERS = {
 }
 
 
+@pytest.mark.slow
 def test_one_search_compares_pca_and_autoencoders(curved):
     pipeline = Pipeline([("scale", StandardScaler()), ("reduce", PCA())])
     ours = quick(AutoencoderTransformer, max_epochs=30)

@@ -131,6 +131,7 @@ def test_imputers_give_in_onnxruntime_what_they_give(imputer):
     check(to_onnx(imputer), imputer.transform, rows, "variable")
 
 
+@pytest.mark.slow
 def test_what_near_rows_say_is_exported_and_saved(tmp_path):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 16))[rng.integers(60, size=600)]
@@ -259,6 +260,7 @@ def test_missing_values_are_filled_in_as_the_estimator_does(model_rows):
     check(model, autoencoder.transform, HOLED, "variable")
 
 
+@pytest.mark.slow
 def test_an_ensemble_scores_rows_with_missing_values():
     detector = AutoencoderOutlierDetector(n_estimators=3, random_state=0).fit(HOLED)
     model = to_onnx(detector, method="score_samples")

@@ -75,6 +75,7 @@ def test_each_layer_learns_what_it_sees(digits):
         codes = layer.transform(codes)
 
 
+@pytest.mark.slow
 def test_fine_tuning_lowers_the_error(digits):
     params = SIZES | {"max_epochs": 30}
     alone = StackedAutoencoder(4, fine_tune=False, **params).fit(digits)

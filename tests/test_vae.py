@@ -186,6 +186,7 @@ def test_a_collapse_is_reported(digits):
     assert vae.kl_per_component_.max() < 0.1
 
 
+@pytest.mark.slow
 def test_free_bits_and_a_warm_up_avoid_a_collapse(digits):
     options = {"init": "random", "variance": 10.0, "early_stopping": False, **QUICK}
     with pytest.warns(UserWarning, match="collapsed"):
@@ -197,6 +198,7 @@ def test_free_bits_and_a_warm_up_avoid_a_collapse(digits):
     assert terms[4] < terms[9]
 
 
+@pytest.mark.slow
 def test_beta_moves_nats_from_the_code_to_the_error(digits):
     nats = [
         VAETransformer(6, beta=beta, **QUICK).fit(digits).kl_per_component_.sum()
