@@ -15,7 +15,7 @@ from sk_autoencoder import (
     AutoencoderTransformer,
     DenoisingAutoencoder,
 )
-from sk_autoencoder.core._initialization import _wiener as wiener
+from sk_autoencoder.core._initialization import _wiener
 from sk_autoencoder.nn import Dense, Network, SteinPenalty
 from sk_autoencoder.nn import _corruptions as damage
 
@@ -108,7 +108,7 @@ def test_shrunk_eigenvalues_are_the_variance_along_their_axes(aspect):
     noisy = rng.normal(size=shape) * np.sqrt(variance + 1)
     values, vectors = np.linalg.eigh(noisy.T @ noisy / len(noisy))
     along = (vectors[:, ::-1] ** 2 * variance[:, None]).sum(0)[:3]
-    found = wiener.shrink(values[::-1], aspect)
+    found = _wiener.shrink(values[::-1], aspect)
     np.testing.assert_allclose(found[:2], along[:2], rtol=0.15)
     assert found[2:].sum() < 0.1  # the third is too small to show
 
@@ -261,7 +261,7 @@ def test_the_noise_is_estimated(shape):
     rng = np.random.default_rng(0)
     low_rank = rng.normal(size=(shape[0], 4)) @ rng.normal(size=(4, shape[1]))
     noisy = 7 * low_rank + 0.3 * rng.normal(size=shape)
-    assert wiener.estimate_noise_std(noisy, np.arange(len(noisy))) == pytest.approx(
+    assert _wiener.estimate_noise_std(noisy, np.arange(len(noisy))) == pytest.approx(
         0.3, rel=0.05
     )
     found = DenoisingAutoencoder(noise_std="auto", **START).fit(noisy).noise_std_

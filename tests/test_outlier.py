@@ -21,8 +21,7 @@ from sk_autoencoder.nn import Dense, Network
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.nn._scalers import Scaler
-from sk_autoencoder.outliers import _scores as _unusual
-from sk_autoencoder.outliers import _threshold
+from sk_autoencoder.outliers import _scores, _threshold
 
 QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 8, "random_state": 0}
 
@@ -137,7 +136,7 @@ def test_the_fence_and_the_quantile_of_known_scores():
 
 def test_usual_errors_are_quantiles_and_the_median_row_is_a_one():
     errors = np.random.default_rng(0).normal(size=(1001, 2, 3)) * [1, 10, 100]
-    scale, weight, unusual = _unusual.fit_error_scale(errors)
+    scale, weight, unusual = _scores.fit_error_scale(errors)
     quantiles = np.array([1.645, 16.45, 164.5])  # and a hundredth of the largest
     np.testing.assert_allclose(scale, [quantiles + 1.645] * 2, rtol=0.1)
     np.testing.assert_allclose(np.median(unusual, axis=0), 1)

@@ -12,7 +12,7 @@ from sklearn.utils import check_array
 
 from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._data import InputTargetRows, RowDataset, has_targets
-from sk_autoencoder.core._initialization import _wiener as wiener
+from sk_autoencoder.core._initialization import _wiener
 from sk_autoencoder.core._scaling import column_ranges, moments
 from sk_autoencoder.nn._corruptions import (
     GaussianNoise,
@@ -356,7 +356,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         if self.noise_std is None:
             return None
         if isinstance(self.noise_std, str):
-            std = np.asarray(wiener.estimate_noise_std(X, rows))
+            std = np.asarray(_wiener.estimate_noise_std(X, rows))
         else:
             std = np.asarray(self.noise_std, float)
         if std.shape not in ((), X.shape[1:]) or not (std >= 0).all():
@@ -391,7 +391,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     ):
         if self.noise_std is not None:
             std = self.noise_std_ / rows.scaler.scale.cpu().numpy()
-            return wiener.wiener_filter_from_noisy(rows, std, n_components, seed)
+            return _wiener.wiener_filter_from_noisy(rows, std, n_components, seed)
         if not (self.noise_level or callable(self.corruption) or has_targets(rows)):
             return super()._fit_linear_autoencoder(corruption, rows, n_components, seed)
-        return wiener.wiener_filter(rows, corruption, n_components, seed)
+        return _wiener.wiener_filter(rows, corruption, n_components, seed)
