@@ -186,7 +186,6 @@ def test_a_collapse_is_reported(digits):
     assert vae.kl_per_component_.max() < 0.1
 
 
-@pytest.mark.slow
 def test_free_bits_and_a_warm_up_avoid_a_collapse(digits):
     options = {"init": "random", "variance": 10.0, "early_stopping": False, **QUICK}
     with pytest.warns(UserWarning, match="collapsed"):
