@@ -7,7 +7,7 @@ from scipy.sparse import issparse
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import svd_flip
 
-from sk_autoencoder.core._data import RowDataset, target_rows
+from sk_autoencoder.core._data import RowDataset, evenly_spaced_indices, target_rows
 from sk_autoencoder.core._initialization._pca import (
     LinearAutoencoder,
     PrincipalAxes,
@@ -81,8 +81,8 @@ def estimate_noise_std(X, rows: np.ndarray) -> float:
     every direction has signal. It is 0 for fewer than three rows. Constant columns are
     left out.
     """
-    subset = rows[_spaced_indices(len(rows), MAX_SPECTRUM_ROWS)]
-    values = X[subset][:, _spaced_indices(X.shape[1], MAX_SPECTRUM_COLUMNS)]
+    subset = rows[evenly_spaced_indices(len(rows), MAX_SPECTRUM_ROWS)]
+    values = X[subset][:, evenly_spaced_indices(X.shape[1], MAX_SPECTRUM_COLUMNS)]
     values = values.toarray() if issparse(values) else values
     values = values[:, values.min(axis=0) < values.max(axis=0)]
     if len(values) < MIN_SPECTRUM_ROWS or not values.size:
@@ -90,10 +90,6 @@ def estimate_noise_std(X, rows: np.ndarray) -> float:
     noise = torch.randn(values.shape, dtype=torch.double).numpy()
     variance = np.min(np.cumsum(_spectrum(values)) / np.cumsum(_spectrum(noise)))
     return float(np.sqrt(variance)) if variance > MIN_NOISE_SHARE * values.var() else 0.0
-
-
-def _spaced_indices(n: int, n_max: int) -> np.ndarray:
-    return np.unique(np.linspace(0, n - 1, n_max).astype(int))
 
 
 def _spectrum(rows: np.ndarray) -> np.ndarray:
