@@ -2,7 +2,6 @@
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
-from scipy.signal import find_peaks
 
 from sk_autoencoder.outliers._windows import Series
 
@@ -57,6 +56,8 @@ def estimate_window(series: Series) -> int:
 
 def _find_period(correlation: np.ndarray, max_period: int) -> int | None:
     """Find the lag of the first high peak of the autocorrelation behind a valley."""
+    from scipy.signal import find_peaks  # slow to import, and used by few fits
+
     peaks, _ = find_peaks(correlation, height=MIN_PEAK_AUTOCORRELATION)
     for peak in peaks[(peaks >= MIN_WINDOW) & (peaks <= max_period)]:
         # find_peaks has no such conditions: its prominence needs a valley on both sides.
