@@ -34,7 +34,7 @@ CLASSES = [
     and issubclass(value, BaseEstimator)
 ]
 QUICK = {"hidden_layer_sizes": (16,), "channels": (8, 16), "max_epochs": 5}
-QUICK |= {"batch_size": 32, "random_state": 0}
+QUICK |= {"batch_size": 64, "random_state": 0}
 
 
 def quick(cls, **parameters):

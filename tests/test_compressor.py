@@ -33,7 +33,6 @@ from sk_autoencoder.nn import Dense, NetworkOutput
 from sk_autoencoder.nn._quantization import CodeLength, RoundedNetwork
 
 mpl.use("Agg")
-DTYPES = ["f4", "f8", "u1", "i2", "i8", "?"]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +68,7 @@ def size(compressor, X):
 
 @pytest.mark.parametrize(
     ("autoencoder", "budget"),
-    [(None, 2), (None, 12), (PCA(30), 2), (PCA(30), 5), (PCA(30), 12), (PLAIN, 5)],
+    [(None, 2), (PCA(30), 2), (PCA(30), 12), (PLAIN, 5)],
 )
 def test_the_budget_is_met(pixels, autoencoder, budget):
     compressor = AutoencoderCompressor(autoencoder, bytes_per_row=budget, random_state=0)
@@ -116,11 +115,11 @@ def test_more_bytes_give_better_rows(pixels):
 
 @pytest.mark.parametrize(
     ("dtype", "max_error"),
-    [(dtype, None) for dtype in DTYPES]
-    + [("f4", 0.5), ("u1", 1.5), ("i8", 0.5), ("?", 1.5)],
+    [("f4", None), ("f8", 0.5), ("u1", 1.5), ("i2", None), ("i8", 0.5), ("?", None)],
 )
 def test_the_type_comes_back(pixels, dtype, max_error):
-    fit, others = (X > 8 if dtype == "?" else X.astype(dtype) for X in pixels)
+    columns = (X[:, ::3] for X in pixels)
+    fit, others = (X > 8 if dtype == "?" else X.astype(dtype) for X in columns)
     compressor = AutoencoderCompressor(
         PCA(4), bytes_per_row=3, max_error=max_error, random_state=0
     ).fit(fit[:300])
@@ -172,13 +171,13 @@ def test_frames_are_rows_too(pixels):
 @pytest.mark.parametrize(
     ("dtype", "max_error"),
     [
-        *[("f4", 0.01), ("f8", 0.2), ("f4", 0.7), ("f8", 1.0), ("f4", 3.6)],
-        *[("u1", 0.01), ("i4", 0.2), ("u1", 0.7), ("u1", 1.0), ("i4", 3.6)],
+        *[("f4", 0.01), ("f8", 0.7), ("f4", 3.6)],
+        *[("u1", 0.2), ("i4", 0.7), ("u1", 1.0), ("i4", 3.6)],
     ],
 )
 def test_no_cell_is_off_by_more_than_the_bound(pixels, dtype, max_error):
     rng = np.random.default_rng(0)
-    fit, others = (X.astype(dtype) for X in pixels)
+    fit, others = (X[:, ::3].astype(dtype) for X in pixels)
     if dtype[0] == "f":
         others = (others + rng.normal(0, 3, others.shape)).astype(dtype)
     others[3] = 40  # far from all rows
@@ -280,6 +279,7 @@ def test_what_is_no_bytes_is_an_error(linear):
 # Any autoencoder
 
 
+@pytest.mark.slow
 def test_the_step_of_a_code_follows_its_effect(pixels):
     plain, white = (
         AutoencoderCompressor(PCA(20, whiten=whiten), bytes_per_row=6, random_state=0)
@@ -300,6 +300,7 @@ def test_fitted_autoencoders_and_pipelines(pixels):
     assert compressor.autoencoder_.estimator is frozen.estimator
 
 
+@pytest.mark.slow
 def test_columns_of_equal_weight():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(500, 4)) * [1, 1, 1e3, 1e3]
@@ -321,9 +322,9 @@ def test_in_pipelines_and_under_grid_search(pixels):
 
 def test_training_is_shown_on_demand(pixels, capsys):
     X = pixels[0][:200]
-    AutoencoderCompressor(bytes_per_row=3, random_state=0).fit(X)
+    AutoencoderCompressor(bytes_per_row=3, random_state=0).fit(X[:60, ::4])
     assert not capsys.readouterr().out
-    AutoencoderCompressor(bytes_per_row=3, verbose=1, random_state=0).fit(X)
+    AutoencoderCompressor(bytes_per_row=3, verbose=1, random_state=0).fit(X[:60, ::4])
     assert "valid_bits" in capsys.readouterr().out
 
 

@@ -89,6 +89,7 @@ def test_the_gradient_of_the_penalty_is_that_of_autograd():
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", [jacobian_norm, relative_jacobian_norm])
 def test_the_estimate_for_many_components_is_unbiased(penalty):
     network, x = network_and_rows(8, (16,), started=True)

@@ -111,6 +111,7 @@ def test_training_starts_at_pca(digits):
     np.testing.assert_allclose(fitted.reconstruct(digits), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_convolutions_beat_pca():
     X = load_digits().data
     fitted = ConvolutionalAutoencoder(8, max_epochs=10, random_state=0).fit(X[:1000])

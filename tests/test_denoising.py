@@ -198,6 +198,7 @@ def test_a_level_of_zero_is_the_plain_autoencoder_bit_for_bit(curved):
         np.testing.assert_array_equal(fitted.transform(curved), plain.transform(curved))
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_denoisers_detects(curved):
     for parameters in ({}, {"corruption": "swap"}, {"noise_std": 0.1}):
         inner = DenoisingAutoencoder(2, hidden_layer_sizes=(8,), max_epochs=3, **parameters)

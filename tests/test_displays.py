@@ -5,7 +5,7 @@ import sys
 import matplotlib as mpl
 import numpy as np
 import pytest
-from catalogue import AUTOENCODERS, DETECTORS, fit_once, name, quick
+from catalogue import AUTOENCODERS, DETECTORS, PLAIN, fit_once, name, quick
 from pictures import labels, tile
 from scipy.sparse import csr_array
 from sklearn.base import clone
@@ -60,7 +60,12 @@ def test_the_missing_extra_is_named(display, monkeypatch):
         made.plot()
 
 
-@pytest.mark.parametrize("estimator", AUTOENCODERS, ids=name)
+# The displays call public methods: one autoencoder shows that they do.
+@pytest.mark.parametrize(
+    "estimator",
+    [pytest.param(a, marks=[] if a is PLAIN else pytest.mark.slow) for a in AUTOENCODERS],
+    ids=name,
+)
 def test_every_autoencoder_can_be_drawn(estimator, iris):
     fitted = fit_once(estimator, iris)
     curves = LossCurveDisplay.from_estimator(fitted)

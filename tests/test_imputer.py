@@ -46,6 +46,7 @@ def rmse(found, whole, hidden):
     return np.sqrt(np.mean((found - whole)[hidden] ** 2))
 
 
+@pytest.mark.slow
 def test_fills_in_better_than_means_and_neighbours(table):
     fit, whole, holed, hidden = table
     ours = AutoencoderImputer(random_state=0).fit(fit).transform(holed)
@@ -67,8 +68,10 @@ def test_the_network_learns_what_no_linear_model_knows(curved, train_imputers_fo
     assert rmse(found, curved, hidden) < 0.9 * rmse(linear, curved, hidden)
 
 
-@pytest.mark.parametrize("autoencoder", [None, PLAIN, quick(VAETransformer)])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("autoencoder", "dtype"),
+    [(None, np.float64), (PLAIN, np.float32), (quick(VAETransformer), np.float64)],
+)
 def test_observed_cells_come_back_as_they_were(table, autoencoder, dtype):
     fit, _, holed, hidden = (part.astype(dtype) for part in table)
     hidden = hidden.astype(bool)

@@ -314,7 +314,7 @@ def test_a_corruption_leaves_missing_cells_missing():
 # Drawing missing cells
 
 
-@pytest.mark.parametrize(("gain", "spread"), [(1.0, 1.0), (0.9, 1.2), (1.1, 0.9)])
+@pytest.mark.parametrize(("gain", "spread"), [(1.0, 1.0), (0.9, 1.2)])
 def test_draws_are_distributed_as_the_model_says(gain, spread):
     start = {"max_epochs": 0, "early_stopping": False, "code_density": "prior"}
     vae = VAETransformer(2, variance="per_feature", random_state=0, **start).fit(HOLED)

@@ -92,9 +92,8 @@ def test_the_threshold_does_not_change_the_scores(detector, iris):
         assert other.offset_ != detector.offset_
 
 
-@pytest.mark.parametrize("rate", [0.02, 0.1])
 @pytest.mark.parametrize(
-    "autoencoder", [None, AutoencoderTransformer(5, **QUICK)], ids=["default", "given"]
+    ("autoencoder", "rate"), [(None, 0.02), (AutoencoderTransformer(5, **QUICK), 0.1)]
 )
 def test_regular_rows_are_flagged_as_often_as_asked_for(correlated, autoencoder, rate):
     detector = AutoencoderOutlierDetector(

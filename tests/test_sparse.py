@@ -26,6 +26,7 @@ def n_entries(codes):
     return (codes != 0).sum(axis=1)
 
 
+@pytest.mark.slow
 def test_a_planted_dictionary_is_found():
     rng = np.random.default_rng(0)
     atoms = rng.normal(size=(40, 20))
@@ -83,6 +84,7 @@ def test_top_k_codes_have_no_more_entries_and_are_positive(digits):
     assert (codes >= 0).all()
 
 
+@pytest.mark.slow
 def test_a_larger_l1_penalty_leaves_fewer_entries(digits):
     active = [
         quick(sparsity="l1", sparsity_penalty=weight, max_epochs=30)
@@ -93,6 +95,7 @@ def test_a_larger_l1_penalty_leaves_fewer_entries(digits):
     assert active[0] > 1.2 * active[1] > 1.2**2 * active[2]
 
 
+@pytest.mark.slow
 def test_kl_pulls_the_mean_activation_to_its_target(digits):
     def mean_activation(**params):
         model = quick(sparsity="kl", init="random", max_epochs=30, **params).fit(digits)

@@ -62,6 +62,7 @@ def test_cross_entropy_is_the_loss_of_the_first_layer(digits):
     assert [layer.loss for layer in stacked.layers_[1:]] == ["squared_error"] * 3
 
 
+@pytest.mark.slow
 def test_each_layer_learns_what_it_sees(digits):
     stacked = StackedAutoencoder(
         4, layer_noise_level=0, **LAYERS_ALONE | {"max_epochs": 60}

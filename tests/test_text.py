@@ -72,6 +72,7 @@ def test_reconstructions_are_as_long_as_the_documents(loss, order):
     np.testing.assert_allclose(np.linalg.norm(usual, order, axis=1), lengths.mean(), 1e-6)
 
 
+@pytest.mark.slow
 def test_multinomial_reconstructions_are_the_shares_of_the_topic():
     X, topics = draw_counts(2_000)
     new, new_topics = draw_counts(400, seed=1)

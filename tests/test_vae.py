@@ -29,7 +29,7 @@ from sk_autoencoder.nn._variational import (
 )
 
 START = {"max_epochs": 0, "early_stopping": False, "code_density": "prior"}
-QUICK = {"hidden_layer_sizes": (32,), "max_epochs": 15, "random_state": 0}
+QUICK = {"hidden_layer_sizes": (32,), "max_epochs": 8, "random_state": 0}
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +57,7 @@ def fitted(digits):
 # The start
 
 
-@pytest.mark.parametrize("tied_weights", [False, True])
-@pytest.mark.parametrize("n_components", [3, 10])
+@pytest.mark.parametrize(("n_components", "tied_weights"), [(3, False), (10, True)])
 def test_the_start_is_probabilistic_pca(n_components, tied_weights):
     X = load_digits().data
     vae = VAETransformer(n_components, tied_weights=tied_weights, **START).fit(X)
@@ -122,6 +121,7 @@ def test_the_bound_rises_to_the_exact_likelihood_of_a_linear_model(factor_rows, 
     assert even == pytest.approx(exact, abs=0.05)  # one set of draws for all rows
 
 
+@pytest.mark.slow
 def test_a_trained_model_is_more_likely_than_pca_and_factor_analysis():
     X = load_digits().data
     vae = VAETransformer(10, max_epochs=20, random_state=0).fit(X[:1200])
@@ -186,6 +186,7 @@ def test_a_collapse_is_reported(digits):
     assert vae.kl_per_component_.max() < 0.1
 
 
+@pytest.mark.slow
 def test_free_bits_and_a_warm_up_avoid_a_collapse(digits):
     options = {"init": "random", "variance": 10.0, "early_stopping": False, **QUICK}
     with pytest.warns(UserWarning, match="collapsed"):
@@ -209,6 +210,7 @@ def test_beta_moves_nats_from_the_code_to_the_error(digits):
 # Drawing rows
 
 
+@pytest.mark.slow
 def test_samples_have_the_moments_of_x(factor_rows):
     X = 10 * factor_rows + 50
     vae = VAETransformer(3, output_noise=True, **QUICK).fit(X)
@@ -234,6 +236,7 @@ def test_a_wrong_number_of_samples(fitted, wrong):
         fitted.sample(wrong)
 
 
+@pytest.mark.slow
 def test_samples_may_be_like_given_rows():
     X, y = load_digits(return_X_y=True)
     vae = VAETransformer(10, max_epochs=15, random_state=0).fit(X[:1200])
@@ -323,6 +326,7 @@ def test_the_gaussian_likelihood_is_scipys():
     assert likelihood(output, x).item() == pytest.approx(-expected)
 
 
+@pytest.mark.slow
 def test_overdispersed_counts_ask_for_a_negative_binomial(counts):
     found = {}
     for name in ("poisson", "negative_binomial"):
@@ -359,6 +363,7 @@ def test_values_that_are_no_shares(iris):
         VAETransformer(2, likelihood="bernoulli").fit(iris)
 
 
+@pytest.mark.slow
 def test_coins(digits):
     X = (digits > 0.5).astype(float)
     vae = VAETransformer(6, likelihood="bernoulli", output_noise=True, **QUICK).fit(X)
@@ -399,9 +404,9 @@ def test_any_network_can_be_variational(digits):
 
 @pytest.mark.parametrize("n_estimators", [1, 3])
 def test_outliers_by_the_bound(digits, n_estimators):
-    detector = AutoencoderOutlierDetector(
-        VAETransformer(6, **QUICK), n_estimators=n_estimators, random_state=0
-    ).fit(digits)
+    vae = VAETransformer(6, **QUICK | {"max_epochs": 2})
+    detector = AutoencoderOutlierDetector(vae, n_estimators=n_estimators, random_state=0)
+    detector.fit(digits)
     assert detector.method_ == "score_samples"
     noise = np.random.default_rng(0).uniform(size=(50, 64))
     assert detector.score_samples(noise).max() < np.median(detector.score_samples(digits))

@@ -111,9 +111,10 @@ class AutoencoderCompressor(
     Examples
     --------
     >>> from sklearn.datasets import load_digits
-    >>> from sk_autoencoder import AutoencoderCompressor
+    >>> from sk_autoencoder import AutoencoderCompressor, AutoencoderTransformer
     >>> X = load_digits().data.astype("uint8")
-    >>> compressor = AutoencoderCompressor(bytes_per_row=8, random_state=0).fit(X[:1000])
+    >>> autoencoder = AutoencoderTransformer(32, max_epochs=10, random_state=0)
+    >>> compressor = AutoencoderCompressor(autoencoder, bytes_per_row=8).fit(X[:1000])
     >>> blob = compressor.compress(X[1000:])
     >>> len(blob) < 9 * 797
     True

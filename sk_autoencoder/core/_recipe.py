@@ -1,6 +1,5 @@
 """Networks, objectives and trainers from the parameters of an autoencoder."""
 
-import copy
 from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
@@ -189,8 +188,6 @@ class Builder(Parameters):
     ) -> list[Network]:
         build = self._make_network()
         networks = [build(n_features, n_components) for _ in range(n_networks)]
-        if len(set(networks)) < max(n_networks, 2):  # one module of the user
-            networks = [copy.deepcopy(network) for network in networks]
         check_network(networks[0], n_features, n_components)
         return networks
 

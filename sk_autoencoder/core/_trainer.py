@@ -36,6 +36,14 @@ VALIDATION_SEED_OFFSET = 2**31  # added to the seed of training
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
+class EpochLog(PrintLog):
+    """Print the history if the net is verbose; skorch lays out the table in any case."""
+
+    def on_epoch_end(self, net, **kwargs):
+        if net.verbose:
+            super().on_epoch_end(net, **kwargs)
+
+
 class AutoencoderNet(NeuralNet):
     """The trainer of every autoencoder.
 
@@ -49,7 +57,7 @@ class AutoencoderNet(NeuralNet):
 
     @property
     def _default_callbacks(self):
-        return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
+        return [("epoch_timer", EpochTimer()), ("print_log", EpochLog())]
 
     def get_split_datasets(self, X, y=None, **fit_params):
         """Return the pair of training and validation rows that ``fit`` was given."""

@@ -177,8 +177,8 @@ class ContractiveAutoencoder(BaseAutoencoder):
     ...     codes = autoencoder.fit_transform(X)
     ...     steps = autoencoder.transform(noisy) - codes
     ...     return (steps**2).sum() / ((codes - codes.mean(axis=0)) ** 2).sum()
-    >>> plain = AutoencoderTransformer(10, max_epochs=20, random_state=0)
-    >>> contractive = ContractiveAutoencoder(10, max_epochs=20, random_state=0)
+    >>> plain = AutoencoderTransformer(10, max_epochs=10, random_state=0)
+    >>> contractive = ContractiveAutoencoder(10, max_epochs=10, random_state=0)
     >>> bool(moved(contractive) < 0.9 * moved(plain))
     True
     """

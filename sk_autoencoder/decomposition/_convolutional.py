@@ -159,8 +159,8 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     >>> from sk_autoencoder import ConvolutionalAutoencoder
     >>> X = load_digits().data
     >>> autoencoder = ConvolutionalAutoencoder(
-    ...     10, image_shape=(8, 8), max_epochs=20, random_state=0
-    ... ).fit(X[:1000])
+    ...     10, image_shape=(8, 8), max_epochs=10, random_state=0
+    ... ).fit(X[:500])
     >>> autoencoder.transform(X[1000:]).shape
     (797, 10)
     >>> round(autoencoder.score(X[1000:]), 1)

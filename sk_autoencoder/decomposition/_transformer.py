@@ -173,12 +173,12 @@ class AutoencoderTransformer(BaseAutoencoder):
     >>> from sklearn.datasets import load_digits
     >>> from sk_autoencoder import AutoencoderTransformer
     >>> X = load_digits().data
-    >>> autoencoder = AutoencoderTransformer(n_components=10, random_state=0).fit(X[:1000])
-    >>> autoencoder.transform(X[1000:]).shape
+    >>> autoencoder = AutoencoderTransformer(10, max_epochs=20, random_state=0)
+    >>> autoencoder.fit(X[:1000]).transform(X[1000:]).shape
     (797, 10)
     >>> round(autoencoder.score(X[1000:]), 1)
     0.8
-    >>> pca = AutoencoderTransformer(n_components=10, max_epochs=0).fit(X[:1000])
+    >>> pca = AutoencoderTransformer(10, max_epochs=0).fit(X[:1000])
     >>> round(pca.score(X[1000:]), 1)
     0.7
     """

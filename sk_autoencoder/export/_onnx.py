@@ -229,7 +229,7 @@ def to_onnx(estimator, X=None, *, method="auto", allow_nan=False, target_opset=N
     >>> from sklearn.datasets import load_iris
     >>> from sk_autoencoder import AutoencoderTransformer, to_onnx
     >>> X = load_iris().data.astype("float32")
-    >>> autoencoder = AutoencoderTransformer(2, random_state=0).fit(X)
+    >>> autoencoder = AutoencoderTransformer(2, max_epochs=3, random_state=0).fit(X)
     >>> model = to_onnx(autoencoder)
     >>> session = onnxruntime.InferenceSession(model.SerializeToString())
     >>> codes = session.run(None, {"X": X})[0]

@@ -45,7 +45,7 @@ class CodeDisplay:
     >>> from sklearn.datasets import load_iris
     >>> from sk_autoencoder import AutoencoderTransformer, CodeDisplay
     >>> X, y = load_iris(return_X_y=True, as_frame=True)
-    >>> autoencoder = AutoencoderTransformer(2, random_state=0).fit(X)
+    >>> autoencoder = AutoencoderTransformer(2, max_epochs=5, random_state=0).fit(X)
     >>> display = CodeDisplay.from_estimator(autoencoder, X, y)
     >>> display.ax_.get_xlabel()
     'component 0'

@@ -52,7 +52,7 @@ class ReconstructionDisplay:
     >>> from sklearn.decomposition import PCA
     >>> from sk_autoencoder import AutoencoderTransformer, ReconstructionDisplay
     >>> X = load_wine(as_frame=True).data
-    >>> autoencoder = AutoencoderTransformer(4, scaling="standard", random_state=0).fit(X)
+    >>> autoencoder = AutoencoderTransformer(4, max_epochs=5, random_state=0).fit(X)
     >>> display = ReconstructionDisplay.from_estimator(
     ...     autoencoder, X, baseline=PCA(4).fit(X)
     ... )

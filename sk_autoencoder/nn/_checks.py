@@ -13,7 +13,7 @@ from sk_autoencoder.nn._modules import Modules
 def as_specification(network: Any) -> Callable:
     """Convert `network` to a callable ``(n_features, n_components) -> Network``.
 
-    A network and a pair of modules are copied by each call.
+    Each call copies what was given: training leaves a user's own modules as they are.
     """
     if isinstance(network, Network):
         return lambda n_features, n_components: copy.deepcopy(network)
@@ -23,7 +23,9 @@ def as_specification(network: Any) -> Callable:
             "(encoder, decoder), or derive it from sk_autoencoder.nn.Network."
         )
     if not isinstance(network, tuple | list):
-        return network
+        return lambda n_features, n_components: copy.deepcopy(
+            network(n_features, n_components)
+        )
     are_modules = [isinstance(module, torch.nn.Module) for module in network]
     if are_modules != [True, True]:
         raise TypeError(

@@ -65,7 +65,7 @@ def save(estimator, path: str | PathLike) -> None:
     >>> from sk_autoencoder import AutoencoderTransformer
     >>> from sklearn.datasets import load_iris
     >>> X = load_iris().data
-    >>> autoencoder = AutoencoderTransformer(random_state=0).fit(X)
+    >>> autoencoder = AutoencoderTransformer(2, max_epochs=5, random_state=0).fit(X)
     >>> path = Path(mkdtemp()) / "iris.skops"
     >>> autoencoder.save(path)
     >>> bool((sk_autoencoder.load(path).transform(X) == autoencoder.transform(X)).all())
