@@ -316,7 +316,6 @@ def test_the_larger_of_error_and_distance_counts():
     assert float(end - start) > 0
 
 
-@pytest.mark.slow
 def test_codes_decide_where_windows_have_no_error(wave):
     X = wave.copy()
     X[700:703] = 6.0

@@ -186,7 +186,6 @@ def test_a_collapse_is_reported(digits):
     assert vae.kl_per_component_.max() < 0.1
 
 
-@pytest.mark.slow
 def test_free_bits_and_a_warm_up_avoid_a_collapse(digits):
     options = {"init": "random", "variance": 10.0, "early_stopping": False, **QUICK}
     with pytest.warns(UserWarning, match="collapsed"):
@@ -236,7 +235,6 @@ def test_a_wrong_number_of_samples(fitted, wrong):
         fitted.sample(wrong)
 
 
-@pytest.mark.slow
 def test_samples_may_be_like_given_rows():
     X, y = load_digits(return_X_y=True)
     vae = VAETransformer(10, max_epochs=15, random_state=0).fit(X[:1200])
@@ -363,7 +361,6 @@ def test_values_that_are_no_shares(iris):
         VAETransformer(2, likelihood="bernoulli").fit(iris)
 
 
-@pytest.mark.slow
 def test_coins(digits):
     X = (digits > 0.5).astype(float)
     vae = VAETransformer(6, likelihood="bernoulli", output_noise=True, **QUICK).fit(X)
