@@ -5,6 +5,7 @@ import pickle
 from dataclasses import fields
 
 import joblib
+import pytest
 from sklearn.base import BaseEstimator, clone
 
 import sk_autoencoder
@@ -76,6 +77,21 @@ COMPRESSORS = [
 ]
 CATALOGUE = AUTOENCODERS + DETECTORS + IMPUTERS + COMPRESSORS
 assert {type(estimator) for estimator in CATALOGUE} == set(CLASSES)
+
+
+# The default designs of imputers and compressors have many steps.
+_QUICKEST_FIRST = AUTOENCODERS + DETECTORS + IMPUTERS[::-1] + COMPRESSORS[::-1]
+ONE_OF_EACH = [next(e for e in _QUICKEST_FIRST if type(e) is cls) for cls in CLASSES]
+
+
+def one_of_each(estimators):
+    """Return parameters of a test: one estimator of each class, and the others as slow."""
+    slow = [each for each in estimators if each not in ONE_OF_EACH]
+    marks = [pytest.mark.slow if each in slow else () for each in estimators]
+    return [
+        pytest.param(each, id=name(each), marks=mark)
+        for each, mark in zip(estimators, marks, strict=True)
+    ]
 
 
 def name(estimator):

@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 import pytest
-from catalogue import AUTOENCODERS, CATALOGUE, DETECTORS, name
+from catalogue import AUTOENCODERS, CATALOGUE, DETECTORS, name, one_of_each
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 
@@ -50,13 +50,13 @@ def _closed_figures():
         plt.close("all")
 
 
-@pytest.fixture(params=CATALOGUE, ids=name)
+@pytest.fixture(params=one_of_each(CATALOGUE))
 def estimator(request):
     """Each estimator of the catalogue in turn, quick to fit."""
     return clone(request.param)
 
 
-@pytest.fixture(params=AUTOENCODERS, ids=name)
+@pytest.fixture(params=one_of_each(AUTOENCODERS))
 def autoencoder(request):
     """Each estimator that gives codes in turn, quick to fit."""
     return clone(request.param)

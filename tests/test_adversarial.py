@@ -15,6 +15,7 @@ from sk_autoencoder import (
     AutoencoderOutlierDetector,
     AutoencoderTransformer,
 )
+from sk_autoencoder.generative._adversarial import add_residual_noise
 from sk_autoencoder.nn import AdversarialPenalty, Dense, energy_distance
 from sk_autoencoder.nn._adversarial import PRIORS, prior_moments, sample_normal
 
@@ -186,7 +187,8 @@ def test_noise_has_the_deviations_of_the_residuals(digits):
     expected = ((fitted.reconstruct(digits) - digits) ** 2).mean(axis=0) ** 0.5
     np.testing.assert_allclose(fitted.residual_std_, expected, rtol=1e-6)
     torch.manual_seed(0)
-    noisy = fitted._add_noise(None, torch.zeros(5_000, 64, dtype=torch.float64))
+    zeros = torch.zeros(5_000, 64, dtype=torch.float64)
+    noisy = add_residual_noise(fitted._fitted, None, zeros)
     np.testing.assert_allclose(noisy.std(0), expected, rtol=0.06)
 
 

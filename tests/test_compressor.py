@@ -331,11 +331,11 @@ def test_training_is_shown_on_demand(pixels, capsys):
 def test_the_same_rows_are_held_out_for_training_and_for_the_step(pixels, monkeypatch):
     calls = []
 
-    def recorded(*args):
-        calls.append(hold_out(*args))
+    def recorded(*args, **kwargs):
+        calls.append(hold_out(*args, **kwargs))
         return calls[-1]
 
-    for user in ("core._recipe", "compression._codec"):
+    for user in ("core._base", "compression._codec"):
         monkeypatch.setattr(f"sk_autoencoder.{user}.hold_out", recorded)
     AutoencoderCompressor(bytes_per_row=3, random_state=0).fit(pixels[0][:200])
     held_out = [out for _, out in calls if out is not None]

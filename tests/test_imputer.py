@@ -281,13 +281,18 @@ def clusters():
     return X + rng.normal(0, 0.05, X.shape)
 
 
+def use_neighbors(imputer, nearest):
+    """Set the kernel regression of a fitted imputer; None is none."""
+    imputer.autoencoder_._fitted.learned["nearest_"] = nearest
+
+
 def test_near_rows_help_where_rows_lie_close_together(clusters):
     holed, hidden = hide(clusters)
     imputer = AutoencoderImputer(random_state=0).fit(holed[:600])
     found = imputer.transform(holed[600:])
-    nearest = imputer.autoencoder_._nearest
+    nearest = imputer.autoencoder_.nearest_
     assert 0.5 < nearest.weight <= 1
-    imputer.autoencoder_._nearest = None
+    use_neighbors(imputer, None)
     alone = imputer.transform(holed[600:])
     errors = [rmse(each, clusters[600:], hidden[600:]) for each in (found, alone)]
     assert errors[0] < 0.4 * errors[1]
@@ -298,7 +303,7 @@ def test_near_rows_do_no_harm_where_they_tell_nothing():
     holed, hidden = hide(X)
     imputer = AutoencoderImputer(random_state=0).fit(holed[:400])
     found = imputer.transform(holed[400:])
-    imputer.autoencoder_._nearest = None
+    use_neighbors(imputer, None)
     alone = imputer.transform(holed[400:])
     errors = [rmse(each, X[400:], hidden[400:]) for each in (found, alone)]
     assert errors[0] <= 1.001 * errors[1]
@@ -320,14 +325,13 @@ def test_rows_that_are_all_the_same_are_no_trouble():
 def test_a_training_row_is_filled_in_as_if_it_were_new(clusters):
     holed, _ = hide(clusters)
     imputer = AutoencoderImputer(random_state=0).fit(holed[:600])
-    autoencoder, nearest = imputer.autoencoder_, imputer.autoencoder_._nearest
+    nearest = imputer.autoencoder_.nearest_
     found = imputer.transform(holed[:20])
     for i in range(20):  # each in turn is not among the rows that it is drawn to
         others = torch.arange(len(nearest.rows)) != i
         parts = nearest.rows[others], nearest.is_observed[others]
-        autoencoder._nearest = KernelRegressionImputer(
-            *parts, nearest.bandwidth, nearest.weight
-        )
+        others = KernelRegressionImputer(*parts, nearest.bandwidth, nearest.weight)
+        use_neighbors(imputer, others)
         np.testing.assert_allclose(imputer.transform(holed[[i]]), found[[i]], rtol=1e-5)
 
 
@@ -337,7 +341,7 @@ def test_copies_of_rows_do_not_judge_themselves():
     holed, _ = hide(X)
     copies = holed[rng.integers(300, size=300)]
     imputer = AutoencoderImputer(random_state=0).fit(copies)
-    nearest = imputer.autoencoder_._nearest
+    nearest = imputer.autoencoder_.nearest_
     assert nearest is None or nearest.weight < 0.7
 
 
@@ -345,7 +349,7 @@ def test_few_rows_are_judged_before_all_are_fitted_to():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(8, 20))[rng.integers(8, size=40)] + rng.normal(0, 0.1, (40, 20))
     imputer = AutoencoderImputer(random_state=0).fit(hide(X)[0])
-    assert imputer.autoencoder_._nearest.weight > 0.9
+    assert imputer.autoencoder_.nearest_.weight > 0.9
 
 
 def test_the_precision_of_x_changes_nothing_but_the_last_digits(clusters):

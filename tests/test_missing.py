@@ -18,7 +18,6 @@ from sk_autoencoder import (
     DenoisingAutoencoder,
     VAETransformer,
 )
-from sk_autoencoder.core._base import map_rows
 from sk_autoencoder.core._initialization._factor_model import fit_factor_model
 from sk_autoencoder.core._missing import ImputedRows
 from sk_autoencoder.impute._multiple import sample_missing
@@ -326,7 +325,7 @@ def test_draws_are_distributed_as_the_model_says(gain, spread):
     mean, covariance = given_the_others(vae, row)
     rows = np.tile(row, (5_000, 1))
     torch.manual_seed(0)
-    drawn = map_rows(vae, sample_missing, rows)
+    drawn = vae.map_rows(sample_missing, rows)
     np.testing.assert_array_equal(drawn[:, 3:], rows[:, 3:])
     error = np.sqrt(np.diag(covariance) / len(rows))
     assert (np.abs(drawn[:, :3].mean(axis=0) - mean) < 5 * error).all()

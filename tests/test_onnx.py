@@ -4,7 +4,6 @@ import pkgutil
 import sys
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar
 
 import numpy as np
 import onnxruntime
@@ -48,7 +47,7 @@ from sk_autoencoder.export._tracing import (
     layer_norm,
     solve_triangular,
 )
-from sk_autoencoder.nn import Network
+from sk_autoencoder.nn import Dense, Network
 
 ATOL = 1e-4  # in float32
 X = load_iris().data.astype(np.float32)
@@ -104,8 +103,8 @@ def fitted(number):
 
 def has_own_steps(autoencoder):
     """Whether exports of an autoencoder hold steps that those of no other one have."""
-    has_network = type(autoencoder)._make_network is not BaseAutoencoder._make_network
-    return has_network or hasattr(autoencoder, "sample")
+    is_dense = isinstance(autoencoder.make_recipe().network, Dense)
+    return not is_dense or hasattr(autoencoder, "sample")
 
 
 # A score encodes and decodes. The others are networks of the kinds here.
@@ -158,7 +157,7 @@ def test_what_near_rows_say_is_exported_and_saved(tmp_path):
     X = rng.normal(size=(60, 16))[rng.integers(60, size=600)]
     X = np.where(rng.random(X.shape) < 0.1, np.nan, X).astype(np.float32)
     imputer = AutoencoderImputer(n_estimators=2, random_state=0).fit(X)
-    assert imputer.autoencoder_._nearest.weight > 0.5
+    assert imputer.autoencoder_.nearest_.weight > 0.5
     expected = imputer.transform(X)
     check(to_onnx(imputer), imputer.transform, X, "variable")
     imputer.save(tmp_path / "imputer.skops")
@@ -217,13 +216,18 @@ class Shrunk(BaseAutoencoder):
     """A variant with a penalty on the squares of its codes, as a user writes one."""
 
     shrinkage: float = 0.1
-    _allow_nan: ClassVar[bool] = True
 
-    def _make_penalties(self, module):
+    def make_recipe(self):
         def square(network, x, out):
             return out.code.square().sum(-1)
 
-        return {**super()._make_penalties(module), "square": (self.shrinkage, square)}
+        penalty = {"square": (self.shrinkage, square)}
+        return super().make_recipe().add_penalties(lambda start: penalty)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
 
 def test_a_variant_exports_alone():

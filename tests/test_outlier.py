@@ -16,7 +16,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_autoencoder import AutoencoderOutlierDetector, AutoencoderTransformer
-from sk_autoencoder.core._base import fit_members
 from sk_autoencoder.nn import Dense, Network
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
@@ -327,10 +326,10 @@ def test_members_train_as_if_alone(correlated):
     options |= {"batch_size": 200, "max_epochs": 5, "scaling": None}
     queue = iter(networks)
     together = AutoencoderTransformer(3, network=lambda d, k: next(queue), **options)
-    fit_members(together, correlated, rows)
+    together.fit_members(correlated, rows)
     for i, network in enumerate(networks):
         alone = AutoencoderTransformer(3, network=lambda d, k, n=network: n, **options)
-        fit_members(alone, correlated, rows[i])
+        alone.fit_members(correlated, rows[i])
         codes = together.transform(correlated)[:, 3 * i : 3 * i + 3]
         np.testing.assert_allclose(codes, alone.transform(correlated), rtol=1e-3, atol=1e-4)
 

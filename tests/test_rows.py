@@ -7,7 +7,7 @@ import torch
 from scipy.sparse import csr_array, random_array
 
 from sk_autoencoder import AutoencoderTransformer
-from sk_autoencoder.core import _data, _trainer
+from sk_autoencoder.core import _data, _inference
 from sk_autoencoder.core._data import BatchIterator, RowDataset
 from sk_autoencoder.nn._scalers import Scaler
 
@@ -56,7 +56,7 @@ def test_sparse_rows_are_never_dense_as_a_whole():
         return original(part, device)
 
     with pytest.MonkeyPatch.context() as patch:
-        for user in (_data, _trainer):
+        for user in (_data, _inference):
             patch.setattr(user, "as_tensor", spy)
         autoencoder.fit(wide).score_samples(wide)
         autoencoder.partial_fit(wide[:200])

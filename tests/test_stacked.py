@@ -90,9 +90,9 @@ def test_the_held_out_rows_reach_no_layer(digits, monkeypatch):
     seen = []
     make_layer = StackedAutoencoder._make_layer
 
-    def spy(self, width, spec, codes):
+    def spy(self, width, spec, codes, **kwargs):
         seen.append(len(codes))
-        return make_layer(self, width, spec, codes)
+        return make_layer(self, width, spec, codes, **kwargs)
 
     monkeypatch.setattr(StackedAutoencoder, "_make_layer", spy)
     StackedAutoencoder(

@@ -1,25 +1,25 @@
 """The default autoencoder of a compressor."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
-from skorch.callbacks import Callback
 
 from sk_autoencoder.compression._quantizer import RD_LAMBDA, Quantizer, find_step
 from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._callbacks import RateController
-from sk_autoencoder.core._data import RowDataset, evenly_spaced_indices
+from sk_autoencoder.core._data import evenly_spaced_indices
 from sk_autoencoder.core._initialization._pca import (
     linear_init,
     principal_axes,
     projection,
 )
+from sk_autoencoder.core._recipe import Initialization, Member, Recipe, Start
 from sk_autoencoder.core._scaling import scaled_moments
-from sk_autoencoder.nn._autoencoder import Autoencoder
-from sk_autoencoder.nn._ensemble import Ensemble
+from sk_autoencoder.nn._corruptions import GaussianNoise
+from sk_autoencoder.nn._losses import Error, Loss
 from sk_autoencoder.nn._quantization import CodeLength, RoundedNetwork
 
 MAX_CODES = 64
@@ -59,51 +59,59 @@ class CompressionAutoencoder(BaseAutoencoder):
     linear_penalty: float = 0.0
     lr: float = 1e-3
 
-    _cosine_decay: ClassVar[bool] = True
-
-    def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
-        return min(MAX_CODES, *X.shape)
-
-    def _build_networks(self, n_features: int, n_components: int, n_networks: int) -> list:
-        bodies = super()._build_networks(n_features, n_components, n_networks)
-        return [RoundedNetwork(body) for body in bodies]
-
-    def _initialize(
-        self, network, corruption, rows: RowDataset, n_components: int, seed: int
-    ) -> bool:
-        axes = principal_axes(rows, n_components, seed)
-        subset = evenly_spaced_indices(len(rows), MAX_INITIALIZATION_ROWS)
-        codes = (rows[subset].cpu().double().numpy() - axes.mean) @ axes.components.T
-        scale = np.zeros(n_components)
-        scale[: codes.shape[1]] = codes.std(axis=0)
-        step = self._initial_step(codes, scale.max(initial=0))
-        pca = linear_init(projection(axes), n_components, self._loss())
-        started = network.start_from(pca)
-        network.step.fill_(step)
-        rounded = np.rint(codes / step) * step
-        unexplained = scaled_moments(rows)[1].sum() - codes.var(axis=0).sum()
-        error = unexplained + ((codes - rounded) ** 2).sum(axis=1).mean()
-        corruption.std = RELATIVE_NOISE_STD * np.sqrt(
-            max(error, 0) / axes.components.shape[1]
+    def make_recipe(self) -> Recipe:
+        """Round codes, start at PCA with a step for the budget, and price the bits."""
+        recipe, budget = super().make_recipe(), 8 * self.bytes_per_row  # bits a row
+        steer = RateController("bits", budget)
+        return replace(
+            recipe,
+            n_components=None,
+            default_n_components=lambda *shape: min(MAX_CODES, *shape),
+            wrap=lambda network, *sizes: RoundedNetwork(network),
+            needs_axes=True,
+            initialize=partial(start_at_rounded_pca, recipe.loss, budget),
+            penalties=price_bits,
+            schedule=replace(recipe.schedule, cosine_decay=True),
+            callbacks=lambda: [*recipe.callbacks(), ("budget", steer)],
+            refits_start=False,  # the search for steps needs validation rows
+            refits_trained=False,
         )
-        # In squared scaled units a bit.
-        self._price = INITIAL_RATE_WEIGHT * RD_LAMBDA * step**2
-        self._code_scale = torch.from_numpy(scale / step).float()
-        return started
 
-    def _initial_step(self, codes: np.ndarray, widest: float) -> float:
-        def bits_with(step: float) -> float:
-            quantizer = Quantizer(codes, np.full(codes.shape[1], step), 0, False)
-            return quantizer.bits(quantizer.quantize(codes)).mean()
 
-        return find_step(bits_with, widest, 8 * self.bytes_per_row)
+def start_at_rounded_pca(loss: Loss, budget: float, member: Member) -> Initialization:
+    """Initialise at PCA, with codes rounded to steps that cost `budget` bits a row."""
+    rows, n_components = member.rows, member.n_components
+    axes = principal_axes(rows, n_components, member.seed)
+    subset = evenly_spaced_indices(len(rows), MAX_INITIALIZATION_ROWS)
+    codes = (rows[subset].cpu().double().numpy() - axes.mean) @ axes.components.T
+    scale = np.zeros(n_components)
+    scale[: codes.shape[1]] = codes.std(axis=0)
+    step = find_initial_step(codes, scale.max(initial=0), budget)
+    pca = linear_init(projection(axes), n_components, loss)
+    is_linear = member.network.start_from(pca)
+    member.network.step.fill_(step)
+    rounded = np.rint(codes / step) * step
+    unexplained = scaled_moments(rows)[1].sum() - codes.var(axis=0).sum()
+    error = unexplained + ((codes - rounded) ** 2).sum(axis=1).mean()
+    noise_std = RELATIVE_NOISE_STD * np.sqrt(max(error, 0) / axes.components.shape[1])
+    learned = {
+        "bit_price_": INITIAL_RATE_WEIGHT * RD_LAMBDA * step**2,  # squared scaled units
+        "code_scale_": torch.from_numpy(scale / step).float(),
+    }
+    return Initialization(is_linear, GaussianNoise(noise_std), learned=learned)
 
-    def _make_penalties(self, module: Autoencoder | Ensemble) -> dict:
-        return {"bits": (self._price, CodeLength(self._code_scale))}
 
-    def _epoch_callbacks(self, report: Callback) -> list:
-        budget = RateController("bits", 8 * self.bytes_per_row)
-        return [*super()._epoch_callbacks(report), ("budget", budget)]
+def find_initial_step(codes: np.ndarray, widest: float, budget: float) -> float:
+    """Find the step of rounded `codes` that costs `budget` bits a row."""
 
-    def _refit(self, module, X, rows: np.ndarray, valid: RowDataset, rates: list[float]):
-        return None  # the search for steps needs validation rows
+    def bits_with(step: float) -> float:
+        quantizer = Quantizer(codes, np.full(codes.shape[1], step), 0, False)
+        return quantizer.bits(quantizer.quantize(codes)).mean()
+
+    return find_step(bits_with, widest, budget)
+
+
+def price_bits(start: Start, error: Error) -> dict:
+    """Make the penalty of the bits of a code, at the initial price."""
+    code_length = CodeLength(start.learned["code_scale_"])
+    return {"bits": (start.learned["bit_price_"], code_length)}

@@ -11,6 +11,7 @@ from sk_autoencoder import metrics
 from sk_autoencoder.compression._quantizer import RD_LAMBDA, Quantizer, find_step
 from sk_autoencoder.core._data import evenly_spaced_indices
 from sk_autoencoder.core._model_selection import hold_out, select_interpolation
+from sk_autoencoder.core._moments import measure_moments
 from sk_autoencoder.core._scaling import make_scaler
 from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
 from sk_autoencoder.utils._random import seeded_fit
@@ -121,7 +122,8 @@ def split(rows: np.ndarray, scaling: str | None, seed: int) -> Split:
     Both draw the rows first, from the same seed: validation rows of the codec must not be
     training rows of its autoencoder.
     """
-    scaler = make_scaler(rows, np.arange(len(rows)), scaling)
+    moments = measure_moments(rows, np.arange(len(rows)))
+    scaler = make_scaler(moments, scaling)
     with seeded_fit(seed, torch.device("cpu")):
         train, validation = hold_out(len(rows), "auto")
     train = np.arange(len(rows)) if len(train) < 2 else train

@@ -25,6 +25,7 @@ from sk_autoencoder.utils._sklearn_compat import (
     StrOptions,
     fit_context,
 )
+from sk_autoencoder.utils._transactions import atomic
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -147,6 +148,7 @@ class AutoencoderCompressor(
     # Fitting
 
     @fit_context
+    @atomic
     def fit(self, X, y=None):
         """Fit an autoencoder, the steps of its codes and their tables.
 

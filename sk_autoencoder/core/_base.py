@@ -3,30 +3,43 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
-from skorch.callbacks import Callback
 
-from sk_autoencoder.core._callbacks import ReplayLearningRate, ReportEpochs
-from sk_autoencoder.core._data import RowDataset, input_rows, iter_chunks, target_rows
+from sk_autoencoder.core._callbacks import ReportEpochs
+from sk_autoencoder.core._columns import NumericColumns
+from sk_autoencoder.core._data import InputTargetRows, input_rows, target_rows
 from sk_autoencoder.core._export import ExportMixin, ExportSpec
+from sk_autoencoder.core._fitted import Fitted
+from sk_autoencoder.core._inference import decode, encode
 from sk_autoencoder.core._missing import has_missing
-from sk_autoencoder.core._model_selection import (
-    MAX_REFIT_ROWS,
-    StateDict,
-    interpolate_weights,
-    select_interpolation,
+from sk_autoencoder.core._model_selection import hold_out
+from sk_autoencoder.core._moments import measure_moments
+from sk_autoencoder.core._optimizers import OPTIMIZERS
+from sk_autoencoder.core._parameters import Parameters
+from sk_autoencoder.core._recipe import (
+    Recipe,
+    Schedule,
+    Start,
+    choose_batch_size,
+    fit_pca,
+    keep_random_weights,
+    start_at,
 )
-from sk_autoencoder.core._recipe import Builder
-from sk_autoencoder.core._scaling import moments
 from sk_autoencoder.core._trainer import AutoencoderNet
+from sk_autoencoder.core._training import train, train_batch
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network
-from sk_autoencoder.nn._losses import LOSSES, observed_error
+from sk_autoencoder.nn._checks import as_specification
+from sk_autoencoder.nn._corruptions import GaussianNoise
+from sk_autoencoder.nn._dense import Dense
+from sk_autoencoder.nn._losses import LOSSES, Error, Loss, observed_error
 from sk_autoencoder.nn._missing import observed_share
+from sk_autoencoder.nn._penalties import l1_norm, linear_error
 from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._checks import (
     check_columns,
@@ -38,19 +51,54 @@ from sk_autoencoder.utils._devices import find_device
 from sk_autoencoder.utils._random import seeded_fit
 from sk_autoencoder.utils._sklearn_compat import (
     CallbackSupportMixin,
+    allows_nan,
     ensure_all_finite,
     fit_context,
 )
+from sk_autoencoder.utils._transactions import adopt, shallow_copy
 
 
-def encode(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
-    """Return the codes of `rows`, in the units of X."""
-    return module.encode(rows)
+def reconstruct(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
+    """Encode and decode `rows`, in the units of X."""
+    return module.reconstruct(rows)
 
 
-def decode(module: torch.nn.Module, codes: torch.Tensor) -> torch.Tensor:
-    """Return the rows that `codes` stand for, in the units of X."""
-    return module.decode(codes)
+def make_error_score(loss: Loss, fitted: Fitted) -> Callable:
+    """Make the function ``(module, rows) -> (batch,)`` of the negative error of `loss`."""
+
+    def error(autoencoder: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
+        x = autoencoder.scaler(rows)
+        output = autoencoder.network.reconstruct(x)
+        return observed_error(loss.error, loss.neutral_output, output, x) / observed_share(
+            x
+        )
+
+    def score(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
+        return -module.map_members(error, rows).reshape(-1, rows.shape[0]).mean(0)
+
+    return score
+
+
+def check_rows(estimator, X, *, reset: bool, ensure_min_samples: int = 1):
+    """Check rows X of an autoencoder, or name its features by them."""
+    X = validate_data(
+        estimator,
+        X,
+        reset=reset,
+        accept_sparse="csr",
+        dtype=[np.float64, np.float32],
+        ensure_all_finite=ensure_all_finite(estimator),
+        ensure_min_samples=ensure_min_samples,
+    )
+    if has_missing(X):
+        check_observed(X)
+    return X
+
+
+def pair_rows(recipe: Recipe, X, y):
+    """Pair X with target rows, where `y` gives some."""
+    targets = recipe.targets(X, y)
+    return X if targets is None else InputTargetRows(X, targets)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -60,11 +108,67 @@ class BaseAutoencoder(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    Builder,
+    Parameters,
 ):
-    """Base class of autoencoders: a variant overrides one of the ``_make`` methods."""
+    """Base class of autoencoders: a variant defines its own recipe."""
 
     # Fitting
+
+    def make_recipe(self) -> Recipe:
+        """Make the recipe of a fit from the parameters.
+
+        A variant replaces the steps in which it differs.
+
+        Returns
+        -------
+        recipe : Recipe
+        """
+        loss = Loss(self.loss) if callable(self.loss) else LOSSES[self.loss]
+        fraction = self.validation_fraction if self.early_stopping else None
+        batch_size = self.batch_size
+        dense = Dense(
+            self.hidden_layer_sizes, self.activation, self.dropout, self.tied_weights
+        )
+        return Recipe(
+            columns=NumericColumns(loss, self.scaling),
+            imputes=allows_nan(self),
+            check=self._check_loss,
+            split=partial(hold_out, fraction=fraction),
+            n_components=self.n_components,
+            network=dense if self.network is None else as_specification(self.network),
+            corruption=lambda rows, measured: GaussianNoise(self.noise_level),
+            initialize=start_at(fit_pca, loss)
+            if self.init == "pca"
+            else keep_random_weights,
+            needs_axes=self.init in ("auto", "pca"),
+            loss=loss,
+            trim_fraction=self.trim_fraction,
+            penalties=self._penalties,
+            schedule=Schedule(
+                max_epochs=self.max_epochs,
+                early_stopping=self.early_stopping,
+                patience=self.n_iter_no_change,
+                tol=self.tol,
+            ),
+            batch_size=choose_batch_size if batch_size == "auto" else lambda _: batch_size,
+            optimizer=OPTIMIZERS.get(self.optimizer, self.optimizer),
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            callbacks=lambda: [clone(each, safe=False) for each in self.callbacks or ()],
+            score=partial(make_error_score, loss),
+            reconstruct=lambda fitted: reconstruct,
+            verbose=self.verbose,
+        )
+
+    def _check_loss(self, X) -> None:
+        if not callable(self.loss):
+            loss = LOSSES[self.loss]
+            check_range(target_rows(X), loss.low, loss.high, f"loss={self.loss!r}")
+
+    def _penalties(self, start: Start, error: Error) -> dict:
+        linear_penalty = self.linear_penalty if self.init in ("auto", "pca") else 0
+        linear = partial(linear_error, error, self.trim_fraction)
+        return {"linear": (linear_penalty, linear), "l1": (self.l1_penalty, l1_norm)}
 
     @fit_context
     def fit(self, X, y=None):
@@ -86,79 +190,55 @@ class BaseAutoencoder(
         ValueError
             If a parameter or X does not fit, or if the loss is not finite.
         """
-        return self._fit_rows(X, y)
+        return self._fit(X, y)
 
-    @fit_context  # once more for those who call it, and end scikit-learn's callbacks
-    def _fit_rows(self, X, y=None, rows: np.ndarray | None = None):
-        """Fit to the rows of X at `rows`, of shape (n_rows,) or (n_members, n_rows)."""
-        continues = self.warm_start and hasattr(self, "net_")
-        X = self._check_rows_to_fit(X, y, reset=not continues, ensure_min_samples=2)
-        rows = np.arange(X.shape[0]) if rows is None else rows
-        if continues:
-            check_same_width(self.n_components, self.n_components_)
-        device = find_device(self.device)
+    @fit_context
+    def fit_members(self, X, rows: np.ndarray):
+        """Fit to some of the rows of X, or an ensemble of members to rows of their own.
+
+        The code of an ensemble is the concatenation of the members' codes, and its
+        reconstruction the mean of theirs.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        rows : ndarray of shape (n_rows,) or (n_members, n_rows)
+            Indices of the rows to fit to; with two axes, those of each member.
+
+        Returns
+        -------
+        self : object
+        """
+        return self._fit(X, None, rows)
+
+    def _fit(self, X, y, rows: np.ndarray | None = None):
         context = self._init_callback_context(max_subtasks=self.max_epochs)
+        previous = self._fitted if self.warm_start and self._is_fitted() else None
+        draft = shallow_copy(self)
+        recipe = self.make_recipe()
+        X = self._read_rows(draft, recipe, X, y, previous, ensure_min_samples=2)
+        rows = np.arange(X.shape[0]) if rows is None else rows
+        if previous is not None:
+            check_same_width(self.n_components, previous.n_components)
+        device = find_device(self.device)
         data = {"X": input_rows(X), "y": target_rows(X)}
+        features = {k: v for k, v in vars(draft).items() if vars(self).get(k) is not v}
         context.call_on_fit_task_begin(estimator=self, **data)
         with seeded_fit(self.random_state, device) as seed:
-            self._fit(X, rows, device, seed, ReportEpochs(self, context, data))
-        context.call_on_fit_task_end(estimator=self, **data, reconstruction_attributes=dict)
-        return self
-
-    def _fit(self, X, rows: np.ndarray, device, seed: int, report: Callback) -> None:
-        train_indices, validation_indices = self._hold_out(rows.shape[-1])
-        if self.warm_start and hasattr(self, "net_"):
-            module, started, build = self.net_.module_, False, None
-        else:
-            build = self._make_builder(X, rows, seed)
-            module, started = build(rows[..., train_indices])
-        net = self._make_net(module.to(device), self._epoch_callbacks(report))
-        net.set_params(
-            batch_size=self._batch_size(len(train_indices)), verbose=self.verbose
+            fitted = train(
+                recipe,
+                X,
+                rows,
+                seed=seed,
+                device=device,
+                report=partial(ReportEpochs, self, context, data, features),
+                previous=previous,
+            )
+        attributes = {**features, **fitted.learned, "_fitted": fitted}
+        context.call_on_fit_task_end(
+            estimator=self, **data, reconstruction_attributes=lambda: attributes
         )
-        train = RowDataset(X, module.scaler, rows[..., train_indices])
-        valid = None
-        if validation_indices is not None:
-            valid = RowDataset(X, module.scaler, rows[..., validation_indices])
-        with self._limit_threads(module, net.batch_size):
-            net.initialize()
-            initial = net.get_weights()
-            net.partial_fit((train, valid))
-            self.best_epoch_ = net.best_epoch
-            if started and valid is not None:
-                self._select_interpolation(net, initial, X, rows, valid, build)
-            self._after_fit(net, train, valid)
-        net.initialize_optimizer()  # without its state, which pickles would hold
-        self.net_, self._is_partial_fit = net, False
-
-    def _select_interpolation(
-        self, net, initial: StateDict, X, rows: np.ndarray, valid: RowDataset, build
-    ) -> None:
-        """Load the weights between initial and trained ones that validation rows select."""
-        schedule, trained = net.schedule, net.get_weights()
-        step = select_interpolation(net.interpolated_losses(initial, trained, valid))
-        self.best_epoch_ *= step > 0
-        net.load_weights(interpolate_weights(initial, trained, step))
-        self._calibrate_on_validation(net, X, rows, valid)
-        if step == 0 or (schedule.is_done_ and rows.shape[-1] <= MAX_REFIT_ROWS):
-            rates = schedule.rates_ if step else []
-            # Training must not repeat the random numbers of the initial weights.
-            with torch.random.fork_rng(devices=[]):
-                module, _ = build(rows)
-            refitted = self._refit(module.to(net.device), X, rows, valid, rates)
-            if refitted:
-                net.load_weights(interpolate_weights(*refitted, step))
-
-    def _refit(self, module, X, rows: np.ndarray, valid: RowDataset, rates: list[float]):
-        """Train on all rows, to initial and trained weights, or None if interrupted."""
-        callbacks = [("schedule", ReplayLearningRate(rates)), *self._user_callbacks()]
-        net = self._make_net(module, callbacks).initialize()
-        n_rows = rows.shape[-1]
-        net.set_params(batch_size=self._batch_size(n_rows), max_epochs=len(rates))
-        initial = net.get_weights()
-        net.partial_fit((RowDataset(X, module.scaler, rows), valid))
-        is_done = len(net.curve("train_loss")) == len(rates)
-        return (initial, net.get_weights()) if is_done else None
+        return self._adopt(draft, fitted)
 
     @fit_context
     def partial_fit(self, X, y=None):
@@ -178,64 +258,55 @@ class BaseAutoencoder(
         -------
         self : object
         """
-        is_first = not hasattr(self, "net_")
-        X = self._check_rows_to_fit(X, y, reset=is_first, ensure_min_samples=1 + is_first)
+        previous = self._fitted if self._is_fitted() else None
+        draft = shallow_copy(self)
+        recipe = self.make_recipe()
+        n_min = 1 if previous else 2
+        X = self._read_rows(draft, recipe, X, y, previous, ensure_min_samples=n_min)
         device = find_device(self.device)
-        n_seen = 0 if is_first else self.n_iter_
+        n_seen = self.n_iter_ if previous else 0
         with seeded_fit(self.random_state, device, n_seen) as seed:
-            self._fit_batch(X, device, seed)
-        return self
+            fitted = train_batch(recipe, X, seed=seed, device=device, previous=previous)
+        return self._adopt(draft, fitted)
 
-    def _fit_batch(self, X, device: torch.device, seed: int) -> None:
-        indices = np.arange(X.shape[0])
-        if not hasattr(self, "net_"):
-            module, _ = self._make_builder(X, indices, seed)(indices)
-        else:
-            module = self.net_.module_
-        if not getattr(self, "_is_partial_fit", False):
-            net = self._make_net(module.to(device), self._user_callbacks())
-            self.net_ = net.set_params(max_epochs=1).initialize()
-            self._is_partial_fit = True
-        self.net_.set_params(batch_size=self._batch_size(len(indices)))
-        with self._limit_threads(module, self.net_.batch_size):
-            rows = RowDataset(X, module.scaler, indices)
-            self.net_.partial_fit((rows, None))
-            self._after_fit(self.net_, rows, None)
-        self.best_epoch_ = self.n_iter_
+    def _adopt(self, draft: "BaseAutoencoder", fitted: Fitted):
+        """Take over all that a fit has learned, in one assignment."""
+        state = vars(draft)
+        if self._is_fitted():
+            state = {k: v for k, v in state.items() if k not in self._fitted.learned}
+        return adopt(self, {**state, **fitted.learned, "_fitted": fitted})
 
-    def _check_X(self, X, *, reset: bool, ensure_min_samples: int = 1):
-        X = validate_data(
-            self,
-            X,
-            reset=reset,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            ensure_all_finite=ensure_all_finite(self),
-            ensure_min_samples=ensure_min_samples,
-        )
-        if has_missing(X):
-            check_observed(X)
-        return X
+    def _is_fitted(self) -> bool:
+        return "_fitted" in vars(self)
 
-    def _check_rows_to_fit(self, X, y, **kwargs):
-        continues = not kwargs["reset"]
-        X = self._with_targets(self._check_X(X, **kwargs), y)
-        is_incomplete = has_missing(input_rows(X))
-        if is_incomplete and continues and not self._is_incomplete:
-            raise ValueError(
-                "X has missing values, and the rows that training began with had none: "
-                "the network has nothing that sees them. Begin with rows that have some."
-            )
-        if is_incomplete and not continues:
-            check_columns(input_rows(X))
-        self._is_incomplete = is_incomplete or (continues and self._is_incomplete)
-        if not callable(self.loss):
-            loss = LOSSES[self.loss]
-            check_range(target_rows(X), loss.low, loss.high, f"loss={self.loss!r}")
-        return X
+    __sklearn_is_fitted__ = _is_fitted
 
-    def _with_targets(self, X, y):
-        """Pair X with `y` as target rows, where a variant learns from both."""
+    def _read_rows(
+        self,
+        draft: "BaseAutoencoder",
+        recipe: Recipe,
+        X,
+        y,
+        previous: Fitted | None,
+        **kwargs,
+    ):
+        """Check rows to fit to, name their features, and pair them with target rows.
+
+        `draft` is a copy of the estimator, whose features are named: the estimator itself
+        changes at the end of a fit.
+        """
+        X = check_rows(draft, X, reset=previous is None, **kwargs)
+        X = pair_rows(recipe, X, y)
+        if has_missing(input_rows(X)):
+            if previous is None:
+                check_columns(input_rows(X))
+            elif not previous.is_incomplete:
+                raise ValueError(
+                    "X has missing values, and the rows that training began with had none: "
+                    "the network has nothing that sees them. Begin with rows that have "
+                    "some."
+                )
+        recipe.check(X)
         return X
 
     # Inference
@@ -252,7 +323,7 @@ class BaseAutoencoder(
         codes : ndarray of shape (n_samples, n_components)
             In scaled units, in the precision of X.
         """
-        return self._map(encode, X)
+        return self.map_rows(encode, X)
 
     def inverse_transform(self, X):
         """Decode codes to rows.
@@ -274,8 +345,7 @@ class BaseAutoencoder(
                 f"X has {X.shape[1]} columns, but the codes of this "
                 f"{type(self).__name__} have n_components={self.n_components_}."
             )
-        with self._limit_threads(self.net_.module_, X.shape[0]):
-            return self.net_.map(decode, X)
+        return self._fitted.map(decode, X)
 
     def reconstruct(self, X):
         """Encode and decode X.
@@ -289,11 +359,8 @@ class BaseAutoencoder(
         rows : ndarray of shape (n_samples, n_features)
             In the units and the precision of X.
         """
-        return self._map(self._reconstruct_function(), X)
-
-    def _reconstruct_function(self) -> Callable:
-        """Make the function ``(module, rows) -> rows`` of ``reconstruct``."""
-        return lambda module, rows: module.reconstruct(rows)
+        check_is_fitted(self)
+        return self.map_rows(self.make_recipe().reconstruct(self._fitted), X)
 
     def score_samples(self, X):
         """Compute the negative reconstruction error of each row.
@@ -311,23 +378,7 @@ class BaseAutoencoder(
             entries and scaled to a full row.
         """
         check_is_fitted(self)
-        return self._map(self._score_function(), X)
-
-    def _score_function(self) -> Callable:
-        """Make the function ``(module, rows) -> (batch,)`` of ``score_samples``."""
-        loss = self._loss()
-
-        def error(autoencoder: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
-            x = autoencoder.scaler(rows)
-            output = autoencoder.network.reconstruct(x)
-            return observed_error(
-                loss.error, loss.neutral_output, output, x
-            ) / observed_share(x)
-
-        def score(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
-            return -module.map_members(error, rows).reshape(-1, rows.shape[0]).mean(0)
-
-        return score
+        return self.map_rows(self.make_recipe().score(self._fitted), X)
 
     def score(self, X, y=None):
         """Compute the coefficient of determination R² of the reconstruction.
@@ -347,42 +398,35 @@ class BaseAutoencoder(
         score : float
         """
         check_is_fitted(self)
-        X = self._with_targets(self._check_X(X, reset=False), y)
+        X = pair_rows(self.make_recipe(), check_rows(self, X, reset=False), y)
         n_samples, n_features = X.shape
 
         def squared_distance(module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
             x, target = rows[:, :n_features], rows[:, -n_features:]
             return (module.reconstruct(x) - target).square().nansum(-1)
 
-        with self._limit_threads(self.net_.module_, n_samples):
-            residual = self._map_rows(squared_distance, X).sum(dtype=np.float64)
-        scaler = moments(target_rows(X), np.arange(n_samples))
-        total = np.nansum(scaler.var_ * scaler.n_samples_seen_)
+        residual = self._fitted.map(squared_distance, X).sum(dtype=np.float64)
+        moments = measure_moments(target_rows(X), np.arange(n_samples))
+        total = moments.sum_of_squares.sum()
         return float(1 - residual / total) if total else float(residual == 0)
 
-    @staticmethod
-    def _iter_mapped(net: AutoencoderNet, function: Callable, X, rows: np.ndarray):
-        """Yield the values of `function` for the `rows` of X, in chunks of bounded size."""
-        for chunk in iter_chunks(X, rows):
-            yield net.map(function, chunk)
+    def map_rows(self, function: Callable, X) -> np.ndarray:
+        """Apply a function in torch to all rows of X, in bounded memory.
 
-    def _map(self, function: Callable, X) -> np.ndarray:
+        Parameters
+        ----------
+        function : callable
+            ``(module, rows) -> (batch, ...)``, for rows of shape (batch, n_features).
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Missing values are imputed as the autoencoder does.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, ...)
+            In the precision of X.
+        """
         check_is_fitted(self)
-        X = self._check_X(X, reset=False)
-        with self._limit_threads(self.net_.module_, X.shape[0]):
-            return self._map_rows(function, X)
-
-    def _map_rows(self, function: Callable, X) -> np.ndarray:
-        """Apply `function` to rows, imputed if the network was fitted to complete rows."""
-        module = self.net_.module_
-        if not self._is_incomplete and has_missing(input_rows(X)):
-            if self._imputer is None:
-                raise ValueError(
-                    "X has missing values, and nothing was learned to fill them with from "
-                    "sparse rows. Fit to dense ones."
-                )
-            module = module.with_imputation(self._imputer).to(self.net_.device)
-        return self.net_.map(function, X, module)
+        return self._fitted.map(function, check_rows(self, X, reset=False))
 
     # Export
 
@@ -393,31 +437,46 @@ class BaseAutoencoder(
             return ExportSpec(module, decode, n_components, outputs)
         module = self._copy_module(allow_nan)
         if method == "score_samples":
-            return ExportSpec(
-                module, self._score_function(), n_features, {"score_samples": []}
-            )
+            score = self.make_recipe().score(self._fitted)
+            return ExportSpec(module, score, n_features, {"score_samples": []})
         if method == "reconstruct":
-            function, outputs = self._reconstruct_function(), {"variable": [n_features]}
+            function = self.make_recipe().reconstruct(self._fitted)
+            outputs = {"variable": [n_features]}
             return ExportSpec(module, function, n_features, outputs)
         return ExportSpec(module, encode, n_features, {"variable": [n_components]})
 
     def _copy_module(self, allow_nan: bool) -> torch.nn.Module:
         """Copy the fitted module to the CPU, behind an imputation if `allow_nan`."""
-        module = self.net_.module_
-        if not allow_nan or self._is_incomplete:
+        module, imputer = self._fitted.module, self._fitted.imputer
+        if not allow_nan or self._fitted.is_incomplete:
             return copy.deepcopy(module).cpu()
-        if self._imputer is None:
+        if imputer is None:
             raise ValueError(
                 f"allow_nan=True needs an autoencoder that can fill in missing values, and "
                 f"this {type(self).__name__} cannot."
             )
-        return module.with_imputation(self._imputer).cpu()
+        return module.with_imputation(imputer).cpu()
 
     # Learned attributes
 
     @property
     def _n_features_out(self) -> int:
         return self.n_components_
+
+    @property
+    def net_(self) -> AutoencoderNet:
+        """The fitted skorch net."""
+        return self._fitted.net
+
+    @property
+    def n_components_(self) -> int:
+        """Width of a code."""
+        return self._fitted.n_components
+
+    @property
+    def best_epoch_(self) -> int:
+        """Epoch of the weights; 0 is the initial state."""
+        return self._fitted.best_epoch
 
     @property
     def network_(self) -> Network:
@@ -447,45 +506,6 @@ class BaseAutoencoder(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = self._allows_missing()
         tags.input_tags.positive_only = self.loss == "multinomial"
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def fit_members(autoencoder: BaseAutoencoder, X, rows: np.ndarray) -> BaseAutoencoder:
-    """Fit an autoencoder, or an ensemble of its members, to some of the rows of X.
-
-    Parameters
-    ----------
-    autoencoder : BaseAutoencoder
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
-    rows : ndarray of shape (n_rows,) or (n_members, n_rows)
-        Indices of the rows to fit to; with two axes, those of each member.
-
-    Returns
-    -------
-    autoencoder : BaseAutoencoder
-        The same object, fitted.
-    """
-    return autoencoder._fit_rows(X, rows=rows)
-
-
-def map_rows(autoencoder: BaseAutoencoder, function: Callable, X) -> np.ndarray:
-    """Apply a function in torch to all rows of X, in bounded memory.
-
-    Parameters
-    ----------
-    autoencoder : BaseAutoencoder
-        Fitted.
-    function : callable
-        ``(module, rows) -> (batch, ...)``, for rows of shape (batch, n_features).
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Missing values are imputed as the autoencoder does.
-
-    Returns
-    -------
-    values : ndarray of shape (n_samples, ...)
-        In the precision of X.
-    """
-    return autoencoder._map(function, X)

@@ -1,5 +1,7 @@
 """Callbacks between epochs: early stopping, learning rates, annealing, reports."""
 
+from collections.abc import Callable
+
 import numpy as np
 from skorch.callbacks import Callback
 
@@ -162,12 +164,28 @@ class RateController(Callback):
 
 
 class ReportEpochs(Callback):
-    """Call scikit-learn's callbacks at each epoch."""
+    """Call scikit-learn's callbacks at each epoch.
 
-    def __init__(self, estimator, context, data: dict) -> None:
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+    context : CallbackContext of scikit-learn
+    data : dict
+        X and y.
+    features : dict
+        Attributes of the estimator that name its features.
+    make_fitted : callable
+        ``net -> Fitted``, for callbacks that use the estimator as it is so far.
+    """
+
+    def __init__(
+        self, estimator, context, data: dict, features: dict, make_fitted: Callable
+    ) -> None:
         self.estimator = estimator
         self.context = context
-        self.data = data  # X and y
+        self.data = data
+        self.features = features
+        self.make_fitted = make_fitted
 
     def on_epoch_begin(self, net, **kwargs) -> None:
         self.epoch_ = self.context.subcontext(task_name="epoch")
@@ -177,10 +195,15 @@ class ReportEpochs(Callback):
         stop = self.epoch_.call_on_fit_task_end(
             estimator=self.estimator,
             **self.data,
-            reconstruction_attributes=lambda: {"net_": net},
+            reconstruction_attributes=lambda: self._attributes(net),
         )
         if stop:
             raise KeyboardInterrupt  # skorch's way to stop
 
+    def _attributes(self, net) -> dict:
+        fitted = self.make_fitted(net)
+        return {**self.features, **fitted.learned, "_fitted": fitted}
+
     def on_train_end(self, net, **kwargs) -> None:
-        self.estimator = self.context = self.data = self.epoch_ = None
+        # The net stays in the fitted estimator: without references to what surrounds it.
+        vars(self).clear()

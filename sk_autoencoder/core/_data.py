@@ -1,6 +1,7 @@
 """Rows of arrays as batches of tensors."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,6 +11,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sk_autoencoder.nn._scalers import Scaler
+
+if TYPE_CHECKING:
+    from sk_autoencoder.core._moments import Moments
 
 MAX_CACHED_BYTES = 64 * 2**20  # scaled rows are kept as one tensor up to this size
 CHUNK_BYTES = 8 * 2**20  # larger dense arrays are shuffled and scaled in such chunks
@@ -54,10 +58,15 @@ class RowDataset(Dataset):
     scaler : Scaler
     indices : ndarray of shape (n_rows,) or (n_members, n_rows)
         The rows of X to use, or those that each member of an ensemble uses.
+    moments : Moments, optional
+        Moments of these rows before they are centred and divided, if they are known.
     """
 
-    def __init__(self, X, scaler: Scaler, indices: np.ndarray) -> None:
+    def __init__(
+        self, X, scaler: Scaler, indices: np.ndarray, moments: "Moments | None" = None
+    ) -> None:
         self.X = X
+        self.moments = moments
         self.scaler = scaler
         self.indices = indices.ravel()
         self.n_members = len(indices) if indices.ndim > 1 else None

@@ -1,248 +1,249 @@
-"""Networks, objectives and trainers from the parameters of an autoencoder."""
+"""The recipe of a fit: each step as a function of its arguments."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
-from sklearn.base import clone
-from skorch.callbacks import Callback
+from torch import nn
 
 from sk_autoencoder.core._callbacks import CosineAnnealing, EarlyStoppingWithRestarts
-from sk_autoencoder.core._data import RowDataset, input_rows, target_rows
-from sk_autoencoder.core._initialization._factor_model import fit_factor_model
+from sk_autoencoder.core._columns import NumericColumns
+from sk_autoencoder.core._data import RowDataset
+from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._initialization._pca import (
-    count_components,
+    LinearAutoencoder,
     linear_init,
     principal_axes,
     projection,
 )
-from sk_autoencoder.core._missing import impute_lazily
-from sk_autoencoder.core._model_selection import hold_out
-from sk_autoencoder.core._optimizers import OPTIMIZERS, supported_options
-from sk_autoencoder.core._parameters import Parameters
-from sk_autoencoder.core._scaling import make_row_scaler, make_scaler
-from sk_autoencoder.core._trainer import MULTIPLICATIONS_PER_THREAD, AutoencoderNet
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network
-from sk_autoencoder.nn._checks import as_specification, check_network
-from sk_autoencoder.nn._corruptions import GaussianNoise
-from sk_autoencoder.nn._dense import Dense
 from sk_autoencoder.nn._ensemble import Ensemble
-from sk_autoencoder.nn._losses import LOSSES, ROW_LOSSES, Error, Loss, observed_error
-from sk_autoencoder.nn._missing import FactorModelImputer, ImputationLayer, PreserveMissing
+from sk_autoencoder.nn._losses import Error, Loss
+from sk_autoencoder.nn._missing import FactorModelImputer
 from sk_autoencoder.nn._objective import Objective
-from sk_autoencoder.nn._penalties import l1_norm, linear_error
-from sk_autoencoder.nn._scalers import Scaler
-from sk_autoencoder.utils._threads import limit_threads
+
+MIN_BATCH_SIZE, MAX_BATCH_SIZE = 8, 256  # of batch_size="auto"
+BATCHES_PER_EPOCH = 20  # of batch_size="auto", between these bounds
 
 
-class Builder(Parameters):
-    """Base class that builds networks, objectives and trainers from parameters."""
+class Member(NamedTuple):
+    """One autoencoder before its initialisation."""
 
-    # A variant overrides these.
+    network: Network
+    corruption: nn.Module
+    rows: RowDataset  # training rows of this member, scaled
+    n_components: int
+    seed: int
+    measured: dict[str, Any]  # by Recipe.measure
 
-    def _make_network(self) -> Callable[[int, int], Network]:
-        if self.network is not None:
-            return as_specification(self.network)
-        return Dense(
-            self.hidden_layer_sizes, self.activation, self.dropout, self.tied_weights
-        )
 
-    _allow_nan: ClassVar[bool] = False  # whether entries of X may be NaN
-    _n_lr_reductions: ClassVar[int] = 2  # before training stops
-    _cosine_decay: ClassVar[bool] = False  # of the learning rate, with early stopping too
-    _corrupt_validation: ClassVar[bool] = False  # whether validation rows are corrupted too
-    _objective_class: ClassVar[type[Objective]] = Objective
-    _is_incomplete: ClassVar[bool] = False  # whether training rows have missing entries
-    _imputer: ClassVar[FactorModelImputer | None] = None  # of missing entries
+class Initialization(NamedTuple):
+    """Result of an initialiser."""
 
-    def _hold_out(self, n_rows: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Split rows into training and validation rows, if any."""
-        fraction = self.validation_fraction if self.early_stopping else None
-        return hold_out(n_rows, fraction)
+    is_linear: bool = False  # whether the network computes a linear autoencoder now
+    corruption: nn.Module | None = None  # in place of the corruption of the member
+    imputer: FactorModelImputer | None = None  # of missing entries in new rows
+    learned: dict[str, Any] = {}  # noqa: RUF012 (attributes of the estimator)
 
-    def _calibrate_on_validation(
-        self, net: AutoencoderNet, X, rows: np.ndarray, valid: RowDataset
-    ) -> None:
-        """Calibrate on validation rows, before a refit on all `rows` of X."""
 
-    def _after_fit(
-        self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
-    ) -> None:
-        """Learn further attributes after training."""
+class Start(NamedTuple):
+    """A module before training."""
 
-    def _scaler_kind(self) -> type[Scaler]:
-        return Scaler
+    module: Autoencoder | Ensemble
+    is_linear: bool  # whether it starts at a linear autoencoder
+    is_incomplete: bool  # whether training rows have missing entries
+    n_components: int  # of each member
+    imputer: FactorModelImputer | None
+    measured: dict[str, Any]
+    learned: dict[str, Any]
 
-    def _make_corruption(self, rows: RowDataset) -> torch.nn.Module:
-        return GaussianNoise(self.noise_level)
 
-    def _make_penalties(self, module: Autoencoder | Ensemble) -> dict:
-        """Make the penalties of the objective, by name: weight and function."""
-        linear_penalty = self.linear_penalty if self.init in ("auto", "pca") else 0
-        linear = partial(linear_error, self._error(), self.trim_fraction)
-        return {"linear": (linear_penalty, linear), "l1": (self.l1_penalty, l1_norm)}
+Initializer = Callable[[Member], Initialization]
+Penalties = Callable[[Start, Error], dict[str, tuple[float, Callable]]]
 
-    # Shared by all variants
 
-    def _make_objective(self, module: Autoencoder | Ensemble) -> Objective:
-        penalties = self._make_penalties(module)
-        return self._objective_class(self._error(), self.trim_fraction, **penalties)
+def keep_random_weights(member: Member) -> Initialization:
+    """Leave the random weights of a network as they are."""
+    return Initialization()
 
-    def _loss(self) -> Loss:
-        return Loss(self.loss) if callable(self.loss) else LOSSES[self.loss]
 
-    def _error(self) -> Error:
-        """Make the error of the loss, over observed entries if entries are missing."""
-        loss = self._loss()
-        if not self._is_incomplete:
-            return loss.error
-        return partial(observed_error, loss.error, loss.neutral_output)
+def fit_pca(member: Member) -> LinearAutoencoder:
+    """Fit PCA to the rows of a member."""
+    axes = principal_axes(member.rows, member.n_components, member.seed)
+    return projection(axes)
 
-    def _make_scaler(self, X, indices: np.ndarray):
-        loss = self._loss()
-        if loss.norm_order is not None:
-            return make_row_scaler(target_rows(X), indices, loss.norm_order)
-        scaling = self.scaling if loss.scaled else None
-        return make_scaler(target_rows(X), indices, scaling, self._scaler_kind())
 
-    def _make_builder(self, X, rows: np.ndarray, seed: int) -> Callable:
-        """Make a factory that rebuilds the module for any rows from one RNG state."""
-        return partial(
-            self._make_module,
-            X,
-            n_components=self._count_components(X, rows, seed),
-            seed=seed,
-            rng_state=torch.get_rng_state(),
-        )
+def start_at(fit: Callable[[Member], LinearAutoencoder], loss: Loss) -> Initializer:
+    """Make an initialiser at the linear autoencoder that `fit` finds.
 
-    def _make_module(self, X, rows: np.ndarray, n_components: int, seed: int, rng_state):
-        """Build an autoencoder or an ensemble, initialised on `rows`.
+    A network without a linear path keeps its random weights, and nothing is fitted.
+    """
 
-        Parameters
-        ----------
-        X : ndarray, CSR array or InputTargetRows of shape (n_samples, n_features)
-        rows : ndarray of shape (n_rows,) or (n_members, n_rows)
-        n_components : int
-        seed : int
-            Seed of PCA.
-        rng_state : Tensor
-            State of torch's generator, from which the weights are drawn.
+    def initialize(member: Member) -> Initialization:
+        network = member.network
+        if type(network).start_from is Network.start_from:
+            return Initialization()
+        init = linear_init(fit(member), member.n_components, loss)
+        return Initialization(network.start_from(init))
 
-        Returns
-        -------
-        module : Autoencoder or Ensemble
-        is_initialized : bool
-            Whether the initial weights are those of a linear autoencoder.
-        """
-        torch.set_rng_state(rng_state)
-        all_rows = rows if rows.ndim == 1 else np.unique(rows)
-        scaler = self._make_scaler(X, all_rows)
-        X_imputed = self._impute_rows(X, scaler, all_rows, seed)
-        subsets, members, is_initialized = np.atleast_2d(rows), [], False
-        networks = self._build_networks(X.shape[1], n_components, len(subsets))
-        for network, subset in zip(networks, subsets, strict=True):
-            dataset, link = RowDataset(X_imputed, scaler, subset), self._loss().link()
-            corruption = self._make_corruption(dataset)
-            is_initialized = self._initialize(
-                network, corruption, dataset, n_components, seed
-            )
-            if self._is_incomplete:
-                network = network.with_imputation(ImputationLayer(self._imputer))
-                corruption = PreserveMissing(corruption)
-            members.append(
-                Autoencoder(network, scaler, corruption, link, self._corrupt_validation)
-            )
-        self.n_components_ = n_components * len(members)
-        return members[0] if rows.ndim == 1 else Ensemble(members), is_initialized
+    return initialize
 
-    def _allows_missing(self) -> bool:
-        # The norm of a row with missing entries is unknown.
-        return self._allow_nan and self.loss not in ROW_LOSSES
 
-    def _impute_rows(self, X, scaler: Scaler, rows: np.ndarray, seed: int):
-        """Fit the imputer of missing entries to `rows` of X, and impute X lazily."""
-        self._imputer = None
-        if self._allows_missing() and not issparse(input_rows(X)):
-            self._imputer = fit_factor_model(
-                input_rows(X), scaler, rows, seed, self._is_incomplete
-            )
-        return impute_lazily(X, scaler, self._imputer) if self._is_incomplete else X
+def accept_all(X) -> None:
+    """Accept all rows."""
 
-    def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
-        if self.n_components is not None and self.n_components >= 1:
-            return int(self.n_components)
-        rows = np.unique(rows)
-        if self.n_components is None:
-            return min(len(rows), X.shape[1])
-        scaler = self._make_scaler(X, rows)
-        X_imputed = self._impute_rows(target_rows(X), scaler, rows, seed)
-        axes = principal_axes(RowDataset(X_imputed, scaler, rows), None, seed)
-        return count_components(axes, self.n_components)
 
-    def _build_networks(
-        self, n_features: int, n_components: int, n_networks: int
-    ) -> list[Network]:
-        build = self._make_network()
-        networks = [build(n_features, n_components) for _ in range(n_networks)]
-        check_network(networks[0], n_features, n_components)
-        return networks
+def ignore_labels(X, y) -> None:
+    """Ignore `y`: rows are their own targets."""
 
-    def _initialize(
-        self, network: Network, corruption, rows: RowDataset, n_components: int, seed: int
-    ) -> bool:
-        """Initialise `network` at a linear autoencoder, if it has a linear path."""
-        has_linear_init = type(network).start_from is not Network.start_from
-        if not (has_linear_init and self._uses_pca_init(rows)):
-            return False
-        linear = self._fit_linear_autoencoder(corruption, rows, n_components, seed)
-        return network.start_from(linear_init(linear, n_components, self._loss()))
 
-    def _uses_pca_init(self, rows: RowDataset) -> bool:
-        return self.init == "pca"
+def measure_nothing(X, rows: np.ndarray, seed: int) -> dict[str, Any]:
+    """Measure nothing before a module is built."""
+    return {}
 
-    def _fit_linear_autoencoder(
-        self, corruption, rows: RowDataset, n_components: int, seed: int
-    ):
-        """Fit the linear autoencoder of the initial weights: PCA of `rows`."""
-        return projection(principal_axes(rows, n_components, seed))
 
-    def _make_net(self, module: Autoencoder | Ensemble, callbacks: list) -> AutoencoderNet:
-        optimizer = OPTIMIZERS.get(self.optimizer, self.optimizer)
-        options = supported_options(optimizer, weight_decay=self.weight_decay, fused=True)
-        return AutoencoderNet(
-            module,
-            self._make_objective(module),
-            optimizer=optimizer,
-            lr=self.lr,
-            max_epochs=self.max_epochs,
-            callbacks=callbacks,
-            device=str(next(module.parameters()).device),
-            verbose=0,
-            **options,
-        )
+def learn_nothing(*args) -> dict[str, Any]:
+    """Learn no attribute."""
+    return {}
 
-    def _user_callbacks(self) -> list:
-        return [clone(callback, safe=False) for callback in self.callbacks or ()]
 
-    def _epoch_callbacks(self, report: Callback) -> list:
-        early_stopping = EarlyStoppingWithRestarts(
-            self.n_iter_no_change, self.tol, self._n_lr_reductions
-        )
-        schedule = early_stopping if self.early_stopping else CosineAnnealing()
-        decays = self._cosine_decay and self.early_stopping
-        decay = [("decay", CosineAnnealing())] if decays else []
-        others = [*self._user_callbacks(), ("report", report)]
-        return [("schedule", schedule), *decay, *others]
+def choose_batch_size(n_rows: int) -> int:
+    """Choose the size of batches for a number of training rows."""
+    return int(np.clip(n_rows // BATCHES_PER_EPOCH, MIN_BATCH_SIZE, MAX_BATCH_SIZE))
 
-    def _limit_threads(self, module: torch.nn.Module, n_rows: int):
-        n_weights = sum(p.numel() for p in module.parameters())
-        return limit_threads(n_rows * n_weights, MULTIPLICATIONS_PER_THREAD)
 
-    def _batch_size(self, n_rows: int) -> int:
-        if self.batch_size == "auto":
-            return int(np.clip(n_rows // 20, 8, 256))
-        return self.batch_size
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """Epochs, learning rates and the end of training."""
+
+    max_epochs: int
+    early_stopping: bool
+    patience: int  # epochs without improvement before a restart
+    tol: float  # relative decrease of the validation loss that counts
+    n_lr_reductions: int = 2  # restarts with a smaller learning rate, before the end
+    cosine_decay: bool = False  # of the learning rate, with early stopping too
+
+    def callbacks(self) -> list:
+        """Make the callbacks that set the learning rate and keep the best weights."""
+        if not self.early_stopping:
+            return [("schedule", CosineAnnealing())]
+        stopping = EarlyStoppingWithRestarts(self.patience, self.tol, self.n_lr_reductions)
+        decay = [("decay", CosineAnnealing())] if self.cosine_decay else []
+        return [("schedule", stopping), *decay]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The steps of a fit, in their order; holds no data and no state.
+
+    Parameters
+    ----------
+    columns : NumericColumns
+        Fits the scaler of rows.
+    imputes : bool
+        Whether missing entries are imputed, in training rows and in new ones.
+    check : callable
+        ``X -> None``; raises a ValueError if the loss does not take the rows X.
+    targets : callable
+        ``(X, y) -> array or None``: target rows, for variants that learn from pairs.
+    split : callable
+        ``n_rows -> (training indices, validation indices or None)``
+    measure : callable
+        ``(X, rows, seed) -> dict``: what later steps need to know of the rows `rows` of X,
+        as ``measured``.
+    n_components : int, float or None
+        Number of components, or the fraction of variance that principal axes explain.
+    default_n_components : callable
+        ``(n_rows, n_features) -> int``, used for None.
+    network : callable
+        ``(n_features, n_components) -> Network``
+    wrap : callable
+        ``(network, n_features, n_components) -> Network``: puts the checked network into
+        another one.
+    corruption : callable
+        ``(rows, measured) -> Module``, of scaled input rows.
+    corrupts_validation : bool
+        Whether validation rows are corrupted too.
+    initialize : callable
+        ``Member -> Initialization``
+    needs_axes : bool
+        Whether `initialize` asks for principal axes: they cost no pass of their own then.
+    loss : Loss
+    trim_fraction : float
+    objective : type of Objective
+    penalties : callable
+        ``(Start, error) -> dict`` of name to weight and penalty.
+    schedule : Schedule
+    batch_size : callable
+        ``n_rows -> int``
+    optimizer : callable
+    lr, weight_decay : float
+    callbacks : callable
+        ``() -> list`` of new skorch callbacks, for each training.
+    refits_start, refits_trained : bool
+        Whether a second training uses the validation rows too: where validation rows select
+        the initial weights, and where they select trained ones.
+    calibrate : callable
+        ``(fitted, X, rows, valid) -> dict`` of attributes, from the weights that validation
+        rows selected, before a second training.
+    summarize : callable
+        ``(fitted, train, valid) -> dict`` of attributes, at the end.
+    score, reconstruct : callable
+        ``fitted -> function``, a function ``(module, rows) -> Tensor`` for new rows.
+    verbose : int
+    """
+
+    columns: NumericColumns
+    imputes: bool
+    check: Callable[[Any], None] = accept_all
+    targets: Callable[..., Any] = ignore_labels
+    split: Callable[[int], tuple[np.ndarray, np.ndarray | None]]
+    measure: Callable[..., dict[str, Any]] = measure_nothing
+    n_components: int | float | None
+    default_n_components: Callable[[int, int], int] = min
+    network: Callable[[int, int], Network]
+    wrap: Callable[[Network, int, int], Network] = lambda network, *sizes: network
+    corruption: Callable[[RowDataset, dict], nn.Module]
+    corrupts_validation: bool = False
+    initialize: Initializer = keep_random_weights
+    needs_axes: bool = False
+    loss: Loss
+    trim_fraction: float = 0.0
+    objective: type[Objective] = Objective
+    penalties: Penalties
+    schedule: Schedule
+    batch_size: Callable[[int], int] = choose_batch_size
+    optimizer: Callable[..., torch.optim.Optimizer]
+    lr: float
+    weight_decay: float
+    callbacks: Callable[[], list] = field(default=list)
+    refits_start: bool = True
+    refits_trained: bool = True
+    calibrate: Callable[..., dict[str, Any]] = learn_nothing
+    summarize: Callable[..., dict[str, Any]] = learn_nothing
+    score: Callable[..., Callable]
+    reconstruct: Callable[..., Callable]
+    verbose: int = 0
+
+    def add_penalties(
+        self, make: Callable[[Start], dict[str, tuple[float, Callable]]]
+    ) -> "Recipe":
+        """Add penalties to the objective, which `make` makes for each training."""
+
+        def penalties(start: Start, error: Error) -> dict:
+            return {**self.penalties(start, error), **make(start)}
+
+        return replace(self, penalties=penalties)
+
+    def add_summary(self, summarize: Callable[..., dict[str, Any]]) -> "Recipe":
+        """Let `summarize` learn further attributes, after those learned so far."""
+
+        def summarize_both(fitted: Fitted, *rows) -> dict[str, Any]:
+            learned = self.summarize(fitted, *rows)
+            so_far = replace(fitted, learned=fitted.learned | learned)
+            return learned | summarize(so_far, *rows)
+
+        return replace(self, summarize=summarize_both)

@@ -1,10 +1,5 @@
-"""The trainer: one skorch net for every variant.
+"""The trainer: one skorch net for every variant."""
 
-Only this module moves tensors between numpy, the CPU and a device, and only here
-gradients are switched off.
-"""
-
-import copy
 import inspect
 import warnings
 from collections import defaultdict
@@ -18,7 +13,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PrintLog
 from torch import Tensor
 
-from sk_autoencoder.core._data import BatchIterator, RowDataset, as_tensor
+from sk_autoencoder.core._data import BatchIterator, RowDataset
 from sk_autoencoder.core._model_selection import (
     INTERPOLATION_STEPS,
     StateDict,
@@ -29,9 +24,6 @@ from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.utils._devices import available_device
 from sk_autoencoder.utils._random import fork_rng_with_seed
 
-INFERENCE_BYTES = 2**20  # of rows in one forward pass, so that they stay in the cache
-MIN_INFERENCE_ROWS = 16  # in one forward pass, however wide the rows are
-MULTIPLICATIONS_PER_THREAD = 3 * 2**19  # of a batch, which keep one thread busy
 VALIDATION_SEED_OFFSET = 2**31  # added to the seed of training
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -254,36 +246,6 @@ class AutoencoderNet(NeuralNet):
         modules = (self.module_, self.criterion_)
         for module, weights in zip(modules, state, strict=True):
             module.load_state_dict(weights)
-
-    def map(self, function: Callable, X, module: torch.nn.Module | None = None):
-        """Apply ``function(module, rows)`` to all rows of X, in chunks of bounded size.
-
-        Training runs in float32. Rows of float64 pass through a copy of the weights that
-        is cast up, so that the result of a row does not depend on the other rows.
-
-        Parameters
-        ----------
-        function : callable
-            ``(module, rows) -> Tensor`` with one entry a row along the first axis.
-        X : ndarray or CSR array of shape (n_samples, n_features)
-        module : nn.Module or None, default=None
-            Used in place of the trained module.
-        """
-        module = (module or self.module_).eval()
-        if X.dtype == np.float64:
-            module = copy.deepcopy(module).double()
-        n_rows = X.shape[0]
-        row_bytes = X.dtype.itemsize * X.shape[1] * module.n_members**0.5
-        size = max(int(INFERENCE_BYTES / row_bytes), MIN_INFERENCE_ROWS)
-        result = None
-        with torch.inference_mode():
-            for start in range(0, n_rows, size):
-                rows = as_tensor(X[start : start + size], self.device)
-                chunk = function(module, rows).cpu().numpy()
-                if result is None:
-                    result = np.empty((n_rows, *chunk.shape[1:]), chunk.dtype)
-                result[start : start + size] = chunk
-        return result
 
     # skorch pickles what may be on a GPU by itself, inside the pickle; estimators exchange
     # tensors for arrays.

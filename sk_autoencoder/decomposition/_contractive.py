@@ -5,8 +5,7 @@ from numbers import Real
 from typing import ClassVar
 
 from sk_autoencoder.core._base import BaseAutoencoder
-from sk_autoencoder.nn._autoencoder import Autoencoder
-from sk_autoencoder.nn._ensemble import Ensemble
+from sk_autoencoder.core._recipe import Recipe
 from sk_autoencoder.nn._penalties import relative_jacobian_norm
 from sk_autoencoder.utils._sklearn_compat import Interval
 
@@ -190,6 +189,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
         "contraction": [Interval(Real, 0, None, closed="left")],
     }
 
-    def _make_penalties(self, module: Autoencoder | Ensemble) -> dict:
-        contraction = (self.contraction, relative_jacobian_norm)
-        return {**super()._make_penalties(module), "contraction": contraction}
+    def make_recipe(self) -> Recipe:
+        """Add the penalty on the Jacobian to the recipe of the plain autoencoder."""
+        contraction = {"contraction": (self.contraction, relative_jacobian_norm)}
+        return super().make_recipe().add_penalties(lambda start: contraction)

@@ -1,12 +1,19 @@
 """The convolutional autoencoder."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import ClassVar
 
 from sk_autoencoder.core._base import BaseAutoencoder
-from sk_autoencoder.core._data import RowDataset
+from sk_autoencoder.core._recipe import (
+    Initialization,
+    Member,
+    Recipe,
+    fit_pca,
+    keep_random_weights,
+    start_at,
+)
 from sk_autoencoder.nn._convolutional import Convolutional
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions
 
@@ -183,7 +190,6 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     patch_size: int = 2
     data_format: str = "channels_last"
 
-    _cosine_decay: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoencoder._parameter_constraints,
         "init": [StrOptions({"auto", "pca", "random"})],
@@ -196,13 +202,16 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     del _parameter_constraints["hidden_layer_sizes"]
     del _parameter_constraints["tied_weights"], _parameter_constraints["network"]
 
-    def _uses_pca_init(self, rows: RowDataset) -> bool:
-        return self.init == "pca" or (
-            self.init == "auto" and len(rows) <= MAX_PCA_INIT_ROWS
-        )
+    def make_recipe(self) -> Recipe:
+        """Use a network of convolutions, which starts at PCA for few images."""
+        recipe = super().make_recipe()
+        pca = start_at(fit_pca, recipe.loss)
 
-    def _make_network(self) -> Convolutional:
-        return Convolutional(
+        def start_few_at_pca(member: Member) -> Initialization:
+            is_few = len(member.rows) <= MAX_PCA_INIT_ROWS
+            return pca(member) if is_few else keep_random_weights(member)
+
+        network = Convolutional(
             self.image_shape,
             self.channels,
             self.kernel_size,
@@ -210,4 +219,10 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
             self.activation,
             self.dropout,
             self.data_format,
+        )
+        return replace(
+            recipe,
+            network=network,
+            initialize=start_few_at_pca if self.init == "auto" else recipe.initialize,
+            schedule=replace(recipe.schedule, cosine_decay=True),
         )

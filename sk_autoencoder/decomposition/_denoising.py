@@ -2,18 +2,33 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import ClassVar
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 from sklearn.utils import check_array
 
 from sk_autoencoder.core._base import BaseAutoencoder
-from sk_autoencoder.core._data import InputTargetRows, RowDataset, has_targets
-from sk_autoencoder.core._initialization import _wiener
-from sk_autoencoder.core._scaling import column_ranges, moments
+from sk_autoencoder.core._data import RowDataset, has_targets
+from sk_autoencoder.core._initialization._pca import LinearAutoencoder
+from sk_autoencoder.core._initialization._wiener import (
+    estimate_noise_std,
+    wiener_filter,
+    wiener_filter_from_noisy,
+)
+from sk_autoencoder.core._moments import measure_moments
+from sk_autoencoder.core._recipe import (
+    Member,
+    Recipe,
+    Start,
+    fit_pca,
+    keep_random_weights,
+    start_at,
+)
+from sk_autoencoder.core._scaling import column_ranges
 from sk_autoencoder.nn._corruptions import (
     GaussianNoise,
     MaskingNoise,
@@ -21,6 +36,7 @@ from sk_autoencoder.nn._corruptions import (
     SwapNoise,
     WhileTraining,
 )
+from sk_autoencoder.nn._losses import ROW_LOSSES
 from sk_autoencoder.nn._penalties import SteinPenalty
 from sk_autoencoder.utils._checks import is_2d
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions, fit_context
@@ -242,8 +258,6 @@ class DenoisingAutoencoder(BaseAutoencoder):
     corruption: str | Callable = "gaussian"
     noise_std: float | Sequence[float] | str | None = None
 
-    _allow_nan: ClassVar[bool] = True
-    _corrupt_validation: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoencoder._parameter_constraints,
         "corruption": [StrOptions(set(CORRUPTIONS)), callable],
@@ -277,7 +291,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         ValueError
             If a parameter, X or y does not fit, or if the loss is not finite.
         """
-        return self._fit_rows(X, y)
+        return self._fit(X, y)
 
     def denoise(self, X):
         """Remove noise from X: encode and decode it.
@@ -310,53 +324,80 @@ class DenoisingAutoencoder(BaseAutoencoder):
         """
         return super().score(X, y)
 
-    def _check_rows_to_fit(self, X, y, **kwargs):
-        checked = super()._check_rows_to_fit(X, y, **kwargs)
-        if self.noise_std is not None and self.loss != "squared_error":
-            raise ValueError(
-                f"loss={self.loss!r} has no unbiased estimate from noisy rows. Use "
-                "loss='squared_error' with noise_std=, or give clean rows as y."
-            )
-        return checked
-
-    def _allows_missing(self) -> bool:
-        return super()._allows_missing() and self.noise_std is None
-
-    def _with_targets(self, X, y):
-        if not is_2d(y):
-            return X
+    def make_recipe(self) -> Recipe:
+        """Corrupt rows, or read pairs or noisy rows, and start at the Wiener filter."""
+        recipe = super().make_recipe()
         if self.noise_std is not None:
+            return self._make_noisy_recipe(recipe)
+        if (
+            self.corruption != "gaussian"
+            and self.noise_level > 1
+            and not callable(self.corruption)
+        ):
+            raise ValueError(
+                f"noise_level={self.noise_level} is a fraction of the entries for "
+                f"corruption={self.corruption!r}. Give a number in [0, 1]."
+            )
+        start = start_at(self._fit_wiener_filter, recipe.loss)
+        return replace(
+            recipe,
+            targets=clean_partners,
+            default_n_components=self._count_components,
+            corruption=self._make_corruption,
+            corrupts_validation=True,
+            initialize=start if self.init == "pca" else keep_random_weights,
+        )
+
+    def _make_noisy_recipe(self, recipe: Recipe) -> Recipe:
+        """Make the recipe for noisy rows without clean partners, by Stein's estimate."""
+
+        def check(X) -> None:
+            recipe.check(X)
+            if self.loss != "squared_error":
+                raise ValueError(
+                    f"loss={self.loss!r} has no unbiased estimate from noisy rows. Use "
+                    "loss='squared_error' with noise_std=, or give clean rows as y."
+                )
+
+        def fit_filter(member: Member) -> LinearAutoencoder:
+            std = member.measured["noise_std_"] / member.rows.scaler.scale.cpu().numpy()
+            n_components = member.n_components
+            return wiener_filter_from_noisy(member.rows, std, n_components, member.seed)
+
+        start = start_at(fit_filter, recipe.loss)
+        initialize = start if self.init == "pca" else keep_random_weights
+
+        def stein(start: Start) -> dict:
+            scale = start.module.scaler.scale
+            std = torch.tensor(start.measured["noise_std_"]).to(scale) / scale
+            return {"stein": (1.0, SteinPenalty(std.float()))}
+
+        return replace(
+            recipe.add_penalties(stein),
+            check=check,
+            targets=self._refuse_partners,
+            measure=lambda X, rows, seed: {"noise_std_": self._find_noise_std(X, rows)},
+            default_n_components=self._count_components,
+            corruption=lambda rows, measured: torch.nn.Identity(),  # they are noisy already
+            corrupts_validation=True,
+            initialize=lambda member: initialize(member)._replace(learned=member.measured),
+        )
+
+    def _refuse_partners(self, X, y) -> None:
+        if is_2d(y):
             raise ValueError(
                 f"noise_std={self.noise_std!r} is for noisy rows without clean partners, "
                 "and y holds clean partners. Leave one of them out."
             )
-        clean = check_array(
-            y, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="y"
-        )
-        if clean.shape != X.shape:
-            raise ValueError(
-                f"y has shape {clean.shape} and X has {X.shape}. Clean partners have the "
-                "shape of X; labels have one dimension and are ignored."
-            )
-        return InputTargetRows(X, clean)
 
-    def _make_module(self, X, rows: np.ndarray, n_components: int, seed: int, rng_state):
-        self.noise_std_ = self._find_noise_std(X, np.unique(rows))
-        return super()._make_module(X, rows, n_components, seed, rng_state)
+    def _count_components(self, n_rows: int, n_features: int) -> int:
+        if getattr(self.network, "identity_code", False):
+            return n_features
+        return min(n_rows, n_features, MAX_DEFAULT_COMPONENTS)
 
-    def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
-        n_components = super()._count_components(X, rows, seed)
-        if self.n_components is None and getattr(self.network, "identity_code", False):
-            return X.shape[1]
-        return (
-            n_components if self.n_components else min(n_components, MAX_DEFAULT_COMPONENTS)
-        )
-
-    def _find_noise_std(self, X, rows: np.ndarray) -> np.ndarray | None:
-        if self.noise_std is None:
-            return None
+    def _find_noise_std(self, X, rows: np.ndarray) -> np.ndarray:
         if isinstance(self.noise_std, str):
-            std = np.asarray(_wiener.estimate_noise_std(X, rows))
+            std = np.asarray(estimate_noise_std(X, rows))
         else:
             std = np.asarray(self.noise_std, float)
         if std.shape not in ((), X.shape[1:]) or not (std >= 0).all():
@@ -364,34 +405,38 @@ class DenoisingAutoencoder(BaseAutoencoder):
                 f"noise_std={self.noise_std!r} has to be one positive number, or one for "
                 f"each of the {X.shape[1]} features of X."
             )
-        return np.minimum(std, moments(X, rows).var_ ** 0.5)
+        return np.minimum(std, measure_moments(X, rows).variance ** 0.5)
 
-    def _make_corruption(self, rows: RowDataset) -> torch.nn.Module:
-        if self.noise_std is not None or has_targets(rows):
+    def _make_corruption(self, rows: RowDataset, measured: dict) -> torch.nn.Module:
+        if has_targets(rows):
             return torch.nn.Identity()  # the rows are noisy already
         if callable(self.corruption):
             return WhileTraining(copy.deepcopy(self.corruption))
-        if self.corruption != "gaussian" and self.noise_level > 1:
-            raise ValueError(
-                f"noise_level={self.noise_level} is a fraction of the entries for "
-                f"corruption={self.corruption!r}. Give a number in [0, 1]."
-            )
         return CORRUPTIONS[self.corruption](self.noise_level, rows)
 
-    def _make_penalties(self, module) -> dict:
-        penalties = super()._make_penalties(module)
-        if self.noise_std is None:
-            return penalties
-        scale = module.scaler.scale
-        std = torch.tensor(self.noise_std_).to(scale) / scale
-        return {**penalties, "stein": (1.0, SteinPenalty(std.float()))}
+    def _fit_wiener_filter(self, member: Member) -> LinearAutoencoder:
+        if not (self.noise_level or callable(self.corruption) or has_targets(member.rows)):
+            return fit_pca(member)
+        n_components = member.n_components
+        return wiener_filter(member.rows, member.corruption, n_components, member.seed)
 
-    def _fit_linear_autoencoder(
-        self, corruption, rows: RowDataset, n_components: int, seed: int
-    ):
-        if self.noise_std is not None:
-            std = self.noise_std_ / rows.scaler.scale.cpu().numpy()
-            return _wiener.wiener_filter_from_noisy(rows, std, n_components, seed)
-        if not (self.noise_level or callable(self.corruption) or has_targets(rows)):
-            return super()._fit_linear_autoencoder(corruption, rows, n_components, seed)
-        return _wiener.wiener_filter(rows, corruption, n_components, seed)
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        can_fill = self.loss not in ROW_LOSSES and self.noise_std is None
+        tags.input_tags.allow_nan = can_fill
+        return tags
+
+
+def clean_partners(X, y) -> np.ndarray | csr_array | None:
+    """Check the clean partners of X; labels are ignored."""
+    if not is_2d(y):
+        return None
+    clean = check_array(
+        y, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="y"
+    )
+    if clean.shape != X.shape:
+        raise ValueError(
+            f"y has shape {clean.shape} and X has {X.shape}. Clean partners have the "
+            "shape of X; labels have one dimension and are ignored."
+        )
+    return clean

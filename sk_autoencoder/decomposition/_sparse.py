@@ -1,7 +1,7 @@
 """The sparse autoencoder: an overcomplete code with few non-zero entries a row."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from numbers import Integral, Real
 from typing import ClassVar
@@ -13,11 +13,19 @@ from scipy.special import logit
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sk_autoencoder.core._base import BaseAutoencoder, encode
+from sk_autoencoder.core._base import BaseAutoencoder, check_rows
 from sk_autoencoder.core._data import RowDataset
+from sk_autoencoder.core._fitted import Fitted
+from sk_autoencoder.core._inference import busy_threads, encode
 from sk_autoencoder.core._initialization._rows import sample_rows
-from sk_autoencoder.core._trainer import AutoencoderNet
+from sk_autoencoder.core._recipe import (
+    Initialization,
+    Member,
+    Recipe,
+    keep_random_weights,
+)
 from sk_autoencoder.nn._dense import Dense
+from sk_autoencoder.nn._losses import Loss
 from sk_autoencoder.nn._penalties import code_norm, rate_divergence
 from sk_autoencoder.nn._pursuit import conservative_gain_threshold
 from sk_autoencoder.nn._sparse import Coder, Pursuit, TopK, auxk_loss
@@ -25,6 +33,46 @@ from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions, csr_conta
 
 MAX_DEFAULT_ATOMS = 512
 AUXK_WEIGHT = 1 / 32  # of the auxiliary loss of unused units, as in Gao et al. (2024)
+
+
+def count_atoms(n_rows: int, n_features: int) -> int:
+    """Choose the number of atoms: twice the features, and no more than rows."""
+    return min(2 * n_features, n_rows, MAX_DEFAULT_ATOMS)
+
+
+def start_at_rows(member: Member) -> Initialization:
+    """Initialise the atoms at training rows."""
+    member.network.start_at(*sample_rows(member.rows, member.n_components))
+    return Initialization()
+
+
+def path_gains(module: nn.Module, rows: torch.Tensor) -> torch.Tensor:
+    """Compute the gain of each step of the pursuits, (batch, n_members, n_steps)."""
+    gains = module.map_members(
+        lambda member, rows: member.network.path(member.scaler(rows)).gains, rows
+    )
+    return gains.reshape(-1, *gains.shape[-2:]).movedim(0, 1)
+
+
+def fit_min_gain(fitted: Fitted, n_active: int, rows: RowDataset) -> None:
+    """Set the minimum gain of an atom for `n_active` atoms a code on average."""
+    chunks = fitted.iter_map(path_gains, rows.X, np.unique(rows.indices))
+    gains = torch.from_numpy(np.concatenate(list(chunks)))
+    thresholds = [
+        conservative_gain_threshold(member_gains, n_active)
+        for member_gains in gains.unbind(1)
+    ]
+    buffer = fitted.module.network.min_gain
+    buffer.copy_(torch.stack(thresholds).reshape(buffer.shape))
+
+
+def measure_activity(fitted: Fitted, rows: RowDataset) -> dict[str, float]:
+    """Measure how many atoms a row uses, and how many atoms no row uses."""
+    indices = np.unique(rows.indices)
+    codes = fitted.iter_map(encode, rows.X, indices)
+    n_uses = sum((code != 0).sum(axis=0) for code in codes)  # (n_atoms,)
+    n_active = float(n_uses.sum() / len(indices) / fitted.module.n_members)
+    return {"mean_active_": n_active, "dead_share_": float((n_uses == 0).mean())}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -240,14 +288,36 @@ class SparseAutoencoder(BaseAutoencoder):
         "sparse_output": ["boolean"],
     }
 
-    def _make_network(self):
-        if self.network is not None:
-            return self.network
+    def make_recipe(self) -> Recipe:
+        """Use a network of atoms, with a rule for the sparsity of its code."""
+        recipe, is_given = super().make_recipe(), self.network is not None
+        rate = partial(rate_divergence, self.target_activation)
+        penalties = {
+            "sparsity": (self.sparsity_penalty * (self.sparsity == "l1"), code_norm),
+            "rate": (self.sparsity_penalty * (self.sparsity == "kl"), rate),
+            "dead": (AUXK_WEIGHT * (self.sparsity == "topk" and not is_given), auxk_loss),
+        }
+        starts_at_rows = self.init == "rows" and not is_given
+
+        def summarize(fitted: Fitted, train: RowDataset, valid: RowDataset | None) -> dict:
+            if self.sparsity == "pursuit" and not is_given:
+                fit_min_gain(fitted, self.n_active, train if valid is None else valid)
+            return measure_activity(fitted, train)
+
+        return replace(
+            recipe.add_penalties(lambda start: penalties),
+            default_n_components=count_atoms,
+            network=recipe.network if is_given else self._make_network(recipe.loss),
+            initialize=start_at_rows if starts_at_rows else keep_random_weights,
+            summarize=summarize,
+        )
+
+    def _make_network(self, loss: Loss):
         dense = Dense(
             self.hidden_layer_sizes, self.activation, self.dropout, self.tied_weights
         )
         dense.widths()  # raises an error for invalid sizes, also if a pursuit ignores them
-        tangent = {"slope": self._loss().slope, "origin": self._loss().origin}
+        tangent = {"slope": loss.slope, "origin": loss.origin}
         networks = {
             "pursuit": Pursuit(self.n_active, **tangent),
             "topk": Coder(dense, TopK(self.n_active), **tangent),
@@ -261,58 +331,6 @@ class SparseAutoencoder(BaseAutoencoder):
             ),
         }
         return networks[self.sparsity]
-
-    def _make_penalties(self, module) -> dict:
-        weight, rate = self.sparsity_penalty, self.target_activation
-        uses_auxk = self.sparsity == "topk" and self.network is None
-        return {
-            **super()._make_penalties(module),
-            "sparsity": (weight * (self.sparsity == "l1"), code_norm),
-            "rate": (weight * (self.sparsity == "kl"), partial(rate_divergence, rate)),
-            "dead": (AUXK_WEIGHT * uses_auxk, auxk_loss),
-        }
-
-    def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
-        if self.n_components is None:
-            return min(2 * X.shape[1], len(np.unique(rows)), MAX_DEFAULT_ATOMS)
-        return super()._count_components(X, rows, seed)
-
-    def _initialize(
-        self, network, corruption, rows: RowDataset, n_components: int, seed: int
-    ) -> bool:
-        if self.network is None and self.init == "rows":
-            network.start_at(*sample_rows(rows, n_components))
-        return False
-
-    def _after_fit(
-        self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
-    ) -> None:
-        if self.sparsity == "pursuit" and self.network is None:
-            self._fit_min_gain(net, train if valid is None else valid)
-        rows = np.unique(train.indices)
-        codes = self._iter_mapped(net, encode, train.X, rows)
-        n_uses = sum((code != 0).sum(axis=0) for code in codes)  # (n_atoms,)
-        self.mean_active_ = float(n_uses.sum() / len(rows) / net.module_.n_members)
-        self.dead_share_ = float((n_uses == 0).mean())
-
-    def _fit_min_gain(self, net: AutoencoderNet, rows: RowDataset) -> None:
-        """Set the minimum gain of an atom for `n_active` atoms a code on average."""
-
-        def path_gains(module, x):
-            """Compute the gain of each step, of shape (batch, n_members, n_steps)."""
-            gains = module.map_members(
-                lambda member, x: member.network.path(member.scaler(x)).gains, x
-            )
-            return gains.reshape(-1, *gains.shape[-2:]).movedim(0, 1)
-
-        chunks = self._iter_mapped(net, path_gains, rows.X, np.unique(rows.indices))
-        gains = torch.from_numpy(np.concatenate(list(chunks)))
-        thresholds = [
-            conservative_gain_threshold(member_gains, self.n_active)
-            for member_gains in gains.unbind(1)
-        ]
-        buffer = net.module_.network.min_gain
-        buffer.copy_(torch.stack(thresholds).reshape(buffer.shape))
 
     def transform(self, X):
         """Encode X.
@@ -330,11 +348,10 @@ class SparseAutoencoder(BaseAutoencoder):
         check_is_fitted(self)
         if not self.sparse_output:
             return super().transform(X)
-        X = self._check_X(X, reset=False)
+        X = check_rows(self, X, reset=False)
         csr = csr_container()
-        with self._limit_threads(self.net_.module_, X.shape[0]):
-            rows = np.arange(X.shape[0])
-            codes = self._iter_mapped(self.net_, encode, X, rows)
+        with busy_threads(self._fitted.module, X.shape[0]):
+            codes = self._fitted.iter_map(encode, X, np.arange(X.shape[0]))
             return vstack([csr(code) for code in codes], format="csr")
 
     @property

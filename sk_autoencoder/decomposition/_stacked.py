@@ -1,7 +1,7 @@
 """The stacked autoencoder: layers trained one after the other, then together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import ClassVar
 
@@ -9,12 +9,8 @@ import numpy as np
 import torch
 
 from sk_autoencoder.core._base import BaseAutoencoder
-from sk_autoencoder.core._data import RowDataset
-from sk_autoencoder.core._trainer import AutoencoderNet
+from sk_autoencoder.core._recipe import Initialization, Member, Recipe
 from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
-from sk_autoencoder.nn._autoencoder import Autoencoder
-from sk_autoencoder.nn._base import Network
-from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.utils._sklearn_compat import Interval
 
 LAYER_PARAMETERS = (  # that layers have in common with the whole network
@@ -207,29 +203,43 @@ class StackedAutoencoder(BaseAutoencoder):
         "layer_noise_level": [Interval(Real, 0, None, closed="left")],
     }
 
-    def _initialize(
-        self, network: Network, corruption, rows: RowDataset, n_components: int, seed: int
-    ) -> bool:
-        """Train each layer on the codes that the layers before it give `rows`."""
+    def make_recipe(self) -> Recipe:
+        """Train each layer before the whole network."""
+        recipe = super().make_recipe()
+
+        def train_layers(member: Member) -> Initialization:
+            layers = self._train_layers(member)
+            start = recipe.initialize(member) if self.fine_tune else Initialization()
+            return start._replace(learned={"layers_": layers})
+
+        n_epochs = self.max_epochs if self.fine_tune else 0
+        return replace(
+            recipe,
+            initialize=train_layers,
+            schedule=replace(recipe.schedule, max_epochs=n_epochs),
+        )
+
+    def _train_layers(self, member: Member) -> list[AutoencoderTransformer]:
+        """Train each layer on the codes that the layers before it give the rows."""
         # A layer needs two rows: a single one is repeated.
-        indices = np.resize(rows.indices, max(len(rows.indices), 2))
-        self.layers_, codes = [], rows.X[indices]
-        for width, spec in network.layer_specs():
-            layer = self._make_layer(width, spec, codes)
+        indices = member.rows.indices
+        indices = np.resize(indices, max(len(indices), 2))
+        layers, codes = [], member.rows.X[indices]
+        for width, spec in member.network.layer_specs():
+            layer = self._make_layer(width, spec, codes, is_first=not layers)
             codes = layer.fit_transform(codes)
-            self.layers_.append(layer)
-        if not self.layers_:
+            layers.append(layer)
+        if not layers:
             raise ValueError(
                 f"network={self.network!r} cannot be trained layer by layer. Use a "
                 "sk_autoencoder.nn.Dense, or AutoencoderTransformer."
             )
-        network.load_layers([layer.network_ for layer in self.layers_])
-        return self.fine_tune and super()._initialize(
-            network, corruption, rows, n_components, seed
-        )
+        member.network.load_layers([layer.network_ for layer in layers])
+        return layers
 
-    def _make_layer(self, width: int, spec, codes) -> AutoencoderTransformer:
-        is_first = not self.layers_
+    def _make_layer(
+        self, width: int, spec, codes, *, is_first: bool
+    ) -> AutoencoderTransformer:
         layer = AutoencoderTransformer(
             width,
             network=spec,
@@ -243,7 +253,3 @@ class StackedAutoencoder(BaseAutoencoder):
             **{name: getattr(self, name) for name in LAYER_PARAMETERS},
         )
         return layer.set_output(transform="default")  # plain arrays between layers
-
-    def _make_net(self, module: Autoencoder | Ensemble, callbacks: list) -> AutoencoderNet:
-        net = super()._make_net(module, callbacks)
-        return net if self.fine_tune else net.set_params(max_epochs=0)

@@ -1,9 +1,9 @@
 """The plain autoencoder."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from sk_autoencoder.core._base import BaseAutoencoder
+from sk_autoencoder.nn._losses import ROW_LOSSES
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -183,4 +183,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     0.7
     """
 
-    _allow_nan: ClassVar[bool] = True
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.loss not in ROW_LOSSES
+        return tags

@@ -65,11 +65,13 @@ def _infer_shapes(operator) -> None:
 def _convert(scope, operator, container) -> None:
     """Insert the graph of an estimator between its inputs and outputs."""
     from onnx import TensorProto
+    from skl2onnx.common.data_types import DoubleTensorType
 
     spec = _specify(scope, operator.raw_operator)
-    element = _float_type(operator.inputs)()._get_element_onnx_type()
+    is_double = _float_type(operator.inputs) is DoubleTensorType
+    element = TensorProto.DOUBLE if is_double else TensorProto.FLOAT
     opset = container.target_opset_any_domain("")
-    graph = _graph(spec, element == TensorProto.DOUBLE, opset)
+    graph = _graph(spec, is_double, opset)
     rows = _concatenate(operator.inputs, element, scope, container)
     outputs = [output.full_name for output in operator.outputs]
     _embed(graph, rows, outputs, scope, container)

@@ -1,7 +1,8 @@
 """The adversarial autoencoder: codes that follow a prior distribution."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from numbers import Real
 from typing import ClassVar
 
@@ -9,9 +10,10 @@ import numpy as np
 import torch
 
 from sk_autoencoder.core._data import RowDataset
+from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._initialization._pca import LinearAutoencoder
-from sk_autoencoder.core._trainer import AutoencoderNet
-from sk_autoencoder.generative._base import GenerativeAutoencoder
+from sk_autoencoder.core._recipe import Member, Recipe, Start, fit_pca, start_at
+from sk_autoencoder.generative._base import GenerativeAutoencoder, Sampler
 from sk_autoencoder.nn._adversarial import (
     PRIORS,
     AdversarialPenalty,
@@ -22,6 +24,7 @@ from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions
 
+MAX_DEFAULT_COMPONENTS = 8
 MIN_AXIS_STD = 1e-3  # in units of the largest: whitening would amplify smaller axes
 
 
@@ -235,7 +238,6 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
     critic_weight: float = 0.1
     critic_layer_sizes: Sequence[int] = (128, 128)
 
-    _default_n_components: ClassVar[int] = 8
     _parameter_constraints: ClassVar[dict] = {
         **GenerativeAutoencoder._parameter_constraints,
         "prior": [StrOptions(set(PRIORS)), callable],
@@ -243,51 +245,64 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
         "critic_layer_sizes": ["array-like"],
     }
 
-    # Building
+    def make_recipe(self) -> Recipe:
+        """Add the critic, and start at codes with the moments of the prior."""
+        recipe = super().make_recipe()
+        # The decoder of whitened codes is not the transposed encoder, as tied weights need.
+        if self.init == "pca" and self.critic_weight and not self.tied_weights:
+            start = start_at(self._fit_whitened_pca, recipe.loss)
+            recipe = replace(recipe, initialize=start)
+        if self.critic_weight:  # an unused critic would still consume random numbers
+            recipe = recipe.add_penalties(self._make_critic)
+        return replace(
+            recipe,
+            default_n_components=lambda *shape: min(MAX_DEFAULT_COMPONENTS, *shape),
+        )
+
+    def _make_sampler(self) -> Sampler:
+        return Sampler(
+            sample_prior=partial(sample_codes, self._get_prior()),
+            add_noise=add_residual_noise,
+            fit_noise=fit_residual_noise,
+        )
 
     def _get_prior(self) -> Callable:
         return self.prior if callable(self.prior) else PRIORS[self.prior]
 
-    def _fit_linear_autoencoder(
-        self, corruption, rows: RowDataset, n_components: int, seed: int
-    ) -> LinearAutoencoder:
-        pca = super()._fit_linear_autoencoder(corruption, rows, n_components, seed)
+    def _fit_whitened_pca(self, member: Member) -> LinearAutoencoder:
+        pca = fit_pca(member)
         n_axes = len(pca.variance)
-        # The decoder of whitened codes is not the transposed encoder, as tied weights need.
-        if not self.critic_weight or self.tied_weights or not n_axes:
+        if not n_axes:
             return pca
-        moments = prior_moments(self._get_prior(), n_components)
+        moments = prior_moments(self._get_prior(), member.n_components)
         mean, std = (moment[:n_axes].double().numpy() for moment in moments)
         return rescale_codes(pca, mean, std)
 
-    def _make_penalties(self, module: Autoencoder | Ensemble) -> dict:
-        penalties = super()._make_penalties(module)
-        if not self.critic_weight:  # an unused critic would still consume random numbers
-            return penalties
-        n_components = self.n_components_ // module.n_members
+    def _make_critic(self, start: Start) -> dict:
         critic = AdversarialPenalty(
-            self._get_prior(), n_components, self.critic_layer_sizes
+            self._get_prior(), start.n_components, self.critic_layer_sizes
         )
-        return {**penalties, "critic": (self.critic_weight, critic)}
+        return {"critic": (self.critic_weight, critic)}
 
-    # Sampling
 
-    def _after_fit(
-        self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
-    ) -> None:
-        rows = np.unique((train if valid is None else valid).indices)
-        squares = sum(
-            chunk.sum(axis=0, dtype=np.float64)
-            for chunk in self._iter_mapped(net, squared_residual, train.X, rows)
-        )
-        self.residual_std_ = np.sqrt(squares / len(rows))
-        super()._after_fit(net, train, valid)
+def fit_residual_noise(
+    fitted: Fitted, train: RowDataset, valid: RowDataset | None
+) -> dict[str, np.ndarray]:
+    """Compute the root mean squared error of each feature, on validation rows if any."""
+    rows = np.unique((train if valid is None else valid).indices)
+    squares = sum(
+        chunk.sum(axis=0, dtype=np.float64)
+        for chunk in fitted.iter_map(squared_residual, train.X, rows)
+    )
+    return {"residual_std_": np.sqrt(squares / len(rows))}
 
-    def _sample_prior(self, n_codes: int) -> torch.Tensor:
-        return sample_codes(self._get_prior(), n_codes, self.n_components_)
 
-    def _add_noise(self, module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
-        return rows + torch.tensor(self.residual_std_).to(rows) * torch.randn_like(rows)
+def add_residual_noise(
+    fitted: Fitted, module: Autoencoder, rows: torch.Tensor
+) -> torch.Tensor:
+    """Add normal noise of the standard deviation of the residuals to `rows`."""
+    std = torch.tensor(fitted.learned["residual_std_"]).to(rows)
+    return rows + std * torch.randn_like(rows)
 
 
 def squared_residual(module: Autoencoder | Ensemble, rows: torch.Tensor) -> torch.Tensor:

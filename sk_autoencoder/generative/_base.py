@@ -2,9 +2,11 @@
 
 import copy
 import warnings
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,10 +16,12 @@ from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
-from sk_autoencoder.core._base import BaseAutoencoder, encode
+from sk_autoencoder.core._base import BaseAutoencoder, check_rows
 from sk_autoencoder.core._data import RowDataset, as_tensor
+from sk_autoencoder.core._fitted import Fitted
+from sk_autoencoder.core._inference import encode, map_array
 from sk_autoencoder.core._missing import impute_lazily
-from sk_autoencoder.core._trainer import AutoencoderNet
+from sk_autoencoder.core._recipe import Recipe, learn_nothing
 from sk_autoencoder.generative._density import n_mixture_components, nn_two_sample_accuracy
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.utils._random import seeded_fit
@@ -29,15 +33,99 @@ MIN_NOISE_GAIN = 0.03  # decrease of the two-sample accuracy that outweighs blur
 MAX_NOISE_ROWS, MAX_NOISE_BYTES = 1_000, 2**25  # for the selection of output noise
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sampler:
+    """How a variant draws codes and rows.
+
+    Parameters
+    ----------
+    sample_prior : callable
+        ``(n_codes, n_components) -> Tensor`` of codes from the prior.
+    add_noise : callable
+        ``(fitted, module, rows) -> Tensor``: decoded rows with output noise, in the units
+        of X.
+    encode : callable
+        ``(module, rows) -> Tensor`` of codes, to which the density of codes is fitted.
+    fit_noise : callable
+        ``(fitted, train, valid) -> dict`` of attributes that `add_noise` needs.
+    """
+
+    sample_prior: Callable[[int, int], torch.Tensor]
+    add_noise: Callable[[Fitted, Autoencoder, torch.Tensor], torch.Tensor]
+    encode: Callable[[Autoencoder, torch.Tensor], torch.Tensor] = encode
+    fit_noise: Callable[..., dict[str, Any]] = learn_nothing
+
+
+def fit_density(
+    fitted: Fitted, sampler: Sampler, X, indices: np.ndarray
+) -> GaussianMixture:
+    """Fit a mixture to the codes of the rows `indices` of X."""
+    codes = np.concatenate(list(fitted.iter_map(sampler.encode, X, indices)))
+    mixture = GaussianMixture(
+        n_mixture_components(*codes.shape),
+        reg_covar=COVARIANCE_FLOOR,
+        random_state=int(torch.randint(2**31, ())),
+    )
+    # The initialisation by k-means needs numpy, whatever the arrays of the user are.
+    with warnings.catch_warnings(), config_context(array_api_dispatch=False):
+        # Samples of a mixture that has not converged are good enough.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return mixture.fit(codes.astype(np.float64))
+
+
+def sample_codes(
+    sampler: Sampler, density: GaussianMixture | None, n_codes: int, n_components: int
+) -> np.ndarray:
+    """Sample codes of shape (n_codes, n_components) from a density, or from the prior."""
+    if density is None:
+        return sampler.sample_prior(n_codes, n_components).double().numpy()
+    seed = int(torch.randint(2**31, ()))
+    codes = copy.copy(density).set_params(random_state=seed).sample(n_codes)[0]
+    # The mixture sorts samples by component.
+    return codes[torch.randperm(n_codes).numpy()]
+
+
+def decode_samples(
+    fitted: Fitted, sampler: Sampler, codes: np.ndarray, noise: bool
+) -> np.ndarray:
+    """Decode codes to rows in the units of X, with output noise or without."""
+
+    def decode(module: Autoencoder, codes: torch.Tensor) -> torch.Tensor:
+        rows = module.decode(codes)
+        return sampler.add_noise(fitted, module, rows) if noise else rows
+
+    return map_array(fitted.module, decode, codes)
+
+
+def select_output_noise(
+    fitted: Fitted,
+    sampler: Sampler,
+    density: GaussianMixture | None,
+    X,
+    indices: np.ndarray,
+) -> bool:
+    """Select output noise if it lowers the two-sample accuracy by `MIN_NOISE_GAIN`."""
+    n_rows = int(np.clip(MAX_NOISE_BYTES // (8 * X.shape[1]), 2, MAX_NOISE_ROWS))
+    subset = np.sort(indices[torch.randperm(len(indices))[:n_rows].numpy()])
+    if fitted.is_incomplete:
+        X = impute_lazily(X, fitted.module.scaler, fitted.imputer)
+    real = as_tensor(X[subset], "cpu").numpy()
+    # Columns get equal weight: noise may fit most of them and hide a quiet one.
+    scaler = StandardScaler().fit(real)
+    codes = sample_codes(sampler, density, len(subset), fitted.n_components)
+    accuracies = []
+    for noise in (False, True):
+        sampled = scaler.transform(decode_samples(fitted, sampler, codes, noise))
+        accuracies.append(nn_two_sample_accuracy(scaler.transform(real), sampled))
+    return accuracies[1] < accuracies[0] - MIN_NOISE_GAIN
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
 class GenerativeAutoencoder(BaseAutoencoder):
     """Base class of autoencoders that sample new rows.
 
-    A variant defines samples of its prior (``_sample_prior``), the noise of its output
-    (``_add_noise``), and its largest default number of components.
+    A variant defines its recipe and its sampler.
     """
-
-    _default_n_components: ClassVar[int]
 
     code_density: str = "gaussian_mixture"
     output_noise: str | bool = "auto"
@@ -73,95 +161,45 @@ class GenerativeAutoencoder(BaseAutoencoder):
         """
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        net = self.net_
-        with seeded_fit(random_state, torch.device(net.device)):
+        fitted, sampler = self._fitted, self._make_sampler()
+        with seeded_fit(random_state, torch.device(fitted.net.device)):
             density = self.code_density_
             if like is not None:
-                X = self._check_X(like, reset=False, ensure_min_samples=2)
-                density = self._fit_density(net, X, np.arange(X.shape[0]))
-            codes = self._sample_codes(density, n_samples)
-            return self._decode_samples(net, codes, self.output_noise_)
+                X = check_rows(self, like, reset=False, ensure_min_samples=2)
+                density = fit_density(fitted, sampler, X, np.arange(X.shape[0]))
+            codes = sample_codes(sampler, density, n_samples, fitted.n_components)
+            return decode_samples(fitted, sampler, codes, self.output_noise_)
 
-    # Defined by a variant
+    @abstractmethod
+    def _make_sampler(self) -> Sampler:
+        """Make the sampler of codes and rows from the parameters."""
 
-    def _sample_prior(self, n_codes: int) -> torch.Tensor:
-        """Sample codes (n_codes, n_components) of the prior with torch's generator."""
-        raise NotImplementedError
+    def make_recipe(self) -> Recipe:
+        """Fit a density of codes, and select output noise, after training."""
+        sampler = self._make_sampler()
 
-    def _add_noise(self, module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
-        """Add output noise to decoded rows (batch, n_features), in the units of X."""
-        raise NotImplementedError
+        def fit_noise_and_density(
+            fitted: Fitted, train: RowDataset, valid: RowDataset | None
+        ) -> dict[str, Any]:
+            learned = sampler.fit_noise(fitted, train, valid)
+            fitted = replace(fitted, learned=fitted.learned | learned)
+            indices = train.indices
+            if valid is not None:
+                indices = np.union1d(indices, valid.indices)
+            # An ensemble concatenates codes, and is used for scores only.
+            if fitted.module.n_members == 1 and len(indices) > 1:
+                learned |= self._fit_density(fitted, sampler, train.X, indices)
+            return learned
 
-    def _density_codes(self, module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
-        """Encode rows, in the units of X, for the fit of the density of codes."""
-        return encode(module, rows)
+        return super().make_recipe().add_summary(fit_noise_and_density)
 
-    # Common to all variants
-
-    def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
-        if self.n_components is None:
-            return min(self._default_n_components, X.shape[1], len(np.unique(rows)))
-        return super()._count_components(X, rows, seed)
-
-    def _after_fit(
-        self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
-    ) -> None:
-        indices = train.indices
-        if valid is not None:
-            indices = np.union1d(indices, valid.indices)
-        # An ensemble concatenates the codes of its members, and is used for scores only.
-        if net.module_.n_members > 1 or len(indices) < 2:
-            return
+    def _fit_density(
+        self, fitted: Fitted, sampler: Sampler, X, indices: np.ndarray
+    ) -> dict[str, Any]:
         subset = np.sort(indices[torch.randperm(len(indices))[:MAX_DENSITY_ROWS].numpy()])
-        self.code_density_ = None
+        density, noise = None, self.output_noise
         if self.code_density == "gaussian_mixture":
-            self.code_density_ = self._fit_density(net, train.X, subset)
-        self.output_noise_ = self.output_noise
-        if self.output_noise == "auto":
-            self.output_noise_ = self._select_output_noise(net, train.X, indices)
-
-    def _fit_density(self, net: AutoencoderNet, X, rows: np.ndarray) -> GaussianMixture:
-        codes = np.concatenate(list(self._iter_mapped(net, self._density_codes, X, rows)))
-        mixture = GaussianMixture(
-            n_mixture_components(*codes.shape),
-            reg_covar=COVARIANCE_FLOOR,
-            random_state=int(torch.randint(2**31, ())),
-        )
-        # The initialisation by k-means needs numpy, whatever the arrays of the user are.
-        with warnings.catch_warnings(), config_context(array_api_dispatch=False):
-            # Samples of a mixture that has not converged are good enough.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            return mixture.fit(codes.astype(np.float64))
-
-    def _sample_codes(self, density: GaussianMixture | None, n_codes: int) -> np.ndarray:
-        if density is None:
-            return self._sample_prior(n_codes).double().numpy()
-        seed = int(torch.randint(2**31, ()))
-        codes = copy.copy(density).set_params(random_state=seed).sample(n_codes)[0]
-        # The mixture sorts samples by component.
-        return codes[torch.randperm(n_codes).numpy()]
-
-    def _decode_samples(
-        self, net: AutoencoderNet, codes: np.ndarray, noise: bool
-    ) -> np.ndarray:
-        def decode(module: Autoencoder, codes: torch.Tensor) -> torch.Tensor:
-            rows = module.decode(codes)
-            return self._add_noise(module, rows) if noise else rows
-
-        return net.map(decode, codes)
-
-    def _select_output_noise(self, net: AutoencoderNet, X, indices: np.ndarray) -> bool:
-        """Select output noise if it lowers the two-sample accuracy by `MIN_NOISE_GAIN`."""
-        n_rows = int(np.clip(MAX_NOISE_BYTES // (8 * X.shape[1]), 2, MAX_NOISE_ROWS))
-        subset = np.sort(indices[torch.randperm(len(indices))[:n_rows].numpy()])
-        if self._is_incomplete:
-            X = impute_lazily(X, net.module_.scaler, self._imputer)
-        real = as_tensor(X[subset], "cpu").numpy()
-        # Columns get equal weight: noise may fit most of them and hide a quiet one.
-        scaler = StandardScaler().fit(real)
-        codes = self._sample_codes(self.code_density_, len(subset))
-        accuracies = []
-        for noise in (False, True):
-            sampled = scaler.transform(self._decode_samples(net, codes, noise))
-            accuracies.append(nn_two_sample_accuracy(scaler.transform(real), sampled))
-        return accuracies[1] < accuracies[0] - MIN_NOISE_GAIN
+            density = fit_density(fitted, sampler, X, subset)
+        if noise == "auto":
+            noise = select_output_noise(fitted, sampler, density, X, indices)
+        return {"code_density_": density, "output_noise_": noise}

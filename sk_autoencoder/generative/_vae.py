@@ -1,7 +1,7 @@
 """The variational autoencoder."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -9,16 +9,18 @@ import numpy as np
 import torch
 
 from sk_autoencoder.core._callbacks import WarmUp
+from sk_autoencoder.core._columns import NumericColumns
 from sk_autoencoder.core._data import RowDataset
+from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._initialization._factor_model import (
     factor_model,
     init_factor_model,
     scaled_variance,
 )
 from sk_autoencoder.core._initialization._pca import principal_axes
+from sk_autoencoder.core._recipe import Initialization, Member, Recipe
 from sk_autoencoder.core._scaling import has_variance, scaled_moments
-from sk_autoencoder.core._trainer import AutoencoderNet
-from sk_autoencoder.generative._base import GenerativeAutoencoder
+from sk_autoencoder.generative._base import GenerativeAutoencoder, Sampler
 from sk_autoencoder.generative._bound import (
     component_usage,
     log_likelihood_bound,
@@ -26,9 +28,9 @@ from sk_autoencoder.generative._bound import (
     warn_of_collapse,
 )
 from sk_autoencoder.nn._autoencoder import Autoencoder
-from sk_autoencoder.nn._ensemble import Ensemble
+from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._likelihoods import LIKELIHOODS, make_likelihood
-from sk_autoencoder.nn._losses import LOSSES, Loss
+from sk_autoencoder.nn._losses import LOSSES
 from sk_autoencoder.nn._scalers import LogScaler, Scaler
 from sk_autoencoder.nn._variational import ELBO, KLDivergence, VariationalNetwork
 from sk_autoencoder.utils._checks import check_counts, check_range
@@ -36,6 +38,7 @@ from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions
 
 COUNT_LIKELIHOODS = {"negative_binomial", "poisson"}  # of log-scaled rows
 LINEAR_LOSSES = {"bernoulli": "binary_cross_entropy"}  # of the linear initialisation
+MAX_DEFAULT_COMPONENTS = 16
 MAX_USAGE_ROWS = 10_000  # training rows for the usage of components
 
 
@@ -254,9 +257,6 @@ class VAETransformer(GenerativeAutoencoder):
     free_bits: float = 0.0
     n_importance_samples: int = 64
 
-    _allow_nan: ClassVar[bool] = True
-    _default_n_components: ClassVar[int] = 16
-    _objective_class: ClassVar[type[ELBO]] = ELBO
     _parameter_constraints: ClassVar[dict] = {
         **GenerativeAutoencoder._parameter_constraints,
         "likelihood": [StrOptions(set(LIKELIHOODS))],
@@ -272,85 +272,84 @@ class VAETransformer(GenerativeAutoencoder):
     }
     del _parameter_constraints["loss"]
 
-    # Building
-
-    def _loss(self) -> Loss:
-        return LOSSES[LINEAR_LOSSES.get(self.likelihood, "squared_error")]
-
-    def _scaler_kind(self) -> type[Scaler]:
-        return LogScaler if self.likelihood in COUNT_LIKELIHOODS else Scaler
-
-    def _build_networks(self, n_features: int, n_components: int, n_networks: int) -> list:
-        bodies = super()._build_networks(n_features, n_components, n_networks)
-        return [
-            VariationalNetwork(
-                body,
-                n_components,
-                make_likelihood(self.likelihood, n_features, self.variance),
-            )
-            for body in bodies
-        ]
-
-    def _initialize(
-        self, network, corruption, rows: RowDataset, n_components: int, seed: int
-    ) -> bool:
-        mean, variance = scaled_moments(rows)
-        variance = variance * len(rows) / max(len(rows) - 1, 1)  # unbiased, as in PCA
-        fixed_noise, is_initialized = None, False
-        if not isinstance(self.variance, str):
-            fixed_noise = scaled_variance(self.variance, rows.scaler)
-        noise = variance if fixed_noise is None else fixed_noise
-        if self.init == "pca":
-            axes = principal_axes(rows, n_components, seed)
-            is_per_feature = self.variance == "per_feature"
-            factors = factor_model(axes, variance, is_per_feature, fixed_noise)
-            is_initialized = init_factor_model(network, mean, factors, self._loss())
-            noise = factors.noise if is_initialized else noise
-        network.likelihood.start_from(
-            rows.scaler.center, rows.scaler.scale, torch.as_tensor(noise)
+    def make_recipe(self) -> Recipe:
+        """Put a posterior and a likelihood around the network, and start at PPCA."""
+        recipe = super().make_recipe()
+        loss = LOSSES[LINEAR_LOSSES.get(self.likelihood, "squared_error")]
+        kind = LogScaler if self.likelihood in COUNT_LIKELIHOODS else Scaler
+        recipe = recipe.add_penalties(
+            lambda start: {"kl": (self.beta, KLDivergence(self.free_bits))}
         )
-        return is_initialized
+        return replace(
+            recipe.add_summary(self._measure_usage),
+            columns=NumericColumns(loss, self.scaling, kind),
+            check=self._check_values,
+            default_n_components=lambda *shape: min(MAX_DEFAULT_COMPONENTS, *shape),
+            wrap=self._make_variational,
+            initialize=self._start_at_factor_model,
+            loss=loss,
+            objective=ELBO,
+            callbacks=lambda: recipe.callbacks() + self._warm_up(),
+            score=self._make_bound,
+        )
 
-    def _make_penalties(self, module: Autoencoder | Ensemble) -> dict:
-        divergence = (self.beta, KLDivergence(self.free_bits))
-        return {**super()._make_penalties(module), "kl": divergence}
+    def _make_sampler(self) -> Sampler:
+        return Sampler(
+            sample_prior=torch.randn,
+            add_noise=lambda fitted, module, rows: module.network.likelihood.sample(rows),
+            encode=sample_posterior,
+        )
 
-    def _user_callbacks(self) -> list:
-        callbacks = super()._user_callbacks()
-        if self.kl_warmup and self.beta:
-            callbacks.append(WarmUp("kl", self.kl_warmup))
-        return callbacks
-
-    def _check_rows_to_fit(self, X, y, **kwargs):
-        X = super()._check_rows_to_fit(X, y, **kwargs)
+    def _check_values(self, X) -> None:
         if self.likelihood == "bernoulli":
             check_range(X, 0, 1, "likelihood='bernoulli'")
         if self.likelihood in COUNT_LIKELIHOODS:
             check_counts(X, self.likelihood)
-        return X
 
-    # After training
+    def _make_variational(
+        self, network: Network, n_features: int, n_components: int
+    ) -> VariationalNetwork:
+        likelihood = make_likelihood(self.likelihood, n_features, self.variance)
+        return VariationalNetwork(network, n_components, likelihood)
 
-    def _after_fit(
-        self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
-    ) -> None:
-        super()._after_fit(net, train, valid)
+    def _start_at_factor_model(self, member: Member) -> Initialization:
+        rows, network = member.rows, member.network
+        mean, variance = scaled_moments(rows)
+        variance = variance * len(rows) / max(len(rows) - 1, 1)  # unbiased, as in PCA
+        fixed_noise, is_linear = None, False
+        if not isinstance(self.variance, str):
+            fixed_noise = scaled_variance(self.variance, rows.scaler)
+        noise = variance if fixed_noise is None else fixed_noise
+        if self.init == "pca":
+            axes = principal_axes(rows, member.n_components, member.seed)
+            is_per_feature = self.variance == "per_feature"
+            factors = factor_model(axes, variance, is_per_feature, fixed_noise)
+            loss = LOSSES[LINEAR_LOSSES.get(self.likelihood, "squared_error")]
+            is_linear = init_factor_model(network, mean, factors, loss)
+            noise = factors.noise if is_linear else noise
+        network.likelihood.start_from(
+            rows.scaler.center, rows.scaler.scale, torch.as_tensor(noise)
+        )
+        return Initialization(is_linear)
+
+    def _warm_up(self) -> list[WarmUp]:
+        return [WarmUp("kl", self.kl_warmup)] if self.kl_warmup and self.beta else []
+
+    def _measure_usage(
+        self, fitted: Fitted, train: RowDataset, valid: RowDataset | None
+    ) -> dict[str, np.ndarray]:
         rows = np.unique(train.indices)[:MAX_USAGE_ROWS]
-        chunks = self._iter_mapped(net, posterior_moments, train.X, rows)
-        usage = component_usage(np.concatenate(list(chunks)))
-        self.kl_per_component_, self.active_components_ = usage
+        chunks = fitted.iter_map(posterior_moments, train.X, rows)
+        nats, is_active = component_usage(np.concatenate(list(chunks)))
         # Identical rows need no active component: no warning for them.
-        if self.active_components_.mean() < 0.5 and has_variance(train):
-            warn_of_collapse(self.active_components_, self.beta)
+        if is_active.mean() < 0.5 and has_variance(train):
+            warn_of_collapse(is_active, self.beta)
+        return {"kl_per_component_": nats, "active_components_": is_active}
 
-    def _sample_prior(self, n_codes: int) -> torch.Tensor:
-        return torch.randn(n_codes, self.n_components_)
-
-    def _add_noise(self, module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
-        return module.network.likelihood.sample(rows)
-
-    def _density_codes(self, module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
-        return module.network.posterior(module.scaler(rows)).sample()
+    def _make_bound(self, fitted: Fitted) -> Callable:
+        width = fitted.n_components // fitted.module.n_members
+        density = fitted.learned.get("code_density_")  # ensembles have none
+        return log_likelihood_bound(density, self.n_importance_samples, width)
 
     # Using
 
@@ -368,7 +367,7 @@ class VAETransformer(GenerativeAutoencoder):
         std : ndarray of shape (n_samples, n_components)
             Standard deviation of the posterior. The prior has standard deviation 1.
         """
-        moments = self._map(posterior_moments, X)
+        moments = self.map_rows(posterior_moments, X)
         return moments[:, 0], moments[:, 1]
 
     def score_samples(self, X):
@@ -389,11 +388,6 @@ class VAETransformer(GenerativeAutoencoder):
         """
         return super().score_samples(X)
 
-    def _score_function(self) -> Callable:
-        width = self.n_components_ // self.net_.module_.n_members
-        density = getattr(self, "code_density_", None)  # ensembles have no `code_density_`
-        return log_likelihood_bound(density, self.n_importance_samples, width)
-
     def log_likelihood(self, X) -> float:
         """Compute the mean of ``score_samples(X)``.
 
@@ -407,3 +401,13 @@ class VAETransformer(GenerativeAutoencoder):
             In nats a row.
         """
         return float(self.score_samples(X).mean())
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def sample_posterior(module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
+    """Sample a code of each row from its posterior."""
+    return module.network.posterior(module.scaler(rows)).sample()

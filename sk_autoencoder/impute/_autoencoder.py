@@ -1,18 +1,20 @@
 """The default autoencoder of an imputer."""
 
+import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from sk_autoencoder.core._base import BaseAutoencoder
+from sk_autoencoder.core._base import BaseAutoencoder, reconstruct
 from sk_autoencoder.core._data import RowDataset, evenly_spaced_indices
+from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._initialization._factor_model import fit_factor_model
 from sk_autoencoder.core._missing import missing_fraction
-from sk_autoencoder.core._trainer import AutoencoderNet
+from sk_autoencoder.core._recipe import Initialization, Member, Recipe
 from sk_autoencoder.impute._neighbors import (
     fit_kernel_regression,
     impute_scaled,
@@ -26,7 +28,6 @@ from sk_autoencoder.impute._network import (
     quantile_levels,
 )
 from sk_autoencoder.nn._corruptions import RandomMissing
-from sk_autoencoder.nn._scalers import Scaler
 
 N_BLOCKS = 2
 HIDDEN_FRACTION_RANGE = 0.1, 0.6  # of the observed entries, hidden in training
@@ -89,73 +90,94 @@ class ImputationAutoencoder(BaseAutoencoder):
     linear_penalty: float = 0.0
     weight_decay: float = 1e-2
 
-    _allow_nan: ClassVar[bool] = True
-    _cosine_decay: ClassVar[bool] = True
-    _n_lr_reductions: ClassVar[int] = 0
-    _corrupt_validation: ClassVar[bool] = True  # hides entries of validation rows too
-    _nearest: ClassVar[KernelRegressionImputer | None] = None
-
-    def _count_components(self, X, rows: np.ndarray, seed: int) -> int:
-        self._nearest = None  # of an earlier fit
-        self._hidden_fraction = float(
-            np.clip(missing_fraction(X, rows), *HIDDEN_FRACTION_RANGE)
+    def make_recipe(self) -> Recipe:
+        """Hide entries, and start at a factor model of each member's training rows."""
+        recipe = super().make_recipe()
+        return replace(
+            recipe,
+            imputes=False,  # each member has a factor model of its own
+            measure=measure_hidden_fraction,
+            n_components=None,
+            default_n_components=lambda n_rows, n_features: n_features,
+            network=build_network,
+            corruption=lambda rows, measured: RandomMissing(measured["hidden_fraction"]),
+            corrupts_validation=True,  # hides entries of validation rows too
+            initialize=start_at_factor_model,
+            schedule=replace(recipe.schedule, n_lr_reductions=0, cosine_decay=True),
+            batch_size=choose_batch_size,
+            refits_trained=False,  # other members train on the validation rows of a member
+            calibrate=calibrate_neighbors,
+            summarize=impute_reference_rows,
+            reconstruct=make_reconstruction,
         )
-        return X.shape[1]
 
-    def _make_network(self) -> Callable:
-        def build(n_features: int, n_components: int) -> ImputationNetwork:
-            design = select_design(n_features)
-            return ImputationNetwork(n_features, design.width, N_BLOCKS, design.dropout)
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
-        return build
 
-    def _make_corruption(self, rows: RowDataset) -> RandomMissing:
-        return RandomMissing(self._hidden_fraction)
+def measure_hidden_fraction(X, rows: np.ndarray, seed: int) -> dict[str, float]:
+    """Choose the fraction of entries to hide: about as many as are missing."""
+    fraction = np.clip(missing_fraction(X, rows), *HIDDEN_FRACTION_RANGE)
+    return {"hidden_fraction": float(fraction)}
 
-    def _impute_rows(self, X, scaler: Scaler, rows: np.ndarray, seed: int):
-        return X  # each member fits a factor model of its own, without its validation rows
 
-    def _initialize(
-        self, network, corruption, rows: RowDataset, n_components: int, seed: int
-    ) -> bool:
-        self._imputer = fit_factor_model(rows.X, rows.scaler, rows.indices, seed)
-        sample = rows[evenly_spaced_indices(len(rows), MAX_QUANTILE_ROWS)].cpu().numpy()
-        sample[:, np.isnan(sample).all(axis=0)] = 0
-        quantiles = np.nanquantile(sample, quantile_levels(), axis=0)
-        network.start_at(self._imputer, torch.from_numpy(quantiles).float())
-        return True
+def build_network(n_features: int, n_components: int) -> ImputationNetwork:
+    """Build the network of the design for a number of columns."""
+    design = select_design(n_features)
+    return ImputationNetwork(n_features, design.width, N_BLOCKS, design.dropout)
 
-    def _refit(self, module, X, rows: np.ndarray, valid: RowDataset, rates: list[float]):
-        # Other members train on the validation rows of this member.
-        return None if rates else super()._refit(module, X, rows, valid, rates)
 
-    def _calibrate_on_validation(
-        self, net: AutoencoderNet, X, rows: np.ndarray, valid: RowDataset
-    ) -> None:
-        self._nearest = fit_kernel_regression(net, X, select_reference_rows(rows), valid)
+def start_at_factor_model(member: Member) -> Initialization:
+    """Initialise a network at a factor model of the training rows."""
+    rows = member.rows
+    imputer = fit_factor_model(rows.X, rows.scaler, rows.indices, member.seed)
+    sample = rows[evenly_spaced_indices(len(rows), MAX_QUANTILE_ROWS)].cpu().numpy()
+    sample[:, np.isnan(sample).all(axis=0)] = 0
+    quantiles = np.nanquantile(sample, quantile_levels(), axis=0)
+    member.network.start_at(imputer, torch.from_numpy(quantiles).float())
+    return Initialization(is_linear=True, imputer=imputer)
 
-    def _after_fit(
-        self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
-    ) -> None:
-        if self._nearest is not None:  # imputed by the selected weights
-            reference = select_reference_rows(train.indices, valid.indices)
-            self._nearest.rows = impute_scaled(
-                net, scaled_rows(train.X, train.scaler, reference)
-            )
 
-    def _reconstruct_function(self) -> Callable:
-        if self._nearest is None:
-            return super()._reconstruct_function()
-        nearest = self._nearest
+def choose_batch_size(n_rows: int) -> int:
+    """Choose the size of batches for a number of training rows."""
+    smaller = min(n_rows // MIN_STEPS_PER_EPOCH, TYPICAL_BATCH_SIZE)
+    size = max(n_rows // STEPS_PER_EPOCH, smaller)
+    return int(np.clip(size, MIN_BATCH_SIZE, MAX_BATCH_SIZE))
 
-        def impute(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
-            x = module.scaler(rows)
-            guess = member_predictions(module, x).mean(1)
-            return module.scaler.match(nearest(x, guess), rows)
 
-        return impute
+def calibrate_neighbors(
+    fitted: Fitted, X, rows: np.ndarray, valid: RowDataset
+) -> dict[str, KernelRegressionImputer | None]:
+    """Fit the kernel regression that corrects the networks, if it is an improvement."""
+    reference = select_reference_rows(rows)
+    return {"nearest_": fit_kernel_regression(fitted.module, X, reference, valid)}
 
-    def _batch_size(self, n_rows: int) -> int:
-        smaller = min(n_rows // MIN_STEPS_PER_EPOCH, TYPICAL_BATCH_SIZE)
-        size = max(n_rows // STEPS_PER_EPOCH, smaller)
-        return int(np.clip(size, MIN_BATCH_SIZE, MAX_BATCH_SIZE))
+
+def impute_reference_rows(
+    fitted: Fitted, train: RowDataset, valid: RowDataset | None
+) -> dict[str, KernelRegressionImputer]:
+    """Impute the rows of the kernel regression by the selected weights."""
+    nearest = fitted.learned.get("nearest_")
+    if nearest is None:
+        return {}
+    reference = select_reference_rows(train.indices, valid.indices)
+    rows = scaled_rows(train.X, train.scaler, reference)
+    nearest = copy.copy(nearest)
+    nearest.rows = impute_scaled(fitted.module, rows)
+    return {"nearest_": nearest}
+
+
+def make_reconstruction(fitted: Fitted) -> Callable:
+    """Make the function ``(module, rows) -> rows``: networks, then the neighbours."""
+    nearest = fitted.learned.get("nearest_")
+    if nearest is None:
+        return reconstruct
+
+    def impute(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
+        x = module.scaler(rows)
+        guess = member_predictions(module, x).mean(1)
+        return module.scaler.match(nearest(x, guess), rows)
+
+    return impute

@@ -10,7 +10,7 @@ import torch
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sk_autoencoder.core._base import BaseAutoencoder, fit_members, map_rows
+from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
 from sk_autoencoder.generative._vae import VAETransformer
 from sk_autoencoder.impute._autoencoder import make_default_autoencoder
@@ -28,6 +28,7 @@ from sk_autoencoder.utils._sklearn_compat import (
     fit_context,
     missing_mask,
 )
+from sk_autoencoder.utils._transactions import atomic
 
 N_MEMBERS = 4  # of the default design
 
@@ -151,6 +152,7 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
     }
 
     @fit_context
+    @atomic
     def fit(self, X, y=None):
         """Fit the autoencoder to incomplete rows.
 
@@ -187,7 +189,7 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
         if n_members > 1:  # permuted, so that members have different validation rows
             rng = check_random_state(self.random_state)
             indices = np.stack([rng.permutation(indices) for _ in range(n_members)])
-        fit_members(self.autoencoder_, rows, indices)
+        self.autoencoder_.fit_members(rows, indices)
         return self
 
     def _learn_columns(self, rows: np.ndarray) -> None:
@@ -304,7 +306,7 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
             return self.autoencoder_.reconstruct(rows)
         device = torch.device(self.autoencoder_.net_.device)
         with seeded_fit(self.random_state, device):
-            return map_rows(self.autoencoder_, sample_missing, rows)
+            return self.autoencoder_.map_rows(sample_missing, rows)
 
     def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:
         check_export_method(self, method, ("auto", "transform"))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sk_autoencoder.core._data import RowDataset, evenly_spaced_indices
-from sk_autoencoder.core._trainer import AutoencoderNet
+from sk_autoencoder.core._inference import map_array
 from sk_autoencoder.impute._network import MAX_DEVIATION, KernelRegressionImputer
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._corruptions import RandomMissing
@@ -44,18 +44,21 @@ def select_reference_rows(*indices: np.ndarray) -> np.ndarray:
     return rows[evenly_spaced_indices(len(rows), MAX_REFERENCE_ROWS)]
 
 
-def impute_scaled(net: AutoencoderNet, x: Tensor) -> Tensor:
+def impute_scaled(module: nn.Module, x: Tensor) -> Tensor:
     """Impute scaled rows by the mean of the members."""
-    return torch.from_numpy(net.map(member_predictions, x.numpy()).mean(axis=1))
+    predictions = map_array(module, member_predictions, x.numpy())
+    return torch.from_numpy(predictions.mean(axis=1))
 
 
 def fit_kernel_regression(
-    net: AutoencoderNet, X, reference: np.ndarray, valid: RowDataset
+    module: nn.Module, X, reference: np.ndarray, valid: RowDataset
 ) -> KernelRegressionImputer | None:
     """Fit a kernel regression on `reference` rows, or None if it is no improvement."""
     rows = scaled_rows(X, valid.scaler, reference)
-    regression = KernelRegressionImputer(impute_scaled(net, rows), (~rows.isnan()).float())
-    return _tune(regression, _hide_entries(net, regression, reference, valid))
+    regression = KernelRegressionImputer(
+        impute_scaled(module, rows), (~rows.isnan()).float()
+    )
+    return _tune(regression, _hide_entries(module, regression, reference, valid))
 
 
 class CalibrationSet(NamedTuple):
@@ -71,7 +74,7 @@ class CalibrationSet(NamedTuple):
 
 
 def _hide_entries(
-    net: AutoencoderNet,
+    module: nn.Module,
     regression: KernelRegressionImputer,
     reference: np.ndarray,
     valid: RowDataset,
@@ -86,7 +89,7 @@ def _hide_entries(
     x = scaled_rows(valid.X, valid.scaler, rows)
     x_hidden = RandomMissing(HIDDEN_FRACTION)(x)
     is_missing = x_hidden.isnan()
-    predictions = torch.from_numpy(net.map(member_predictions, x_hidden.numpy()))
+    predictions = torch.from_numpy(map_array(module, member_predictions, x_hidden.numpy()))
     guess = predictions[np.arange(len(rows)), member]
     is_hidden = is_missing & ~x.isnan()
     distances = regression.distances(guess, is_missing)

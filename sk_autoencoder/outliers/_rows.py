@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sk_autoencoder.core._base import BaseAutoencoder, fit_members, map_rows
+from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
 from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
 from sk_autoencoder.nn._dense import Dense
@@ -34,6 +34,7 @@ from sk_autoencoder.utils._sklearn_compat import (
     fit_context,
     wrap_like,
 )
+from sk_autoencoder.utils._transactions import atomic
 
 # Chosen on the tables of benchmarks.outliers, 2026-11.
 N_DETECTOR_MEMBERS, N_WIDE_DETECTOR_MEMBERS = 12, 5
@@ -229,6 +230,7 @@ class AutoencoderOutlierDetector(
     }
 
     @fit_context
+    @atomic
     def fit(self, X, y=None):
         """Fit the autoencoder, its error scales and the threshold.
 
@@ -255,7 +257,7 @@ class AutoencoderOutlierDetector(
         rows = self._draw_rows(*X.shape, rng)  # (n_members, n_rows of each)
         self._check_parameters(autoencoder, len(rows))
         if _is_ours(autoencoder):
-            fit_members(autoencoder, X, rows if len(rows) > 1 else rows[0])
+            autoencoder.fit_members(X, rows if len(rows) > 1 else rows[0])
         else:
             autoencoder.fit(X[rows[0]])
         self.autoencoder_ = autoencoder
@@ -321,7 +323,7 @@ class AutoencoderOutlierDetector(
         is_unseen = ~np.stack([np.isin(indices, subset) for subset in rows], axis=1)
         if self._scores_errors():
             self.method_ = "reconstruction"
-            errors = map_rows(self.autoencoder_, _errors_by_row, X[indices])
+            errors = self.autoencoder_.map_rows(_errors_by_row, X[indices])
             self.error_scale_, self.error_weight_, anomaly = fit_error_scale(errors)
             scores = -anomaly  # (n_rows, n_members)
         else:
@@ -359,7 +361,7 @@ class AutoencoderOutlierDetector(
     def _score(self, X) -> np.ndarray:
         if self.method_ == "score_samples":
             return self.autoencoder_.score_samples(X)
-        return map_rows(self.autoencoder_, self._score_function(), X)
+        return self.autoencoder_.map_rows(self._score_function(), X)
 
     def _score_function(
         self, reduce: Callable = lambda entries: -entries.sum(-1)
@@ -411,9 +413,8 @@ class AutoencoderOutlierDetector(
         """
         check_is_fitted(self)
         rows = self._check_X(X, reset=False)
-        shares = map_rows(
-            self.autoencoder_, self._score_function(lambda entries: entries), rows
-        )
+        score_entries = self._score_function(lambda entries: entries)
+        shares = self.autoencoder_.map_rows(score_entries, rows)
         return wrap_like(X, shares)
 
     def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:

@@ -31,6 +31,7 @@ from sk_autoencoder.utils._sklearn_compat import (
     fit_context,
     wrap_like,
 )
+from sk_autoencoder.utils._transactions import atomic
 
 
 def _explains(detector: "TimeSeriesOutlierDetector") -> bool:
@@ -169,6 +170,7 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
     }
 
     @fit_context
+    @atomic
     def fit(self, X, y=None, groups=None):
         """Fit the detector to windows of X, and compute the threshold.
 

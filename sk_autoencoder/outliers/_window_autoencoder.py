@@ -2,18 +2,19 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from sk_autoencoder.core._base import BaseAutoencoder, fit_members, map_rows
+from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._data import RowDataset
+from sk_autoencoder.core._fitted import Fitted
+from sk_autoencoder.core._inference import map_array
 from sk_autoencoder.core._model_selection import MIN_VALIDATION_ROWS
-from sk_autoencoder.core._trainer import AutoencoderNet
+from sk_autoencoder.core._recipe import Recipe
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.outliers._scores import member_errors, rescale_observed
 
@@ -64,7 +65,7 @@ def fit_window_autoencoder(
     if trains:  # each member has another validation interval
         shifts = np.arange(N_WINDOW_MEMBERS) * len(rows) // N_WINDOW_MEMBERS
         rows = np.stack([np.roll(rows, shift) for shift in shifts])
-    return fit_members(autoencoder, windows, rows)
+    return autoencoder.fit_members(windows, rows)
 
 
 def _trim_rare_windows(windows: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
@@ -75,7 +76,7 @@ def _trim_rare_windows(windows: np.ndarray, rows: np.ndarray, seed: int) -> np.n
     pca = _make_autoencoder(
         N_TRIMMING_COMPONENTS, windows, seed, max_epochs=0, early_stopping=False
     )
-    errors = map_rows(fit_members(pca, windows, rows), _window_errors, windows[rows])
+    errors = pca.fit_members(windows, rows).map_rows(_window_errors, windows[rows])
     quantile = np.quantile(errors, 1 - MAX_TRIMMED_FRACTION)
     return rows[errors <= max(quantile, MIN_TRIMMED_ERROR * np.median(errors))]
 
@@ -240,9 +241,16 @@ class WindowAutoencoder(BaseAutoencoder):
     n_channels: int = 1
     linear_penalty: float = 0.0
 
-    _allow_nan: ClassVar[bool] = True
+    def make_recipe(self) -> Recipe:
+        """Hold out one interval of time, and fit the scores of windows after training."""
+        return replace(
+            super().make_recipe(),
+            split=self._split,
+            summarize=self._fit_window_score,
+            score=make_window_score,
+        )
 
-    def _hold_out(self, n_rows: int) -> tuple[np.ndarray, np.ndarray | None]:
+    def _split(self, n_rows: int) -> tuple[np.ndarray, np.ndarray | None]:
         if not self.early_stopping:
             return np.arange(n_rows), None
         n_validation = int(VALIDATION_TIME_FRACTION * n_rows)
@@ -251,23 +259,22 @@ class WindowAutoencoder(BaseAutoencoder):
         is_training = (rows <= start - self.overlap) | (rows >= end + self.overlap - 1)
         return rows[is_training], rows[start : end : _validation_stride(self.overlap)]
 
-    def _after_fit(
-        self, net: AutoencoderNet, train: RowDataset, valid: RowDataset | None
-    ) -> None:
+    def _fit_window_score(
+        self, fitted: Fitted, train: RowDataset, valid: RowDataset | None
+    ) -> dict[str, WindowScore]:
+        module = fitted.module
         indices = train.indices if valid is None else np.r_[train.indices, valid.indices]
         X = train.X[np.unique(indices)]
-        errors = net.map(_observed_squared_errors, X).astype(float)
-        codes = net.map(_encode, X).astype(float)
-        min_error = ROUNDING_ERROR * net.map(_squared_norms, X).astype(float).mean()
-        self._window_score = WindowScore(errors, codes, self.n_channels, min_error)
+        errors = map_array(module, _observed_squared_errors, X).astype(float)
+        codes = map_array(module, _encode, X).astype(float)
+        norms = map_array(module, _squared_norms, X).astype(float)
+        min_error = ROUNDING_ERROR * norms.mean()
+        return {"window_score_": WindowScore(errors, codes, self.n_channels, min_error)}
 
-    def _score_function(self) -> Callable:
-        def score(module: nn.Module, rows: Tensor) -> Tensor:
-            window_score = copy.deepcopy(self._window_score).to(rows)
-            scores = window_score(_squared_errors(module, rows), _encode(module, rows))
-            return -scores.amax(0).square()
-
-        return score
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
     def explain(self, X) -> np.ndarray:
         """Attribute the anomaly score of a window to its entries, of the shape of X.
@@ -278,7 +285,7 @@ class WindowAutoencoder(BaseAutoencoder):
         """
 
         def attribute(module: nn.Module, rows: Tensor) -> Tensor:
-            window_score = copy.deepcopy(self._window_score).to(rows)
+            window_score = copy.deepcopy(self.window_score_).to(rows)
             errors, codes = _squared_errors(module, rows), _encode(module, rows)
             error, distance = window_score(errors, codes)[..., None]
             start, end = (_decode(module, z) for z in window_score.gradient_step(codes))
@@ -289,4 +296,16 @@ class WindowAutoencoder(BaseAutoencoder):
             fractions = weights / weights.sum(-1, keepdim=True)
             return fractions * error.maximum(distance).square()
 
-        return self._map(attribute, X)
+        return self.map_rows(attribute, X)
+
+
+def make_window_score(fitted: Fitted) -> Callable:
+    """Make the function ``(module, rows) -> (batch,)`` of the scores of windows."""
+    fitted_score = fitted.learned["window_score_"]
+
+    def score(module: nn.Module, rows: Tensor) -> Tensor:
+        window_score = copy.deepcopy(fitted_score).to(rows)
+        scores = window_score(_squared_errors(module, rows), _encode(module, rows))
+        return -scores.amax(0).square()
+
+    return score

@@ -4,16 +4,19 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.linalg import eigh
 from scipy.sparse import issparse
 from sklearn.decomposition import PCA, IncrementalPCA
 from sklearn.utils import gen_batches
+from sklearn.utils.extmath import svd_flip
 
 from sk_autoencoder.core._data import RowDataset
+from sk_autoencoder.core._moments import MAX_PRODUCT_COLUMNS, measure_moments
 from sk_autoencoder.core._scaling import scaled_moments
 from sk_autoencoder.nn._base import LinearInit
 from sk_autoencoder.nn._losses import Loss
 
-MAX_COVARIANCE_COLUMNS = 1_000  # up to which a covariance matrix is fastest
+MIN_ROWS_PER_COLUMN = 10  # from which on axes come from moments, as in scikit-learn's PCA
 
 
 class PrincipalAxes(NamedTuple):
@@ -42,37 +45,56 @@ def projection(axes: PrincipalAxes) -> LinearAutoencoder:
 
 
 def principal_axes(rows: RowDataset, n_components: int | None, seed: int) -> PrincipalAxes:
-    """Compute the first `n_components` principal axes of `rows`, or all axes for None."""
+    """Compute the first `n_components` principal axes of `rows`, or all axes for None.
+
+    The axes come from the moments of the rows: of few columns and many rows these are exact
+    and fastest. Other rows go through PCA.
+    """
     n_features = rows.X.shape[1]
     n_axes = min(len(rows), n_features, n_components or np.inf)
     mean, variance = scaled_moments(rows)
     if not variance.sum() > len(rows) * np.finfo(np.float32).eps ** 2:
         return PrincipalAxes(mean, np.zeros((0, n_features)), np.zeros(0))
-    if rows.cached is not None:
-        pca = PCA(n_axes, random_state=seed).fit(rows.cached.cpu().double().numpy())
-    elif issparse(rows.X):
+    if issparse(rows.X):
         pca = _fit_sparse(rows, n_axes, seed)
+    elif n_features <= MAX_PRODUCT_COLUMNS and (
+        rows.cached is None or len(rows) >= MIN_ROWS_PER_COLUMN * n_features
+    ):
+        return _axes_of_moments(rows, mean, n_axes)
+    elif rows.cached is not None:
+        pca = PCA(n_axes, random_state=seed).fit(rows.cached.cpu().double().numpy())
     else:
         pca = _fit_streamed(rows, n_axes)
     return PrincipalAxes(mean, pca.components_[:n_axes], pca.explained_variance_[:n_axes])
 
 
+def _axes_of_moments(rows: RowDataset, mean: np.ndarray, n_axes: int) -> PrincipalAxes:
+    moments = rows.moments
+    if moments is None or not moments.has_products:
+        flatten = rows.scaler.flatten
+        moments = measure_moments(rows.X, rows.indices, flatten, with_products=True)
+    scale = rows.scaler.scale.cpu().numpy()
+    covariance = moments.scatter / np.outer(scale, scale) / max(len(rows) - 1, 1)
+    n_features = len(scale)
+    variance, axes = eigh(covariance, subset_by_index=[n_features - n_axes, n_features - 1])
+    order = np.argsort(-variance, kind="stable")
+    _, components = svd_flip(None, axes.T[order], u_based_decision=False)
+    return PrincipalAxes(mean, components, variance[order].clip(0))
+
+
 def _fit_sparse(rows: RowDataset, n_axes: int, seed: int) -> PCA:
     X = rows.scaler.flatten(rows.X[rows.indices])
     X = X.multiply(1 / rows.scaler.scale.cpu().numpy()).tocsr()
-    if X.shape[1] <= MAX_COVARIANCE_COLUMNS:
+    if X.shape[1] <= MAX_PRODUCT_COLUMNS:
         return PCA(n_axes, svd_solver="covariance_eigh").fit(X)
     n_axes = min(n_axes, min(X.shape) - 1)
     return PCA(n_axes, svd_solver="arpack", random_state=seed).fit(X)
 
 
 def _fit_streamed(rows: RowDataset, n_axes: int) -> IncrementalPCA:
-    # IncrementalPCA is exact if it keeps all axes, which costs little for few columns.
-    n_features = rows.X.shape[1]
-    n_tracked = n_features if n_features <= MAX_COVARIANCE_COLUMNS else n_axes
-    pca = IncrementalPCA(n_tracked)
-    size = max(rows.chunk_size, n_tracked)
-    for where in gen_batches(len(rows), size, min_batch_size=n_tracked):
+    pca = IncrementalPCA(n_axes)
+    size = max(rows.chunk_size, n_axes)
+    for where in gen_batches(len(rows), size, min_batch_size=n_axes):
         pca.partial_fit(rows[np.r_[where]].cpu().double().numpy(), check_input=False)
     return pca
 

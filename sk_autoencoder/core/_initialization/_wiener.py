@@ -39,7 +39,7 @@ def wiener_filter(
     left singular vectors of :math:`B C^{-1/2}` (reduced rank regression; Brillinger,
     "Time Series", 1981, theorem 10.2.1).
     """
-    clean = RowDataset(target_rows(rows.X), rows.scaler, rows.indices)
+    clean = RowDataset(target_rows(rows.X), rows.scaler, rows.indices, rows.moments)
     axes = principal_axes(clean, MAX_AXES, seed)
     exact = getattr(corruption, "moments", None)
     if exact is None:

@@ -1,0 +1,131 @@
+"""Building: the module of a recipe, initialised on training rows."""
+
+import copy
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+from scipy.sparse import issparse
+
+from sk_autoencoder.core._data import RowDataset, input_rows, target_rows
+from sk_autoencoder.core._fitted import Fitted
+from sk_autoencoder.core._initialization._factor_model import fit_factor_model
+from sk_autoencoder.core._initialization._pca import count_components, principal_axes
+from sk_autoencoder.core._missing import has_missing, impute_lazily
+from sk_autoencoder.core._recipe import Member, Recipe, Start
+from sk_autoencoder.nn._autoencoder import Autoencoder
+from sk_autoencoder.nn._base import Network
+from sk_autoencoder.nn._checks import check_network
+from sk_autoencoder.nn._ensemble import Ensemble
+from sk_autoencoder.nn._missing import FactorModelImputer, ImputationLayer, PreserveMissing
+from sk_autoencoder.nn._scalers import Scaler
+
+
+def make_builder(
+    recipe: Recipe, X, rows: np.ndarray, seed: int
+) -> Callable[[np.ndarray], Start]:
+    """Make a factory that rebuilds the module for any rows from one RNG state."""
+    n_components = count_code(recipe, X, rows, seed)
+    state = torch.get_rng_state()
+    return partial(build, recipe, X, n_components=n_components, seed=seed, rng_state=state)
+
+
+def count_code(recipe: Recipe, X, rows: np.ndarray, seed: int) -> int:
+    """Resolve `n_components`: a number, a fraction of the variance, or None."""
+    rows = np.unique(rows)
+    if recipe.n_components is None:
+        return recipe.default_n_components(len(rows), X.shape[1])
+    if recipe.n_components >= 1:
+        return int(recipe.n_components)
+    scaler, moments = recipe.columns.fit(X, rows, with_products=True)
+    _, X_imputed = fit_imputer(recipe, target_rows(X), scaler, rows, seed)
+    known = moments if X_imputed is target_rows(X) else None
+    axes = principal_axes(RowDataset(X_imputed, scaler, rows, known), None, seed)
+    return count_components(axes, recipe.n_components)
+
+
+def build(
+    recipe: Recipe,
+    X,
+    rows: np.ndarray,
+    *,
+    n_components: int,
+    seed: int,
+    rng_state: torch.Tensor,
+) -> Start:
+    """Build an autoencoder or an ensemble, initialised on rows of X.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    X : ndarray, CSR array or InputTargetRows of shape (n_samples, n_features)
+    rows : ndarray of shape (n_rows,) or (n_members, n_rows)
+    n_components : int
+    seed : int
+        Seed of PCA.
+    rng_state : Tensor
+        State of torch's generator, from which the weights are drawn.
+    """
+    all_rows = rows if rows.ndim == 1 else np.unique(rows)
+    measured = recipe.measure(X, all_rows, seed)
+    torch.set_rng_state(rng_state)
+    is_incomplete = has_missing(input_rows(X))
+    scaler, moments = recipe.columns.fit(X, all_rows, recipe.needs_axes)
+    imputer, X_imputed = fit_imputer(recipe, X, scaler, all_rows, seed)
+    subsets, members, is_linear, learned = np.atleast_2d(rows), [], False, {}
+    networks = build_networks(recipe, X.shape[1], n_components, len(subsets))
+    for network, subset in zip(networks, subsets, strict=True):
+        is_measured = X_imputed is target_rows(X) and rows.ndim == 1
+        dataset = RowDataset(X_imputed, scaler, subset, moments if is_measured else None)
+        corruption = recipe.corruption(dataset, measured)
+        member = Member(network, corruption, dataset, n_components, seed, measured)
+        initialization = recipe.initialize(member)
+        is_linear, learned = initialization.is_linear, initialization.learned
+        if initialization.imputer is not None:
+            imputer = initialization.imputer
+        if initialization.corruption is not None:
+            corruption = initialization.corruption
+        if is_incomplete:
+            network = network.with_imputation(ImputationLayer(imputer))
+            corruption = PreserveMissing(corruption)
+        link = recipe.loss.link()
+        members.append(
+            Autoencoder(network, scaler, corruption, link, recipe.corrupts_validation)
+        )
+    module = members[0] if rows.ndim == 1 else Ensemble(members)
+    return Start(module, is_linear, is_incomplete, n_components, imputer, measured, learned)
+
+
+def continue_from(previous: Fitted) -> Start:
+    """Start at a copy of the weights of an earlier fit."""
+    module = copy.deepcopy(previous.module)
+    return Start(
+        module,
+        is_linear=False,
+        is_incomplete=previous.is_incomplete,
+        n_components=previous.n_components // module.n_members,
+        imputer=previous.imputer,
+        measured=previous.measured,
+        learned=previous.learned,
+    )
+
+
+def fit_imputer(
+    recipe: Recipe, X, scaler: Scaler, rows: np.ndarray, seed: int
+) -> tuple[FactorModelImputer | None, object]:
+    """Fit the imputer of missing entries to `rows` of X, and impute X lazily."""
+    if not recipe.imputes or issparse(input_rows(X)):
+        return None, X
+    is_incomplete = has_missing(input_rows(X))
+    imputer = fit_factor_model(input_rows(X), scaler, rows, seed, is_incomplete)
+    return imputer, impute_lazily(X, scaler, imputer) if is_incomplete else X
+
+
+def build_networks(
+    recipe: Recipe, n_features: int, n_components: int, n_networks: int
+) -> list[Network]:
+    """Build the networks of all members, and check the first."""
+    networks = [recipe.network(n_features, n_components) for _ in range(n_networks)]
+    check_network(networks[0], n_features, n_components)
+    return [recipe.wrap(network, n_features, n_components) for network in networks]

@@ -1,0 +1,58 @@
+"""Columns of X as scaled tensors: the adapter of numeric columns."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import issparse
+
+from sk_autoencoder.core._data import target_rows
+from sk_autoencoder.core._missing import has_missing
+from sk_autoencoder.core._moments import MAX_PRODUCT_COLUMNS, Moments, measure_moments
+from sk_autoencoder.core._scaling import make_row_scaler, make_scaler
+from sk_autoencoder.nn._losses import Loss
+from sk_autoencoder.nn._scalers import Scaler
+
+
+@dataclass(frozen=True)
+class NumericColumns:
+    """Adapter of numeric columns: it fits their scaler.
+
+    Parameters
+    ----------
+    loss : Loss
+        Losses of shares need rows of one length, and other losses no scale.
+    scaling : {"global", "standard"} or None
+    kind : type of Scaler
+    """
+
+    loss: Loss
+    scaling: str | None
+    kind: type[Scaler] = Scaler
+
+    def fit(
+        self, X, indices: np.ndarray, with_products: bool = False
+    ) -> tuple[Scaler, Moments]:
+        """Fit a scaler to the target rows `indices` of X, in one pass over them.
+
+        Parameters
+        ----------
+        X : ndarray, CSR array or InputTargetRows of shape (n_samples, n_features)
+        indices : ndarray of shape (n_rows,)
+        with_products : bool, default=False
+            Whether principal axes will be asked for: products of columns are measured, if
+            rows are dense and complete.
+
+        Returns
+        -------
+        scaler : Scaler
+        moments : Moments
+            Of the rows before they are centred and divided.
+        """
+        X = target_rows(X)
+        if self.loss.norm_order is not None:
+            return make_row_scaler(X, indices, self.loss.norm_order)
+        is_narrow = X.shape[1] <= MAX_PRODUCT_COLUMNS
+        has_products = with_products and is_narrow and not (issparse(X) or has_missing(X))
+        moments = measure_moments(X, indices, self.kind.flatten, has_products)
+        scaling = self.scaling if self.loss.scaled else None
+        return make_scaler(moments, scaling, self.kind), moments

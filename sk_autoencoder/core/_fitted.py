@@ -1,0 +1,74 @@
+"""The result of a fit."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sk_autoencoder.core._data import input_rows
+from sk_autoencoder.core._inference import busy_threads, iter_mapped, map_array
+from sk_autoencoder.core._missing import has_missing
+from sk_autoencoder.core._trainer import AutoencoderNet
+from sk_autoencoder.nn._autoencoder import Autoencoder
+from sk_autoencoder.nn._ensemble import Ensemble
+from sk_autoencoder.nn._missing import FactorModelImputer
+
+
+@dataclass
+class Fitted:
+    """The result of a fit.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+        The trained skorch net, with the history of all epochs.
+    n_components : int
+        Width of a code, over all members.
+    imputer : FactorModelImputer or None
+        Imputes missing entries of new rows if training rows had none.
+    is_incomplete : bool
+        Whether training rows had missing entries.
+    best_epoch : int
+        Epoch of the weights; 0 is the initial state.
+    measured : dict
+        Result of ``Recipe.measure``.
+    learned : dict
+        Further attributes of the estimator.
+    is_partial : bool, default=False
+        Whether the last rows came by ``partial_fit``.
+    """
+
+    net: AutoencoderNet
+    n_components: int
+    imputer: FactorModelImputer | None
+    is_incomplete: bool
+    best_epoch: int
+    measured: dict[str, Any]
+    learned: dict[str, Any]
+    is_partial: bool = False
+
+    @property
+    def module(self) -> Autoencoder | Ensemble:
+        """The trained autoencoder, or the ensemble of them."""
+        return self.net.module_
+
+    def map(self, function: Callable, X) -> np.ndarray:
+        """Apply ``function(module, rows)`` to new rows, imputed as training rows were."""
+        with busy_threads(self.module, X.shape[0]):
+            return map_array(self.module_for(X), function, X)
+
+    def iter_map(self, function: Callable, X, indices: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the values of `function` for the rows `indices` of X, chunk by chunk."""
+        return iter_mapped(self.module, function, X, indices)
+
+    def module_for(self, X) -> Autoencoder | Ensemble:
+        """Choose the module for rows X: behind an imputation if it cannot take NaN."""
+        if self.is_incomplete or not has_missing(input_rows(X)):
+            return self.module
+        if self.imputer is None:
+            raise ValueError(
+                "X has missing values, and nothing was learned to fill them with from "
+                "sparse rows. Fit to dense ones."
+            )
+        return self.module.with_imputation(self.imputer).to(self.net.device)

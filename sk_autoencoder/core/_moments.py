@@ -1,0 +1,114 @@
+"""Mergeable moments of rows: the source of scales and of principal axes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils.sparsefuncs import mean_variance_axis
+
+from sk_autoencoder.core._data import iter_chunks
+from sk_autoencoder.nn._scalers import Scaler
+
+MAX_PRODUCT_COLUMNS = 1_000  # above, a matrix of products costs more than the axes
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Counts, means and sums of squared deviations of the columns of some rows.
+
+    Parameters
+    ----------
+    n_observed : ndarray of shape (n_features,)
+        Number of observed entries.
+    mean : ndarray of shape (n_features,)
+        Zero for a column without an observed entry.
+    scatter : ndarray of shape (n_features,) or (n_features, n_features)
+        Sums of squared deviations from the mean; with two axes, sums of products.
+
+    References
+    ----------
+    T. F. Chan, G. H. Golub and R. J. LeVeque, "Updating formulae and a pairwise algorithm
+    for computing sample variances", COMPSTAT 1982, equation 2.1.
+    """
+
+    n_observed: np.ndarray
+    mean: np.ndarray
+    scatter: np.ndarray
+
+    def merge(self, other: "Moments") -> "Moments":
+        """Compute the moments of the rows of both."""
+        n = np.maximum(self.n_observed + other.n_observed, 1)
+        shift = other.mean - self.mean
+        weight = self.n_observed * other.n_observed / n
+        between = shift**2 * weight
+        if self.has_products:  # all columns have as many entries
+            between = np.outer(shift, shift * weight)
+        return Moments(
+            self.n_observed + other.n_observed,
+            self.mean + shift * other.n_observed / n,
+            self.scatter + other.scatter + between,
+        )
+
+    @property
+    def has_products(self) -> bool:
+        """Whether sums of products of columns are known."""
+        return self.scatter.ndim == 2
+
+    @property
+    def sum_of_squares(self) -> np.ndarray:
+        """Sums of squared deviations from the mean, of shape (n_features,)."""
+        return np.diagonal(self.scatter) if self.has_products else self.scatter
+
+    @property
+    def variance(self) -> np.ndarray:
+        """Variances, of shape (n_features,)."""
+        return self.sum_of_squares / np.maximum(self.n_observed, 1)
+
+    @property
+    def varies(self) -> np.ndarray:
+        """Columns whose variance is more than rounding, by StandardScaler's rule."""
+        eps, n = np.finfo(np.float64).eps, self.n_observed
+        rounding = n * eps * self.variance + (n * self.mean * eps) ** 2
+        return self.variance > rounding
+
+
+def measure_moments(
+    X,
+    indices: np.ndarray,
+    flatten: Callable = Scaler.flatten,
+    with_products: bool = False,
+) -> Moments:
+    """Measure the moments of the rows `indices` of X after `flatten`, in one pass.
+
+    Parameters
+    ----------
+    X : ndarray or CSR array of shape (n_samples, n_features)
+        Missing entries are NaN.
+    indices : ndarray of shape (n_rows,)
+    flatten : callable
+        Transforms the rows of an array.
+    with_products : bool, default=False
+        Whether to sum the products of columns too, of dense rows without missing entries.
+    """
+    if issparse(X):
+        mean, variance = mean_variance_axis(flatten(X[indices]), axis=0)
+        n = np.full(len(mean), float(len(indices)))
+        return Moments(n, mean.astype(np.float64), variance.astype(np.float64) * n)
+    chunks = (
+        _measure_chunk(np.asarray(flatten(chunk), np.float64), with_products)
+        for chunk in iter_chunks(X, indices)
+    )
+    return reduce(Moments.merge, chunks)
+
+
+def _measure_chunk(rows: np.ndarray, with_products: bool) -> Moments:
+    if with_products:
+        mean = rows.mean(axis=0)
+        rows = rows - mean
+        return Moments(np.full(len(mean), float(len(rows))), mean, rows.T @ rows)
+    is_observed = ~np.isnan(rows)
+    n = is_observed.sum(axis=0, dtype=np.float64)
+    mean = np.nansum(rows, axis=0) / np.maximum(n, 1)
+    return Moments(n, mean, np.nansum((rows - mean) ** 2, axis=0))

@@ -1,0 +1,215 @@
+"""Training: from a recipe and rows to a fitted module.
+
+No function here knows an estimator or changes an argument. Random numbers are torch's: the
+caller seeds them.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback
+
+from sk_autoencoder.core._building import continue_from, make_builder
+from sk_autoencoder.core._callbacks import ReplayLearningRate
+from sk_autoencoder.core._data import RowDataset
+from sk_autoencoder.core._fitted import Fitted
+from sk_autoencoder.core._inference import busy_threads
+from sk_autoencoder.core._model_selection import (
+    MAX_REFIT_ROWS,
+    StateDict,
+    interpolate_weights,
+    select_interpolation,
+)
+from sk_autoencoder.core._optimizers import supported_options
+from sk_autoencoder.core._recipe import Recipe, Start
+from sk_autoencoder.core._trainer import AutoencoderNet
+from sk_autoencoder.nn._losses import Error, Loss, observed_error
+
+
+def train(
+    recipe: Recipe,
+    X,
+    rows: np.ndarray,
+    *,
+    seed: int,
+    device: torch.device,
+    report: Callable[[Callable], Callback],
+    previous: Fitted | None = None,
+) -> Fitted:
+    """Train an autoencoder, or an ensemble, on rows of X.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    X : ndarray, CSR array or InputTargetRows of shape (n_samples, n_features)
+    rows : ndarray of shape (n_rows,) or (n_members, n_rows)
+        Indices of rows; with two axes, those of each member of an ensemble.
+    seed : int
+        Seed of PCA.
+    device : torch.device
+    report : callable
+        Makes the callback that reports epochs to the caller, given ``net -> Fitted``.
+    previous : Fitted or None, default=None
+        A fit to go on from, in place of new initial weights.
+
+    Returns
+    -------
+    fitted : Fitted
+    """
+    train_indices, validation_indices = recipe.split(rows.shape[-1])
+    if previous is None:
+        rebuild = make_builder(recipe, X, rows, seed)
+        start = rebuild(rows[..., train_indices])
+    else:
+        rebuild, start = None, continue_from(previous)
+    watch = ("report", report(partial(make_fitted, start)))
+    callbacks = [*recipe.schedule.callbacks(), *recipe.callbacks(), watch]
+    net = make_net(recipe, start, callbacks, device, recipe.schedule.max_epochs)
+    net.set_params(batch_size=recipe.batch_size(len(train_indices)), verbose=recipe.verbose)
+    train_rows = RowDataset(X, start.module.scaler, rows[..., train_indices])
+    valid = None
+    if validation_indices is not None:
+        valid = RowDataset(X, start.module.scaler, rows[..., validation_indices])
+    with busy_threads(start.module, net.batch_size):
+        net.initialize()
+        initial = net.get_weights()
+        net.partial_fit((train_rows, valid))
+        fitted = make_fitted(start, net, net.best_epoch)
+        if start.is_linear and valid is not None:
+            step = _select_weights(fitted, initial, valid)
+            fitted.learned |= recipe.calibrate(fitted, X, rows, valid)
+            _refit(recipe, fitted, X, rows, valid, step, rebuild)
+        fitted.learned |= recipe.summarize(fitted, train_rows, valid)
+    return end_training(fitted)
+
+
+def train_batch(
+    recipe: Recipe, X, *, seed: int, device: torch.device, previous: Fitted | None
+) -> Fitted:
+    """Train for one epoch on the batch of rows X; a copy of `previous` goes on."""
+    indices = np.arange(X.shape[0])
+    if previous is not None and previous.is_partial:
+        net, learned = copy.deepcopy(previous.net), dict(previous.learned)
+        fitted = replace(previous, net=net, learned=learned)
+    else:
+        if previous is None:
+            start = make_builder(recipe, X, indices, seed)(indices)
+        else:
+            start = continue_from(previous)
+        net = make_net(recipe, start, recipe.callbacks(), device, max_epochs=1).initialize()
+        fitted = make_fitted(start, net, best_epoch=0)
+        fitted.is_partial = True
+    net = fitted.net.set_params(batch_size=recipe.batch_size(len(indices)))
+    with busy_threads(fitted.module, net.batch_size):
+        rows = RowDataset(X, fitted.module.scaler, indices)
+        net.partial_fit((rows, None))
+        fitted.learned |= recipe.summarize(fitted, rows, None)
+    fitted.best_epoch = len(net.curve("train_loss"))
+    return fitted
+
+
+# Nets and their result
+
+
+def make_net(
+    recipe: Recipe, start: Start, callbacks: list, device: torch.device, max_epochs: int
+) -> AutoencoderNet:
+    """Make the skorch net that trains the module of `start` on `device`."""
+    module = start.module.to(device)
+    error = make_error(recipe.loss, start.is_incomplete)
+    objective = recipe.objective(
+        error, recipe.trim_fraction, **recipe.penalties(start, error)
+    )
+    options = supported_options(
+        recipe.optimizer, weight_decay=recipe.weight_decay, fused=True
+    )
+    return AutoencoderNet(
+        module,
+        objective,
+        optimizer=recipe.optimizer,
+        lr=recipe.lr,
+        max_epochs=max_epochs,
+        callbacks=callbacks,
+        device=str(next(module.parameters()).device),
+        verbose=0,
+        **options,
+    )
+
+
+def end_training(fitted: Fitted) -> Fitted:
+    """Forget the state of the optimizer, which pickles would hold."""
+    fitted.net.initialize_optimizer()
+    return fitted
+
+
+def make_error(loss: Loss, is_incomplete: bool) -> Error:
+    """Make the error of `loss`, over observed entries if entries are missing."""
+    if not is_incomplete:
+        return loss.error
+    return partial(observed_error, loss.error, loss.neutral_output)
+
+
+def make_fitted(start: Start, net: AutoencoderNet, best_epoch: int | None = None) -> Fitted:
+    """Collect the result of a training of `start`, by default at its last epoch."""
+    return Fitted(
+        net=net,
+        n_components=start.n_components * start.module.n_members,
+        imputer=start.imputer,
+        is_incomplete=start.is_incomplete,
+        best_epoch=len(net.history) if best_epoch is None else best_epoch,
+        measured=start.measured,
+        learned=dict(start.learned),
+    )
+
+
+# Selecting weights
+
+
+def _select_weights(fitted: Fitted, initial: StateDict, valid: RowDataset) -> float:
+    """Load the weights between initial and trained ones that validation rows select."""
+    net = fitted.net
+    trained = net.get_weights()
+    step = select_interpolation(net.interpolated_losses(initial, trained, valid))
+    net.load_weights(interpolate_weights(initial, trained, step))
+    fitted.best_epoch *= step > 0
+    return step
+
+
+def _refit(
+    recipe: Recipe,
+    fitted: Fitted,
+    X,
+    rows: np.ndarray,
+    valid: RowDataset,
+    step: float,
+    rebuild: Callable[[np.ndarray], Start],
+) -> None:
+    """Train once more, with the validation rows, where these are worth the time.
+
+    The second training replays the learning rates of the first, and the same interpolation
+    step is taken. Nothing changes if it is interrupted.
+    """
+    net = fitted.net
+    if step:
+        is_few = net.schedule.is_done_ and rows.shape[-1] <= MAX_REFIT_ROWS
+        if not (is_few and recipe.refits_trained):
+            return
+    elif not recipe.refits_start:
+        return
+    rates = net.schedule.rates_ if step else []
+    # Training must not repeat the random numbers of the initial weights.
+    with torch.random.fork_rng(devices=[]):
+        start = rebuild(rows)
+    callbacks = [("schedule", ReplayLearningRate(rates)), *recipe.callbacks()]
+    second = make_net(recipe, start, callbacks, torch.device(net.device), len(rates))
+    second.initialize().set_params(batch_size=recipe.batch_size(rows.shape[-1]))
+    initial = second.get_weights()
+    second.partial_fit((RowDataset(X, start.module.scaler, rows), valid))
+    if len(second.curve("train_loss")) == len(rates):
+        net.load_weights(interpolate_weights(initial, second.get_weights(), step))
+        fitted.imputer = start.imputer
+        fitted.learned |= start.learned
