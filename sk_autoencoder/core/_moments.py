@@ -104,10 +104,12 @@ def measure_moments(
 
 
 def _measure_chunk(rows: np.ndarray, with_products: bool) -> Moments:
-    if with_products:
+    if with_products or not np.isnan(rows.sum()):
         mean = rows.mean(axis=0)
-        rows = rows - mean
-        return Moments(np.full(len(mean), float(len(rows))), mean, rows.T @ rows)
+        n, deviation = np.full(len(mean), float(len(rows))), rows - mean
+        if with_products:
+            return Moments(n, mean, deviation.T @ deviation)
+        return Moments(n, mean, np.einsum("ij,ij->j", deviation, deviation))
     is_observed = ~np.isnan(rows)
     n = is_observed.sum(axis=0, dtype=np.float64)
     mean = np.nansum(rows, axis=0) / np.maximum(n, 1)
