@@ -44,6 +44,27 @@ def test_errors_are_sums_over_features(error):
     np.testing.assert_allclose(error(OUTPUT, X), EXPECTED[error], rtol=1e-6)
 
 
+def size_of_code(network, x, out):
+    """Compute the squared length of each code."""
+    return out.code.square().sum(-1)
+
+
+@pytest.mark.parametrize("trim_fraction", [0.0, 0.5])
+def test_a_weight_of_two_is_a_row_given_twice(trim_fraction):
+    output = torch.tensor([[0.0, 3.0], [1.0, -0.5], [2.0, 2.0], [9.0, 0.0]])
+    rows, weight = torch.zeros(4, 2), torch.tensor([2.0, 1.0, 2.0, 1.0])
+    twice = torch.tensor([0, 0, 1, 2, 2, 3])
+    objective = Objective(squared_error, trim_fraction, size=(0.1, size_of_code))
+    if trim_fraction:  # the largest two rows of four, three of six
+        weight, twice = torch.full((4,), 2.0), torch.arange(4).repeat(2)
+    out = NetworkOutput(output.abs(), output)
+    weighted = objective(None, rows, out, weight)
+    copies = NetworkOutput(out.code[twice], output[twice])
+    repeated = objective(None, rows[twice], copies)
+    assert weighted == {k: pytest.approx(float(v)) for k, v in repeated.items()}
+    assert weighted != objective(None, rows, out) or trim_fraction
+
+
 def test_multinomial_is_a_divergence_of_shares():
     weights = torch.tensor([[2.0, 6.0, 0.0], [0.0, 0.0, 0.0]])
     logits = torch.tensor([[1.0, 2.0, 0.5], [1.0, 2.0, 0.5]])

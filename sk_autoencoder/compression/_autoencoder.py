@@ -83,7 +83,7 @@ def start_at_rounded_pca(loss: Loss, budget: float, member: Member) -> Initializ
     rows, n_components = member.rows, member.n_components
     axes = principal_axes(rows, n_components, member.seed)
     subset = evenly_spaced_indices(len(rows), MAX_INITIALIZATION_ROWS)
-    codes = (rows[subset].cpu().double().numpy() - axes.mean) @ axes.components.T
+    codes = (rows[subset].x.cpu().double().numpy() - axes.mean) @ axes.components.T
     scale = np.zeros(n_components)
     scale[: codes.shape[1]] = codes.std(axis=0)
     step = find_initial_step(codes, scale.max(initial=0), budget)

@@ -7,12 +7,14 @@ from functools import partial
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sk_autoencoder.core._callbacks import ReportEpochs
 from sk_autoencoder.core._columns import NumericColumns
-from sk_autoencoder.core._data import InputTargetRows, input_rows, target_rows
+from sk_autoencoder.core._data import ArraySource, RowSource, chunk_rows
 from sk_autoencoder.core._export import ExportMixin, ExportSpec
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._inference import decode, encode
@@ -95,12 +97,6 @@ def check_rows(estimator, X, *, reset: bool, ensure_min_samples: int = 1):
     return X
 
 
-def pair_rows(recipe: Recipe, X, y):
-    """Pair X with target rows, where `y` gives some."""
-    targets = recipe.targets(X, y)
-    return X if targets is None else InputTargetRows(X, targets)
-
-
 @dataclass(kw_only=True, eq=False, repr=False)
 class BaseAutoencoder(
     PersistenceMixin,
@@ -163,7 +159,7 @@ class BaseAutoencoder(
     def _check_loss(self, X) -> None:
         if not callable(self.loss):
             loss = LOSSES[self.loss]
-            check_range(target_rows(X), loss.low, loss.high, f"loss={self.loss!r}")
+            check_range(X, loss.low, loss.high, f"loss={self.loss!r}")
 
     def _penalties(self, start: Start, error: Error) -> dict:
         linear_penalty = self.linear_penalty if self.init in ("auto", "pca") else 0
@@ -216,18 +212,18 @@ class BaseAutoencoder(
         previous = self._fitted if self.warm_start and self._is_fitted() else None
         draft = shallow_copy(self)
         recipe = self.make_recipe()
-        X = self._read_rows(draft, recipe, X, y, previous, ensure_min_samples=2)
-        rows = np.arange(X.shape[0]) if rows is None else rows
+        source = self._read_rows(draft, recipe, X, y, previous, ensure_min_samples=2)
+        rows = np.arange(source.n_rows) if rows is None else rows
         if previous is not None:
             check_same_width(self.n_components, previous.n_components)
         device = find_device(self.device)
-        data = {"X": input_rows(X), "y": target_rows(X)}
+        data = {"X": source.X, "y": source.targets}
         features = {k: v for k, v in vars(draft).items() if vars(self).get(k) is not v}
         context.call_on_fit_task_begin(estimator=self, **data)
         with seeded_fit(self.random_state, device) as seed:
             fitted = train(
                 recipe,
-                X,
+                source,
                 rows,
                 seed=seed,
                 device=device,
@@ -262,11 +258,13 @@ class BaseAutoencoder(
         draft = shallow_copy(self)
         recipe = self.make_recipe()
         n_min = 1 if previous else 2
-        X = self._read_rows(draft, recipe, X, y, previous, ensure_min_samples=n_min)
+        source = self._read_rows(draft, recipe, X, y, previous, ensure_min_samples=n_min)
         device = find_device(self.device)
         n_seen = self.n_iter_ if previous else 0
         with seeded_fit(self.random_state, device, n_seen) as seed:
-            fitted = train_batch(recipe, X, seed=seed, device=device, previous=previous)
+            fitted = train_batch(
+                recipe, source, seed=seed, device=device, previous=previous
+            )
         return self._adopt(draft, fitted)
 
     def _adopt(self, draft: "BaseAutoencoder", fitted: Fitted):
@@ -289,25 +287,25 @@ class BaseAutoencoder(
         y,
         previous: Fitted | None,
         **kwargs,
-    ):
+    ) -> RowSource:
         """Check rows to fit to, name their features, and pair them with target rows.
 
         `draft` is a copy of the estimator, whose features are named: the estimator itself
         changes at the end of a fit.
         """
         X = check_rows(draft, X, reset=previous is None, **kwargs)
-        X = pair_rows(recipe, X, y)
-        if has_missing(input_rows(X)):
+        source = ArraySource(X, recipe.targets(X, y))
+        if has_missing(X):
             if previous is None:
-                check_columns(input_rows(X))
+                check_columns(X)
             elif not previous.is_incomplete:
                 raise ValueError(
                     "X has missing values, and the rows that training began with had none: "
                     "the network has nothing that sees them. Begin with rows that have "
                     "some."
                 )
-        recipe.check(X)
-        return X
+        recipe.check(source.targets)
+        return source
 
     # Inference
 
@@ -398,16 +396,15 @@ class BaseAutoencoder(
         score : float
         """
         check_is_fitted(self)
-        X = pair_rows(self.make_recipe(), check_rows(self, X, reset=False), y)
-        n_samples, n_features = X.shape
-
-        def squared_distance(module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
-            x, target = rows[:, :n_features], rows[:, -n_features:]
-            return (module.reconstruct(x) - target).square().nansum(-1)
-
-        residual = self._fitted.map(squared_distance, X).sum(dtype=np.float64)
-        moments = measure_moments(target_rows(X), np.arange(n_samples))
-        total = moments.sum_of_squares.sum()
+        X = check_rows(self, X, reset=False)
+        source = ArraySource(X, self.make_recipe().targets(X, y))
+        indices, residual = np.arange(source.n_rows), 0.0
+        for where in gen_batches(source.n_rows, chunk_rows(source.n_features)):
+            rows = self._fitted.map(reconstruct, source.X[where])
+            target = source.targets[where]
+            target = target.toarray() if issparse(target) else target
+            residual += np.nansum((rows - target) ** 2, dtype=np.float64)
+        total = measure_moments(source.targets, indices).sum_of_squares.sum()
         return float(1 - residual / total) if total else float(residual == 0)
 
     def map_rows(self, function: Callable, X) -> np.ndarray:

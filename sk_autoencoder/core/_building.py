@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 
-from sk_autoencoder.core._data import RowDataset, input_rows, target_rows
+from sk_autoencoder.core._data import ArraySource, RowDataset, RowSource
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._initialization._factor_model import fit_factor_model
 from sk_autoencoder.core._initialization._pca import count_components, principal_axes
-from sk_autoencoder.core._missing import has_missing, impute_lazily
+from sk_autoencoder.core._missing import ImputedRows, has_missing
 from sk_autoencoder.core._recipe import Member, Recipe, Start
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network
@@ -23,43 +23,46 @@ from sk_autoencoder.nn._scalers import Scaler
 
 
 def make_builder(
-    recipe: Recipe, X, rows: np.ndarray, seed: int
+    recipe: Recipe, source: RowSource, rows: np.ndarray, seed: int
 ) -> Callable[[np.ndarray], Start]:
     """Make a factory that rebuilds the module for any rows from one RNG state."""
-    n_components = count_code(recipe, X, rows, seed)
+    n_components = count_code(recipe, source, rows, seed)
     state = torch.get_rng_state()
-    return partial(build, recipe, X, n_components=n_components, seed=seed, rng_state=state)
+    return partial(
+        build, recipe, source, n_components=n_components, seed=seed, rng_state=state
+    )
 
 
-def count_code(recipe: Recipe, X, rows: np.ndarray, seed: int) -> int:
+def count_code(recipe: Recipe, source: RowSource, rows: np.ndarray, seed: int) -> int:
     """Resolve `n_components`: a number, a fraction of the variance, or None."""
     rows = np.unique(rows)
     if recipe.n_components is None:
-        return recipe.default_n_components(len(rows), X.shape[1])
+        return recipe.default_n_components(len(rows), source.n_features)
     if recipe.n_components >= 1:
         return int(recipe.n_components)
-    scaler, moments = recipe.columns.fit(X, rows, with_products=True)
-    _, X_imputed = fit_imputer(recipe, target_rows(X), scaler, rows, seed)
-    known = moments if X_imputed is target_rows(X) else None
-    axes = principal_axes(RowDataset(X_imputed, scaler, rows, known), None, seed)
+    scaler, moments = recipe.columns.fit(source, rows, with_products=True)
+    targets = ArraySource(source.targets)
+    _, imputed = fit_imputer(recipe, targets, scaler, rows, seed)
+    known = moments if imputed is targets else None
+    axes = principal_axes(RowDataset(imputed, scaler, rows, known), None, seed)
     return count_components(axes, recipe.n_components)
 
 
 def build(
     recipe: Recipe,
-    X,
+    source: RowSource,
     rows: np.ndarray,
     *,
     n_components: int,
     seed: int,
     rng_state: torch.Tensor,
 ) -> Start:
-    """Build an autoencoder or an ensemble, initialised on rows of X.
+    """Build an autoencoder or an ensemble, initialised on rows of a source.
 
     Parameters
     ----------
     recipe : Recipe
-    X : ndarray, CSR array or InputTargetRows of shape (n_samples, n_features)
+    source : RowSource
     rows : ndarray of shape (n_rows,) or (n_members, n_rows)
     n_components : int
     seed : int
@@ -68,16 +71,16 @@ def build(
         State of torch's generator, from which the weights are drawn.
     """
     all_rows = rows if rows.ndim == 1 else np.unique(rows)
-    measured = recipe.measure(X, all_rows, seed)
+    measured = recipe.measure(source.X, all_rows, seed)
     torch.set_rng_state(rng_state)
-    is_incomplete = has_missing(input_rows(X))
-    scaler, moments = recipe.columns.fit(X, all_rows, recipe.needs_axes)
-    imputer, X_imputed = fit_imputer(recipe, X, scaler, all_rows, seed)
+    is_incomplete = has_missing(source.X)
+    scaler, moments = recipe.columns.fit(source, all_rows, recipe.needs_axes)
+    imputer, imputed = fit_imputer(recipe, source, scaler, all_rows, seed)
     subsets, members, is_linear, learned = np.atleast_2d(rows), [], False, {}
-    networks = build_networks(recipe, X.shape[1], n_components, len(subsets))
+    networks = build_networks(recipe, source.n_features, n_components, len(subsets))
     for network, subset in zip(networks, subsets, strict=True):
-        is_measured = X_imputed is target_rows(X) and rows.ndim == 1
-        dataset = RowDataset(X_imputed, scaler, subset, moments if is_measured else None)
+        is_measured = imputed.X is source.targets and rows.ndim == 1
+        dataset = RowDataset(imputed, scaler, subset, moments if is_measured else None)
         corruption = recipe.corruption(dataset, measured)
         member = Member(network, corruption, dataset, n_components, seed, measured)
         initialization = recipe.initialize(member)
@@ -112,14 +115,16 @@ def continue_from(previous: Fitted) -> Start:
 
 
 def fit_imputer(
-    recipe: Recipe, X, scaler: Scaler, rows: np.ndarray, seed: int
-) -> tuple[FactorModelImputer | None, object]:
-    """Fit the imputer of missing entries to `rows` of X, and impute X lazily."""
-    if not recipe.imputes or issparse(input_rows(X)):
-        return None, X
-    is_incomplete = has_missing(input_rows(X))
-    imputer = fit_factor_model(input_rows(X), scaler, rows, seed, is_incomplete)
-    return imputer, impute_lazily(X, scaler, imputer) if is_incomplete else X
+    recipe: Recipe, source: RowSource, scaler: Scaler, rows: np.ndarray, seed: int
+) -> tuple[FactorModelImputer | None, RowSource]:
+    """Fit the imputer of missing entries to `rows`, and impute rows as they are read."""
+    if not recipe.imputes or issparse(source.X):
+        return None, source
+    is_incomplete = has_missing(source.X)
+    imputer = fit_factor_model(source.X, scaler, rows, seed, is_incomplete)
+    if not is_incomplete:
+        return imputer, source
+    return imputer, source.with_inputs(ImputedRows(source.X, scaler, imputer))
 
 
 def build_networks(

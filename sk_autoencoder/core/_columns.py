@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import issparse
 
-from sk_autoencoder.core._data import target_rows
+from sk_autoencoder.core._data import RowSource
 from sk_autoencoder.core._missing import has_missing
 from sk_autoencoder.core._moments import MAX_PRODUCT_COLUMNS, Moments, measure_moments
 from sk_autoencoder.core._scaling import make_row_scaler, make_scaler
@@ -30,13 +30,13 @@ class NumericColumns:
     kind: type[Scaler] = Scaler
 
     def fit(
-        self, X, indices: np.ndarray, with_products: bool = False
+        self, source: RowSource, indices: np.ndarray, with_products: bool = False
     ) -> tuple[Scaler, Moments]:
-        """Fit a scaler to the target rows `indices` of X, in one pass over them.
+        """Fit a scaler to the target rows at `indices`, in one pass over them.
 
         Parameters
         ----------
-        X : ndarray, CSR array or InputTargetRows of shape (n_samples, n_features)
+        source : RowSource
         indices : ndarray of shape (n_rows,)
         with_products : bool, default=False
             Whether principal axes will be asked for: products of columns are measured, if
@@ -48,7 +48,7 @@ class NumericColumns:
         moments : Moments
             Of the rows before they are centred and divided.
         """
-        X = target_rows(X)
+        X = source.targets
         if self.loss.norm_order is not None:
             return make_row_scaler(X, indices, self.loss.norm_order)
         is_narrow = X.shape[1] <= MAX_PRODUCT_COLUMNS

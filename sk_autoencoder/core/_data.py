@@ -1,11 +1,11 @@
 """Rows of arrays as batches of tensors."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import torch
-from scipy.sparse import hstack, issparse
+from scipy.sparse import issparse
 from sklearn.utils import gen_batches
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -19,78 +19,159 @@ MAX_CACHED_BYTES = 64 * 2**20  # scaled rows are kept as one tensor up to this s
 CHUNK_BYTES = 8 * 2**20  # larger dense arrays are shuffled and scaled in such chunks
 
 
-class InputTargetRows:
-    """Input and target rows, read as one array with both side by side.
+class Batch(NamedTuple):
+    """Rows of one step, in scaled units. Missing entries are NaN.
+
+    With a member axis, ``(n_members, batch, ...)``, each member has rows of its own.
+    """
+
+    x: Tensor  # (batch, n_features)
+    target: Tensor  # (batch, n_features); `x` itself if rows are their own targets
+    weight: Tensor | None = None  # (batch,); None stands for equal weights
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, per member."""
+        return self.x.shape[-2]
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
+        """Apply a function to each tensor; a target that is `x` stays `x`."""
+        x = function(self.x)
+        target = x if self.target is self.x else function(self.target)
+        return Batch(x, target, None if self.weight is None else function(self.weight))
+
+    def split(self, size: int) -> "Iterator[Batch]":
+        """Split the rows into batches of `size`."""
+        axis = self.x.ndim - 2
+        for start in range(0, self.n_rows, size):
+            length = min(size, self.n_rows - start)
+            yield self.map(lambda t, s=start, n=length: t.narrow(axis, s, n))
+
+
+class RowSource(Protocol):
+    """Rows to train on: by index, in any order.
+
+    Attributes
+    ----------
+    X : array-like of shape (n_rows, n_features)
+        Input rows: ``X[indices]`` reads some of them.
+    targets : array-like of shape (n_rows, n_features)
+        Target rows; X itself if rows are their own targets.
+    weight : ndarray of shape (n_rows,) or None
+    """
+
+    X: object
+    targets: object
+    weight: np.ndarray | None
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns."""
+
+
+class ArraySource:
+    """Rows of arrays: dense ones, memory maps, CSR arrays, or rows imputed when read.
 
     Parameters
     ----------
-    X : ndarray or CSR array of shape (n_samples, n_features)
-    targets : ndarray or CSR array of shape (n_samples, n_features)
+    X : ndarray, memory map, CSR array or ImputedRows of shape (n_samples, n_features)
+    targets : the same, optional
+        Target rows; by default rows are their own targets.
+    weight : ndarray of shape (n_samples,), optional
     """
 
-    def __init__(self, X, targets) -> None:
+    def __init__(self, X, targets=None, weight: np.ndarray | None = None) -> None:
         self.X = X
-        self.targets = targets
-        self.shape = X.shape
-        self.dtype = np.result_type(X.dtype, targets.dtype)
+        self.targets = X if targets is None else targets
+        self.weight = weight
 
-    def __getitem__(self, index):
-        join = hstack if issparse(self.X) or issparse(self.targets) else np.hstack
-        return join([self.X[index], self.targets[index]])  # (n_rows, 2 * n_features)
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return self.X.shape[0]
 
+    @property
+    def n_features(self) -> int:
+        """Number of columns."""
+        return self.X.shape[1]
 
-def input_rows(X):
-    """Get the input rows: those of :class:`InputTargetRows`, or X itself."""
-    return getattr(X, "X", X)
+    @property
+    def has_targets(self) -> bool:
+        """Whether rows have targets other than themselves."""
+        return self.targets is not self.X
 
-
-def target_rows(X):
-    """Get the target rows: those of :class:`InputTargetRows`, or X itself."""
-    return getattr(X, "targets", X)
+    def with_inputs(self, X) -> "ArraySource":
+        """Replace the input rows; rows that are their own targets stay so."""
+        return ArraySource(X, self.targets if self.has_targets else None, self.weight)
 
 
 class RowDataset(Dataset):
-    """Rows of an array as scaled float32 tensors, without a copy of the array.
+    """Rows of a source as scaled float32 tensors, without a copy of the source.
 
     Parameters
     ----------
-    X : ndarray, memory map, CSR array or InputTargetRows, of shape (n_samples, n_features)
+    source : ArraySource
     scaler : Scaler
     indices : ndarray of shape (n_rows,) or (n_members, n_rows)
-        The rows of X to use, or those that each member of an ensemble uses.
+        The rows to use, or those that each member of an ensemble uses.
     moments : Moments, optional
         Moments of these rows before they are centred and divided, if they are known.
     """
 
     def __init__(
-        self, X, scaler: Scaler, indices: np.ndarray, moments: "Moments | None" = None
+        self,
+        source: ArraySource,
+        scaler: Scaler,
+        indices: np.ndarray,
+        moments: "Moments | None" = None,
     ) -> None:
-        self.X = X
-        self.moments = moments
+        self.source = source
         self.scaler = scaler
         self.indices = indices.ravel()
+        self.moments = moments
         self.n_members = len(indices) if indices.ndim > 1 else None
-        self.cached: Tensor | None = None
-        row_bytes = 4 * X[:1].shape[1]
-        if not issparse(X) and indices.size * row_bytes <= MAX_CACHED_BYTES:
+        self.cached: Batch | None = None
+        is_sparse = issparse(source.X) or issparse(source.targets)
+        row_bytes = 4 * source.n_features * (1 + source.has_targets)
+        if not is_sparse and indices.size * row_bytes <= MAX_CACHED_BYTES:
             self.cached = self[np.arange(indices.size)]
-        chunk_bytes = 0 if issparse(X) else CHUNK_BYTES // (self.n_members or 1)
+        chunk_bytes = 0 if is_sparse else CHUNK_BYTES // (self.n_members or 1)
         self.chunk_size = len(self) if self.cached is not None else chunk_bytes // row_bytes
+
+    @property
+    def X(self):
+        """The input rows of the source, all of them."""
+        return self.source.X
 
     def __len__(self) -> int:
         """Count the rows, per member of an ensemble."""
         return len(self.indices) // (self.n_members or 1)
 
-    def __getitem__(self, where: np.ndarray | int) -> Tensor:
-        shape = (*np.shape(where), -1)
-        flat = np.reshape(where, -1)
+    def __getitem__(self, where: np.ndarray) -> Batch:
+        shape, flat = np.shape(where), np.reshape(where, -1)
         if self.cached is not None:  # three times as fast as indexing
-            index = torch.from_numpy(flat).to(self.cached.device)
-            return self.cached.index_select(0, index).reshape(shape)
-        rows = as_tensor(self.X[self.indices[flat]], self.scaler.center.device)
-        # (n_rows, 1 or 2, n_features): targets are scaled as inputs are.
-        inputs_and_targets = rows.unflatten(-1, (-1, self.X.shape[1]))
-        return self.scaler(inputs_and_targets).to(torch.float32).reshape(shape)
+            index = torch.from_numpy(flat).to(self.cached.x.device)
+            batch = self.cached.map(lambda t: t.index_select(0, index))
+        else:
+            batch = self._read(self.indices[flat])
+        return batch.map(lambda t: t.reshape(*shape, *t.shape[1:]))
+
+    def _read(self, indices: np.ndarray) -> Batch:
+        source, device = self.source, self.scaler.center.device
+        x = target = self._scale(source.X[indices])
+        if source.has_targets:  # targets are scaled as inputs are
+            target = self._scale(source.targets[indices])
+        weight = None
+        if source.weight is not None:
+            weight = as_tensor(source.weight[indices], device).to(torch.float32)
+        return Batch(x, target, weight)
+
+    def _scale(self, rows) -> Tensor:
+        return self.scaler(as_tensor(rows, self.scaler.center.device)).to(torch.float32)
 
     def permutation(self, shuffle: bool) -> np.ndarray:
         """Order the positions of all rows, of shape (n_rows,) or (n_members, n_rows)."""
@@ -99,11 +180,6 @@ class RowDataset(Dataset):
         if self.n_members is None:
             return order(n_rows).numpy()
         return np.stack([order(n_rows) + i * n_rows for i in range(self.n_members)])
-
-
-def has_targets(rows: RowDataset) -> bool:
-    """Check whether `rows` have target rows of their own."""
-    return target_rows(rows.X) is not rows.X
 
 
 def as_tensor(rows, device: torch.device | str) -> Tensor:
@@ -130,16 +206,20 @@ class BatchIterator:
         self.batch_size = batch_size
         self.shuffle = shuffle
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[Batch]:
         n = len(self.rows)
         order = self.rows.permutation(self.shuffle)
         chunk = max(self.rows.chunk_size // self.batch_size, 1) * self.batch_size
         for where in gen_batches(n, n if self.rows.chunk_size >= n else chunk):
-            yield from self.rows[order[..., where]].split(self.batch_size, dim=-2)
+            yield from self.rows[order[..., where]].split(self.batch_size)
+
+
+def chunk_rows(n_features: int) -> int:
+    """Count the rows of a chunk of float64."""
+    return max(CHUNK_BYTES // (8 * n_features), 1)
 
 
 def iter_chunks(X, indices: np.ndarray) -> Iterator:
     """Yield the rows `indices` of X in chunks of bounded size."""
-    size = max(CHUNK_BYTES // (8 * X.shape[1]), 1)
-    for where in gen_batches(len(indices), size):
+    for where in gen_batches(len(indices), chunk_rows(X.shape[1])):
         yield X[indices[where]]

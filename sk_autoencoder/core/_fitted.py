@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from sk_autoencoder.core._data import input_rows
 from sk_autoencoder.core._inference import busy_threads, iter_mapped, map_array
 from sk_autoencoder.core._missing import has_missing
 from sk_autoencoder.core._trainer import AutoencoderNet
@@ -64,7 +63,7 @@ class Fitted:
 
     def module_for(self, X) -> Autoencoder | Ensemble:
         """Choose the module for rows X: behind an imputation if it cannot take NaN."""
-        if self.is_incomplete or not has_missing(input_rows(X)):
+        if self.is_incomplete or not has_missing(X):
             return self.module
         if self.imputer is None:
             raise ValueError(

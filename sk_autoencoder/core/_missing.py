@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 
-from sk_autoencoder.core._data import InputTargetRows, as_tensor, input_rows, target_rows
+from sk_autoencoder.core._data import as_tensor
 from sk_autoencoder.nn._missing import FactorModelImputer
 from sk_autoencoder.nn._scalers import Scaler
 
@@ -35,12 +35,6 @@ class ImputedRows:
         rows = as_tensor(self.X_missing[index], "cpu")
         imputed = self.imputer(self.scaler(rows).float()).to(rows.dtype)
         return torch.where(rows.isnan(), self.scaler.inverse(imputed), rows).numpy()
-
-
-def impute_lazily(X, scaler: Scaler, imputer: FactorModelImputer):
-    """Wrap X, rows or InputTargetRows, such that missing inputs are imputed on access."""
-    imputed = ImputedRows(input_rows(X), scaler, imputer)
-    return imputed if target_rows(X) is X else InputTargetRows(imputed, target_rows(X))
 
 
 def has_missing(X) -> bool:

@@ -187,7 +187,7 @@ class Recipe:
         Whether a second training uses the validation rows too: where validation rows select
         the initial weights, and where they select trained ones.
     calibrate : callable
-        ``(fitted, X, rows, valid) -> dict`` of attributes, from the weights that validation
+        ``(fitted, rows, valid) -> dict`` of attributes, from the weights that validation
         rows selected, before a second training.
     summarize : callable
         ``(fitted, train, valid) -> dict`` of attributes, at the end.

@@ -51,7 +51,8 @@ def make_row_scaler(X, indices: np.ndarray, order: int) -> tuple[RowScaler, Mome
     Its inverse gives rows of the mean norm (of `order`) of the training rows.
     """
     moments = measure_moments(X, indices, RowScaler.flatten)
-    scale = np.full(X.shape[1], np.sqrt(moments.variance.mean()) or 1.0)
+    variance = np.where(moments.varies, moments.variance, 0)
+    scale = np.full(X.shape[1], np.sqrt(variance.mean()) or 1.0)
     lengths = [row_lengths(chunk, order) for chunk in iter_chunks(X, indices)]
     size = float(np.concatenate(lengths).mean())
     scaler = RowScaler(torch.zeros(X.shape[1]), torch.from_numpy(scale), size, order)
@@ -62,7 +63,7 @@ def column_ranges(rows: RowDataset) -> tuple[torch.Tensor, torch.Tensor]:
     """Compute the minimum and the maximum of each column of scaled `rows`."""
     low, high = torch.tensor(np.inf), torch.tensor(-np.inf)
     for where in gen_batches(len(rows), max(rows.chunk_size, 256)):
-        chunk = rows[np.r_[where]]
+        chunk = rows[np.r_[where]].x
         low = torch.minimum(low, chunk.amin(0))
         high = torch.maximum(high, chunk.amax(0))
     return low, high

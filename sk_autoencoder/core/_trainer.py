@@ -13,7 +13,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PrintLog
 from torch import Tensor
 
-from sk_autoencoder.core._data import BatchIterator, RowDataset
+from sk_autoencoder.core._data import Batch, BatchIterator, RowDataset
 from sk_autoencoder.core._model_selection import (
     INTERPOLATION_STEPS,
     StateDict,
@@ -82,7 +82,7 @@ class AutoencoderNet(NeuralNet):
         with nullcontext() if training else self._fixed_noise():
             for batch in batches:
                 terms = step_fn(batch)["terms"]
-                n_batch = batch.shape[-2]
+                n_batch = batch.n_rows
                 # Sums in place: a list of tensors would fragment memory, and reading a
                 # number would wait for a GPU.
                 for name, term in terms.items():
@@ -101,11 +101,11 @@ class AutoencoderNet(NeuralNet):
     def _notify_batches(self, step_fn, training: bool, prefix: str):
         """Wrap `step_fn` such that callbacks are notified of each batch."""
 
-        def step_and_notify(batch: Tensor) -> dict:
+        def step_and_notify(batch: Batch) -> dict:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
             self.history.record_batch(f"{prefix}_loss", step["loss"].item())
-            self.history.record_batch(f"{prefix}_batch_size", batch.shape[-2])
+            self.history.record_batch(f"{prefix}_batch_size", batch.n_rows)
             self.notify("on_batch_end", batch=batch, training=training, **step)
             return step
 
@@ -121,7 +121,7 @@ class AutoencoderNet(NeuralNet):
             )
         return loss
 
-    def _make_fast_step(self) -> Callable[[Tensor], dict]:
+    def _make_fast_step(self) -> Callable[[Batch], dict]:
         """Make a faster ``train_step``, for callbacks without hooks for batches.
 
         Gradients are set to None directly: ``zero_grad`` calls torch's profiler, which
@@ -130,7 +130,7 @@ class AutoencoderNet(NeuralNet):
         parameters = [p for _, p in self.get_all_learnable_params()]
         update = self._find_update()
 
-        def fast_step(batch: Tensor) -> dict:
+        def fast_step(batch: Batch) -> dict:
             steps = []
 
             def closure() -> Tensor:
@@ -166,7 +166,7 @@ class AutoencoderNet(NeuralNet):
         with torch.no_grad():
             return self._step(batch)
 
-    def _step(self, batch: Tensor) -> dict:
+    def _step(self, batch: Batch) -> dict:
         terms, reconstruction = self.module_.map_members(self._terms, batch)
         loss = reduce(torch.add, terms.values())
         if loss.ndim:  # one loss a member: each member trains as if alone
@@ -178,10 +178,10 @@ class AutoencoderNet(NeuralNet):
             "terms": {name: term.detach() for name, term in terms.items()},
         }
 
-    def _terms(self, autoencoder: Autoencoder, rows: Tensor):
-        x, target = autoencoder.split(rows)
-        out = autoencoder(x)
-        return self.criterion_(autoencoder.network, target, out), out.reconstruction
+    def _terms(self, autoencoder: Autoencoder, batch: Batch):
+        out = autoencoder(batch.x)
+        terms = self.criterion_(autoencoder.network, batch.target, out, batch.weight)
+        return terms, out.reconstruction
 
     def mean_loss(self, rows: RowDataset) -> float:
         """Compute the mean loss of `rows`, as a validation epoch records it."""
@@ -193,9 +193,9 @@ class AutoencoderNet(NeuralNet):
         """Compute the loss of each of `rows`."""
         self._set_training(False)
 
-        def losses(autoencoder: Autoencoder, rows: Tensor) -> Tensor:
-            x, target = autoencoder.split(rows)
-            return self.criterion_.row_losses(autoencoder.network, target, autoencoder(x))
+        def losses(autoencoder: Autoencoder, batch: Batch) -> Tensor:
+            out = autoencoder(batch.x)
+            return self.criterion_.row_losses(autoencoder.network, batch.target, out)
 
         with torch.no_grad(), self._fixed_noise():
             batches = [

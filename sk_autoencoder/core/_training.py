@@ -15,7 +15,7 @@ from skorch.callbacks import Callback
 
 from sk_autoencoder.core._building import continue_from, make_builder
 from sk_autoencoder.core._callbacks import ReplayLearningRate
-from sk_autoencoder.core._data import RowDataset
+from sk_autoencoder.core._data import RowDataset, RowSource
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._inference import busy_threads
 from sk_autoencoder.core._model_selection import (
@@ -32,7 +32,7 @@ from sk_autoencoder.nn._losses import Error, Loss, observed_error
 
 def train(
     recipe: Recipe,
-    X,
+    source: RowSource,
     rows: np.ndarray,
     *,
     seed: int,
@@ -40,12 +40,12 @@ def train(
     report: Callable[[Callable], Callback],
     previous: Fitted | None = None,
 ) -> Fitted:
-    """Train an autoencoder, or an ensemble, on rows of X.
+    """Train an autoencoder, or an ensemble, on rows of a source.
 
     Parameters
     ----------
     recipe : Recipe
-    X : ndarray, CSR array or InputTargetRows of shape (n_samples, n_features)
+    source : RowSource
     rows : ndarray of shape (n_rows,) or (n_members, n_rows)
         Indices of rows; with two axes, those of each member of an ensemble.
     seed : int
@@ -62,7 +62,7 @@ def train(
     """
     train_indices, validation_indices = recipe.split(rows.shape[-1])
     if previous is None:
-        rebuild = make_builder(recipe, X, rows, seed)
+        rebuild = make_builder(recipe, source, rows, seed)
         start = rebuild(rows[..., train_indices])
     else:
         rebuild, start = None, continue_from(previous)
@@ -70,10 +70,10 @@ def train(
     callbacks = [*recipe.schedule.callbacks(), *recipe.callbacks(), watch]
     net = make_net(recipe, start, callbacks, device, recipe.schedule.max_epochs)
     net.set_params(batch_size=recipe.batch_size(len(train_indices)), verbose=recipe.verbose)
-    train_rows = RowDataset(X, start.module.scaler, rows[..., train_indices])
+    train_rows = RowDataset(source, start.module.scaler, rows[..., train_indices])
     valid = None
     if validation_indices is not None:
-        valid = RowDataset(X, start.module.scaler, rows[..., validation_indices])
+        valid = RowDataset(source, start.module.scaler, rows[..., validation_indices])
     with busy_threads(start.module, net.batch_size):
         net.initialize()
         initial = net.get_weights()
@@ -81,23 +81,28 @@ def train(
         fitted = make_fitted(start, net, net.best_epoch)
         if start.is_linear and valid is not None:
             step = _select_weights(fitted, initial, valid)
-            fitted.learned |= recipe.calibrate(fitted, X, rows, valid)
-            _refit(recipe, fitted, X, rows, valid, step, rebuild)
+            fitted.learned |= recipe.calibrate(fitted, rows, valid)
+            _refit(recipe, fitted, source, rows, valid, step, rebuild)
         fitted.learned |= recipe.summarize(fitted, train_rows, valid)
     return end_training(fitted)
 
 
 def train_batch(
-    recipe: Recipe, X, *, seed: int, device: torch.device, previous: Fitted | None
+    recipe: Recipe,
+    source: RowSource,
+    *,
+    seed: int,
+    device: torch.device,
+    previous: Fitted | None,
 ) -> Fitted:
-    """Train for one epoch on the batch of rows X; a copy of `previous` goes on."""
-    indices = np.arange(X.shape[0])
+    """Train for one epoch on the rows of a source; a copy of `previous` goes on."""
+    indices = np.arange(source.n_rows)
     if previous is not None and previous.is_partial:
         net, learned = copy.deepcopy(previous.net), dict(previous.learned)
         fitted = replace(previous, net=net, learned=learned)
     else:
         if previous is None:
-            start = make_builder(recipe, X, indices, seed)(indices)
+            start = make_builder(recipe, source, indices, seed)(indices)
         else:
             start = continue_from(previous)
         net = make_net(recipe, start, recipe.callbacks(), device, max_epochs=1).initialize()
@@ -105,7 +110,7 @@ def train_batch(
         fitted.is_partial = True
     net = fitted.net.set_params(batch_size=recipe.batch_size(len(indices)))
     with busy_threads(fitted.module, net.batch_size):
-        rows = RowDataset(X, fitted.module.scaler, indices)
+        rows = RowDataset(source, fitted.module.scaler, indices)
         net.partial_fit((rows, None))
         fitted.learned |= recipe.summarize(fitted, rows, None)
     fitted.best_epoch = len(net.curve("train_loss"))
@@ -182,7 +187,7 @@ def _select_weights(fitted: Fitted, initial: StateDict, valid: RowDataset) -> fl
 def _refit(
     recipe: Recipe,
     fitted: Fitted,
-    X,
+    source: RowSource,
     rows: np.ndarray,
     valid: RowDataset,
     step: float,
@@ -208,7 +213,7 @@ def _refit(
     second = make_net(recipe, start, callbacks, torch.device(net.device), len(rates))
     second.initialize().set_params(batch_size=recipe.batch_size(rows.shape[-1]))
     initial = second.get_weights()
-    second.partial_fit((RowDataset(X, start.module.scaler, rows), valid))
+    second.partial_fit((RowDataset(source, start.module.scaler, rows), valid))
     if len(second.curve("train_loss")) == len(rates):
         net.load_weights(interpolate_weights(initial, second.get_weights(), step))
         fitted.imputer = start.imputer

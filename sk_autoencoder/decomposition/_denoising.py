@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from sklearn.utils import check_array
 
 from sk_autoencoder.core._base import BaseAutoencoder
-from sk_autoencoder.core._data import RowDataset, has_targets
+from sk_autoencoder.core._data import RowDataset
 from sk_autoencoder.core._initialization._pca import LinearAutoencoder
 from sk_autoencoder.core._initialization._wiener import (
     estimate_noise_std,
@@ -408,14 +408,15 @@ class DenoisingAutoencoder(BaseAutoencoder):
         return np.minimum(std, measure_moments(X, rows).variance ** 0.5)
 
     def _make_corruption(self, rows: RowDataset, measured: dict) -> torch.nn.Module:
-        if has_targets(rows):
+        if rows.source.has_targets:
             return torch.nn.Identity()  # the rows are noisy already
         if callable(self.corruption):
             return WhileTraining(copy.deepcopy(self.corruption))
         return CORRUPTIONS[self.corruption](self.noise_level, rows)
 
     def _fit_wiener_filter(self, member: Member) -> LinearAutoencoder:
-        if not (self.noise_level or callable(self.corruption) or has_targets(member.rows)):
+        is_paired = member.rows.source.has_targets
+        if not (self.noise_level or callable(self.corruption) or is_paired):
             return fit_pca(member)
         n_components = member.n_components
         return wiener_filter(member.rows, member.corruption, n_components, member.seed)

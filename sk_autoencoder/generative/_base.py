@@ -20,7 +20,7 @@ from sk_autoencoder.core._base import BaseAutoencoder, check_rows
 from sk_autoencoder.core._data import RowDataset, as_tensor
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._inference import encode, map_array
-from sk_autoencoder.core._missing import impute_lazily
+from sk_autoencoder.core._missing import ImputedRows
 from sk_autoencoder.core._recipe import Recipe, learn_nothing
 from sk_autoencoder.generative._density import n_mixture_components, nn_two_sample_accuracy
 from sk_autoencoder.nn._autoencoder import Autoencoder
@@ -108,7 +108,7 @@ def select_output_noise(
     n_rows = int(np.clip(MAX_NOISE_BYTES // (8 * X.shape[1]), 2, MAX_NOISE_ROWS))
     subset = np.sort(indices[torch.randperm(len(indices))[:n_rows].numpy()])
     if fitted.is_incomplete:
-        X = impute_lazily(X, fitted.module.scaler, fitted.imputer)
+        X = ImputedRows(X, fitted.module.scaler, fitted.imputer)
     real = as_tensor(X[subset], "cpu").numpy()
     # Columns get equal weight: noise may fit most of them and hide a quiet one.
     scaler = StandardScaler().fit(real)

@@ -133,7 +133,7 @@ def start_at_factor_model(member: Member) -> Initialization:
     """Initialise a network at a factor model of the training rows."""
     rows = member.rows
     imputer = fit_factor_model(rows.X, rows.scaler, rows.indices, member.seed)
-    sample = rows[evenly_spaced_indices(len(rows), MAX_QUANTILE_ROWS)].cpu().numpy()
+    sample = rows[evenly_spaced_indices(len(rows), MAX_QUANTILE_ROWS)].x.cpu().numpy()
     sample[:, np.isnan(sample).all(axis=0)] = 0
     quantiles = np.nanquantile(sample, quantile_levels(), axis=0)
     member.network.start_at(imputer, torch.from_numpy(quantiles).float())
@@ -148,11 +148,11 @@ def choose_batch_size(n_rows: int) -> int:
 
 
 def calibrate_neighbors(
-    fitted: Fitted, X, rows: np.ndarray, valid: RowDataset
+    fitted: Fitted, rows: np.ndarray, valid: RowDataset
 ) -> dict[str, KernelRegressionImputer | None]:
     """Fit the kernel regression that corrects the networks, if it is an improvement."""
     reference = select_reference_rows(rows)
-    return {"nearest_": fit_kernel_regression(fitted.module, X, reference, valid)}
+    return {"nearest_": fit_kernel_regression(fitted.module, reference, valid)}
 
 
 def impute_reference_rows(

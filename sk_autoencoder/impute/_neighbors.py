@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sk_autoencoder.core._data import RowDataset, evenly_spaced_indices
+from sk_autoencoder.core._data import ArraySource, RowDataset, evenly_spaced_indices
 from sk_autoencoder.core._inference import map_array
 from sk_autoencoder.impute._network import MAX_DEVIATION, KernelRegressionImputer
 from sk_autoencoder.nn._autoencoder import Autoencoder
@@ -35,7 +35,8 @@ def member_predictions(module: nn.Module, x: Tensor) -> Tensor:
 
 def scaled_rows(X, scaler: Scaler, indices: np.ndarray) -> Tensor:
     """Read the rows of X at `indices`, scaled, in float32."""
-    return RowDataset(X, scaler, indices)[np.arange(len(indices))].cpu()
+    rows = RowDataset(ArraySource(X), scaler, indices)
+    return rows[np.arange(len(indices))].x.cpu()
 
 
 def select_reference_rows(*indices: np.ndarray) -> np.ndarray:
@@ -51,10 +52,10 @@ def impute_scaled(module: nn.Module, x: Tensor) -> Tensor:
 
 
 def fit_kernel_regression(
-    module: nn.Module, X, reference: np.ndarray, valid: RowDataset
+    module: nn.Module, reference: np.ndarray, valid: RowDataset
 ) -> KernelRegressionImputer | None:
     """Fit a kernel regression on `reference` rows, or None if it is no improvement."""
-    rows = scaled_rows(X, valid.scaler, reference)
+    rows = scaled_rows(valid.X, valid.scaler, reference)
     regression = KernelRegressionImputer(
         impute_scaled(module, rows), (~rows.isnan()).float()
     )

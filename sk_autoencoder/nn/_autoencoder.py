@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -57,21 +58,13 @@ class Autoencoder(nn.Module):
         result.network = result.network.with_imputation(copy.deepcopy(completion))
         return result
 
-    def split(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Split rows into input and target, each of shape (batch, n_features).
-
-        Rows of shape (batch, 2 * n_features) hold both. Other rows are their own target.
-        """
-        n_features = len(self.scaler.center)
-        return rows[..., :n_features], rows[..., -n_features:]
-
     def forward(self, x: Tensor) -> NetworkOutput:
         """Corrupt, encode and decode scaled rows `x` of shape (batch, n_features)."""
         return self.network(self.corruption(x))
 
-    def map_members(self, function: Callable, x: Tensor) -> Tensor:
-        """Apply ``function(autoencoder, x)``, for the same interface as an ensemble."""
-        return function(self, x)
+    def map_members(self, function: Callable, rows: Any) -> Any:
+        """Apply ``function(autoencoder, rows)``, for the same interface as an ensemble."""
+        return function(self, rows)
 
     def encode(self, x: Tensor) -> Tensor:
         """Encode rows `x` (batch, n_features) to codes (batch, n_components)."""

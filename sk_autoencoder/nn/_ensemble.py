@@ -7,10 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.utils._pytree import tree_map
 
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._scalers import Scaler
+
+
+def _member_axis(leaf: Any) -> int | None:
+    return 0 if isinstance(leaf, Tensor) else None
 
 
 def transpose_matrices(weights: Tensor) -> Tensor:
@@ -100,22 +105,23 @@ class Ensemble(nn.Module):
         """Apply ``function(member, x)`` with the weights that are currently in place."""
         return function(self.member, x)
 
-    def map_members(self, function: Callable[[Autoencoder, Tensor], Any], x: Tensor) -> Any:
-        """Apply ``function(member, x)`` to all members, along a new first axis.
+    def map_members(self, function: Callable[[Autoencoder, Any], Any], rows: Any) -> Any:
+        """Apply ``function(member, rows)`` to all members, along a new first axis.
 
-        `x` holds the same rows for all members, of shape (batch, n_features), or separate
-        rows for each, of shape (n_members, batch, n_features).
+        `rows` are the same for all members, of shape (batch, n_features), or a tensor or a
+        tuple of tensors with the members along the first axis.
         """
         weights = self._tensors("parameters")
         weights = {name: transpose_matrices(weight) for name, weight in weights.items()}
         buffers = self._tensors("buffers")
 
-        def apply_member(state: dict[str, Tensor], rows: Tensor) -> Any:
+        def apply_member(state: dict[str, Tensor], rows: Any) -> Any:
             return functional_call(self, state, (function, rows), tie_weights=False)
 
-        in_dims = (0, 0 if x.ndim > 2 else None)
+        is_shared = isinstance(rows, Tensor) and rows.ndim == 2
+        in_dims = (0, None if is_shared else tree_map(_member_axis, rows))
         map_over_members = vmap(apply_member, in_dims, randomness="different")
-        return map_over_members({**weights, **buffers}, x)
+        return map_over_members({**weights, **buffers}, rows)
 
     def encode(self, x: Tensor) -> Tensor:
         """Concatenate the members' codes to (batch, n_members * n_components)."""

@@ -234,7 +234,16 @@ def observed_error(
     )
 
 
-def trimmed_mean(errors: Tensor, trim_fraction: float) -> Tensor:
+def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
+    """Average `values` over rows by their weights (batch,); None stands for equal ones."""
+    if weight is None:
+        return values.mean()
+    return (values * weight).sum() / weight.sum()
+
+
+def trimmed_mean(
+    errors: Tensor, trim_fraction: float, weight: Tensor | None = None
+) -> Tensor:
     """Average errors over rows without the fraction `trim_fraction` of the largest.
 
     Examples
@@ -245,6 +254,7 @@ def trimmed_mean(errors: Tensor, trim_fraction: float) -> Tensor:
     tensor(2.)
     """
     if not trim_fraction:
-        return errors.mean()
+        return weighted_mean(errors, weight)
     n_kept = max(round((1 - trim_fraction) * len(errors)), 1)
-    return errors.topk(n_kept, largest=False, sorted=False).values.mean()
+    kept = errors.topk(n_kept, largest=False, sorted=False)
+    return weighted_mean(kept.values, None if weight is None else weight[kept.indices])

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 
 from sk_autoencoder.nn._base import Network, NetworkOutput
-from sk_autoencoder.nn._losses import Error, trimmed_mean
+from sk_autoencoder.nn._losses import Error, trimmed_mean, weighted_mean
 from sk_autoencoder.nn._penalties import Penalty
 
 
@@ -42,12 +42,17 @@ class Objective(nn.Module):
         for name in self.weights:
             setattr(self, name, penalties[name][1])
 
-    def forward(self, network: Network, x: Tensor, out: NetworkOutput) -> dict[str, Tensor]:
-        """Compute the weighted terms by name: scalars, whose sum is the loss."""
+    def forward(
+        self, network: Network, x: Tensor, out: NetworkOutput, weight: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Compute the weighted terms by name: scalars, whose sum is the loss.
+
+        The means over rows are weighted by `weight`, of shape (batch,), if it is given.
+        """
         errors = self.errors(network, x, out)
-        terms = {"error": trimmed_mean(errors, self.trim_fraction)}
+        terms = {"error": trimmed_mean(errors, self.trim_fraction, weight)}
         for name, value in self._penalties(network, x, out):
-            terms[name] = value.mean() if value.ndim else value
+            terms[name] = weighted_mean(value, weight) if value.ndim else value
         return terms
 
     def errors(self, network: Network, x: Tensor, out: NetworkOutput) -> Tensor:

@@ -62,7 +62,7 @@ def principal_axes(rows: RowDataset, n_components: int | None, seed: int) -> Pri
     ):
         return _axes_of_moments(rows, mean, n_axes)
     elif rows.cached is not None:
-        pca = PCA(n_axes, random_state=seed).fit(rows.cached.cpu().double().numpy())
+        pca = PCA(n_axes, random_state=seed).fit(rows.cached.x.cpu().double().numpy())
     else:
         pca = _fit_streamed(rows, n_axes)
     return PrincipalAxes(mean, pca.components_[:n_axes], pca.explained_variance_[:n_axes])
@@ -95,7 +95,7 @@ def _fit_streamed(rows: RowDataset, n_axes: int) -> IncrementalPCA:
     pca = IncrementalPCA(n_axes)
     size = max(rows.chunk_size, n_axes)
     for where in gen_batches(len(rows), size, min_batch_size=n_axes):
-        pca.partial_fit(rows[np.r_[where]].cpu().double().numpy(), check_input=False)
+        pca.partial_fit(rows[np.r_[where]].x.cpu().double().numpy(), check_input=False)
     return pca
 
 

@@ -7,7 +7,7 @@ from scipy.sparse import issparse
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import svd_flip
 
-from sk_autoencoder.core._data import RowDataset, evenly_spaced_indices, target_rows
+from sk_autoencoder.core._data import ArraySource, RowDataset, evenly_spaced_indices
 from sk_autoencoder.core._initialization._pca import (
     LinearAutoencoder,
     PrincipalAxes,
@@ -39,7 +39,8 @@ def wiener_filter(
     left singular vectors of :math:`B C^{-1/2}` (reduced rank regression; Brillinger,
     "Time Series", 1981, theorem 10.2.1).
     """
-    clean = RowDataset(target_rows(rows.X), rows.scaler, rows.indices, rows.moments)
+    clean_source = ArraySource(rows.source.targets)
+    clean = RowDataset(clean_source, rows.scaler, rows.indices, rows.moments)
     axes = principal_axes(clean, MAX_AXES, seed)
     exact = getattr(corruption, "moments", None)
     if exact is None:
@@ -152,8 +153,8 @@ def monte_carlo_moments(rows: RowDataset, corruption: torch.nn.Module, axes: Pri
     shift, cross, noisy, n_rows = 0.0, 0.0, 0.0, 0
     corruption.train()
     for where in n_repeats * list(gen_batches(len(rows), MOMENT_BATCH_ROWS)):
-        inputs_and_targets = rows[np.r_[where]].cpu()
-        x, clean = inputs_and_targets[:, : len(mean)], inputs_and_targets[:, -len(mean) :]
+        batch = rows[np.r_[where]]
+        x, clean = batch.x.cpu(), batch.target.cpu()
         codes, clean_codes = (corruption(x) - mean) @ basis.T, (clean - mean) @ basis.T
         shift += codes.sum(0)
         cross += clean_codes.T @ codes
