@@ -127,7 +127,7 @@ def test_moments_of_a_callable_are_measured():
     torch.testing.assert_close(std, torch.full((2,), 3.0), atol=0.2, rtol=0)
 
 
-@pytest.mark.parametrize("init", ["pca", "random"])
+@pytest.mark.parametrize("init", ["pca", pytest.param("random", marks=pytest.mark.slow)])
 def test_a_weight_of_zero_gives_the_plain_autoencoder_bit_for_bit(digits, init):
     plain = AutoencoderTransformer(5, linear_penalty=0, init=init, **QUICK)
     zero = AdversarialAutoencoder(5, critic_weight=0, init=init, **QUICK)

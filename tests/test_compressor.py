@@ -68,7 +68,12 @@ def size(compressor, X):
 
 @pytest.mark.parametrize(
     ("autoencoder", "budget"),
-    [(None, 2), (PCA(30), 2), (PCA(30), 12), (PLAIN, 5)],
+    [
+        pytest.param(None, 2, marks=pytest.mark.slow),
+        (PCA(30), 2),
+        (PCA(30), 12),
+        (PLAIN, 5),
+    ],
 )
 def test_the_budget_is_met(pixels, autoencoder, budget):
     compressor = AutoencoderCompressor(autoencoder, bytes_per_row=budget, random_state=0)

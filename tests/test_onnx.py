@@ -18,6 +18,7 @@ from catalogue import (
     PLAIN,
     fit_once,
     name,
+    one_of_each,
     quick,
 )
 from sklearn.base import clone
@@ -131,7 +132,7 @@ def test_autoencoders_give_in_onnxruntime_what_they_give(number, method):
     check(to_onnx(autoencoder, method=method), getattr(autoencoder, method), rows, output)
 
 
-@pytest.mark.parametrize("detector", EXPORTED_DETECTORS, ids=name)
+@pytest.mark.parametrize("detector", one_of_each(EXPORTED_DETECTORS))
 def test_detectors_give_in_onnxruntime_what_they_give(detector):
     detector = fit_once(detector, X)
     run = load(to_onnx(detector))
