@@ -145,7 +145,7 @@ def test_detectors_give_in_onnxruntime_what_they_give(detector):
         np.testing.assert_array_equal(found["label"][:, 0], detector.predict(X[:n_rows]))
 
 
-@pytest.mark.parametrize("imputer", IMPUTERS, ids=name)
+@pytest.mark.parametrize("imputer", one_of_each(IMPUTERS))
 def test_imputers_give_in_onnxruntime_what_they_give(imputer):
     imputer = fit_once(imputer, HOLED)
     rows = np.vstack([np.full((1, 2), np.nan, np.float32), HOLED])
@@ -265,6 +265,7 @@ def test_a_variant_exports_in_a_detector(method):
     np.testing.assert_array_equal(labels[:, 0], detector.predict(X))
 
 
+@pytest.mark.slow
 def test_a_variant_exports_in_an_imputer():
     imputer = AutoencoderImputer(quick(Shrunk), random_state=0).fit(HOLED)
     check(to_onnx(imputer), imputer.transform, HOLED, "variable")
