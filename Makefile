@@ -10,7 +10,7 @@ TESTS ?=
 OLDEST = common display_codes displays pipelines saving versions
 OLDEST_TESTS ?= $(OLDEST:%=tests/test_%.py)
 
-.PHONY: demo test test-all test-oldest lint docs clean
+.PHONY: install demo test test-all test-oldest lint docs clean
 
 # torch is pinned in both files of constraints; an open range would fetch several GB of CUDA packages.
 # Modules are compiled when they are imported first: compiling all of them is half of the time.
@@ -18,6 +18,8 @@ $(VENV)/%.installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-compile --constraint $(CONSTRAINTS) --editable ".[$*]"
 	touch $@
+
+install: $(VENV)/all,test.installed
 
 demo: $(VENV)/plot.installed
 	$(RUN) examples/demo.py
