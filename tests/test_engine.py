@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnxruntime
 import pytest
-from catalogue import CATALOGUE, fitted, one_of_each, quick
+from catalogue import CATALOGUE, PLAIN, fitted, one_of_each, quick
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -89,6 +89,12 @@ def test_a_fit_that_fails_changes_nothing(estimator, stage, pixels, iris, monkey
     assert vars(fresh).keys() == vars(clone(estimator)).keys()
     with pytest.raises(NotFittedError):
         getattr(fresh, next(m for m in METHODS if hasattr(type(fresh), m)))(pixels)
+
+
+def test_the_net_of_a_fit_can_be_shown(pixels):
+    net = fitted(PLAIN, pixels).net_
+    assert net.get_params()["max_epochs"] == PLAIN.max_epochs
+    assert "AutoencoderNet" in repr(net)
 
 
 def square_of_code(network, x, out):

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sk_autoencoder.core import _data
 from sk_autoencoder.core._columns import NumericColumns
-from sk_autoencoder.core._data import ArraySource, RowDataset
+from sk_autoencoder.core._data import RowDataset, RowSource
 from sk_autoencoder.core._initialization._pca import principal_axes
 from sk_autoencoder.core._moments import Moments, measure_moments
 from sk_autoencoder.nn._losses import LOSSES
@@ -73,7 +73,7 @@ def test_axes_are_those_of_pca(scaling, chunk_bytes, monkeypatch):
     monkeypatch.setattr(_data, "CHUNK_BYTES", chunk_bytes)
     indices = np.arange(500)
     columns = NumericColumns(LOSSES["squared_error"], scaling)
-    source = ArraySource(ROWS)
+    source = RowSource(ROWS)
     scaler, moments = columns.fit(source, indices, with_products=True)
     assert moments.has_products
     scaled = scaler(torch.from_numpy(ROWS)).numpy()
@@ -90,6 +90,6 @@ def test_products_are_not_summed_where_they_cannot_be():
     holed = ROWS.copy()
     holed[3, 2] = np.nan
     for X in (holed, csr_array(ROWS), np.zeros((20, 1_001))):
-        _, moments = columns.fit(ArraySource(X), np.arange(20), with_products=True)
+        _, moments = columns.fit(RowSource(X), np.arange(20), with_products=True)
         assert isinstance(moments, Moments)
         assert not moments.has_products

@@ -8,7 +8,7 @@ from scipy.sparse import csr_array, random_array
 
 from sk_autoencoder import AutoencoderTransformer
 from sk_autoencoder.core import _data, _inference
-from sk_autoencoder.core._data import ArraySource, BatchIterator, RowDataset
+from sk_autoencoder.core._data import BatchIterator, RowDataset, RowSource
 from sk_autoencoder.nn._scalers import Scaler
 
 X = np.arange(60.0).reshape(20, 3)
@@ -23,7 +23,7 @@ def test_an_epoch_sees_each_chosen_row_once(
 ):
     monkeypatch.setattr(_data, "MAX_CACHED_BYTES", resident_bytes)
     monkeypatch.setattr(_data, "CHUNK_BYTES", piece_bytes)
-    rows = RowDataset(ArraySource(container(X)), SCALER, np.arange(5, 18))
+    rows = RowDataset(RowSource(container(X)), SCALER, np.arange(5, 18))
     batches = [batch.x for batch in BatchIterator(rows, batch_size=4, shuffle=True)]
     assert [len(b) for b in batches] == [4, 4, 4, 1]
     assert {b.dtype for b in batches} == {torch.float32}
@@ -36,7 +36,7 @@ def test_an_epoch_sees_each_chosen_row_once(
 
 def test_the_order_changes_from_epoch_to_epoch():
     batches = BatchIterator(
-        RowDataset(ArraySource(X), SCALER, np.arange(20)), batch_size=20, shuffle=True
+        RowDataset(RowSource(X), SCALER, np.arange(20)), batch_size=20, shuffle=True
     )
     assert not torch.equal(next(iter(batches)).x, next(iter(batches)).x)
 
@@ -46,13 +46,13 @@ def test_the_order_changes_from_epoch_to_epoch():
 def test_targets_and_weights_come_with_their_rows(monkeypatch, cached_bytes, indices):
     monkeypatch.setattr(_data, "MAX_CACHED_BYTES", cached_bytes)
     weight = np.arange(20.0)
-    source = ArraySource(X, targets=10 * X, weight=weight)
+    source = RowSource(X, targets=10 * X, weight=weight)
     for batch in BatchIterator(RowDataset(source, SCALER, indices), 2, shuffle=True):
         row = SCALER.inverse(batch.x)[..., 0] / 3  # the number of each row
         np.testing.assert_allclose(batch.weight, row)
         np.testing.assert_allclose(SCALER.inverse(batch.target)[..., 0], 30 * row)
         assert batch.n_rows == batch.x.shape[-2]
-    alone = RowDataset(ArraySource(X), SCALER, indices)[np.arange(2)]
+    alone = RowDataset(RowSource(X), SCALER, indices)[np.arange(2)]
     assert alone.target is alone.x
     assert alone.weight is None
 

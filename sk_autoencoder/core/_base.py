@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sk_autoencoder.core._callbacks import ReportEpochs
 from sk_autoencoder.core._columns import NumericColumns
-from sk_autoencoder.core._data import ArraySource, RowSource, chunk_rows
+from sk_autoencoder.core._data import RowSource, chunk_rows
 from sk_autoencoder.core._export import ExportMixin, ExportSpec
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._inference import decode, encode
@@ -150,7 +150,7 @@ class BaseAutoencoder(
             optimizer=OPTIMIZERS.get(self.optimizer, self.optimizer),
             lr=self.lr,
             weight_decay=self.weight_decay,
-            callbacks=lambda: [clone(each, safe=False) for each in self.callbacks or ()],
+            callbacks=lambda: [clone(c, safe=False) for c in self.callbacks or ()],
             score=partial(make_error_score, loss),
             reconstruct=lambda fitted: reconstruct,
             verbose=self.verbose,
@@ -294,7 +294,7 @@ class BaseAutoencoder(
         changes at the end of a fit.
         """
         X = check_rows(draft, X, reset=previous is None, **kwargs)
-        source = ArraySource(X, recipe.targets(X, y))
+        source = RowSource(X, recipe.targets(X, y))
         if has_missing(X):
             if previous is None:
                 check_columns(X)
@@ -397,7 +397,7 @@ class BaseAutoencoder(
         """
         check_is_fitted(self)
         X = check_rows(self, X, reset=False)
-        source = ArraySource(X, self.make_recipe().targets(X, y))
+        source = RowSource(X, self.make_recipe().targets(X, y))
         indices, residual = np.arange(source.n_rows), 0.0
         for where in gen_batches(source.n_rows, chunk_rows(source.n_features)):
             rows = self._fitted.map(reconstruct, source.X[where])

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 
-from sk_autoencoder.core._data import ArraySource, RowDataset, RowSource
+from sk_autoencoder.core._data import RowDataset, RowSource
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._initialization._factor_model import fit_factor_model
 from sk_autoencoder.core._initialization._pca import count_components, principal_axes
@@ -41,7 +41,7 @@ def count_code(recipe: Recipe, source: RowSource, rows: np.ndarray, seed: int) -
     if recipe.n_components >= 1:
         return int(recipe.n_components)
     scaler, moments = recipe.columns.fit(source, rows, with_products=True)
-    targets = ArraySource(source.targets)
+    targets = RowSource(source.targets)
     _, imputed = fit_imputer(recipe, targets, scaler, rows, seed)
     known = moments if imputed is targets else None
     axes = principal_axes(RowDataset(imputed, scaler, rows, known), None, seed)

@@ -206,4 +206,4 @@ class ReportEpochs(Callback):
 
     def on_train_end(self, net, **kwargs) -> None:
         # The net stays in the fitted estimator: without references to what surrounds it.
-        vars(self).clear()
+        vars(self).update(dict.fromkeys(vars(self)))

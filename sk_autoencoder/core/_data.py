@@ -1,7 +1,7 @@
 """Rows of arrays as batches of tensors."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -48,32 +48,7 @@ class Batch(NamedTuple):
             yield self.map(lambda t, s=start, n=length: t.narrow(axis, s, n))
 
 
-class RowSource(Protocol):
-    """Rows to train on: by index, in any order.
-
-    Attributes
-    ----------
-    X : array-like of shape (n_rows, n_features)
-        Input rows: ``X[indices]`` reads some of them.
-    targets : array-like of shape (n_rows, n_features)
-        Target rows; X itself if rows are their own targets.
-    weight : ndarray of shape (n_rows,) or None
-    """
-
-    X: object
-    targets: object
-    weight: np.ndarray | None
-
-    @property
-    def n_rows(self) -> int:
-        """Number of rows."""
-
-    @property
-    def n_features(self) -> int:
-        """Number of columns."""
-
-
-class ArraySource:
+class RowSource:
     """Rows of arrays: dense ones, memory maps, CSR arrays, or rows imputed when read.
 
     Parameters
@@ -104,9 +79,9 @@ class ArraySource:
         """Whether rows have targets other than themselves."""
         return self.targets is not self.X
 
-    def with_inputs(self, X) -> "ArraySource":
+    def with_inputs(self, X) -> "RowSource":
         """Replace the input rows; rows that are their own targets stay so."""
-        return ArraySource(X, self.targets if self.has_targets else None, self.weight)
+        return RowSource(X, self.targets if self.has_targets else None, self.weight)
 
 
 class RowDataset(Dataset):
@@ -114,7 +89,7 @@ class RowDataset(Dataset):
 
     Parameters
     ----------
-    source : ArraySource
+    source : RowSource
     scaler : Scaler
     indices : ndarray of shape (n_rows,) or (n_members, n_rows)
         The rows to use, or those that each member of an ensemble uses.
@@ -124,7 +99,7 @@ class RowDataset(Dataset):
 
     def __init__(
         self,
-        source: ArraySource,
+        source: RowSource,
         scaler: Scaler,
         indices: np.ndarray,
         moments: "Moments | None" = None,

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from sk_autoencoder.core._inference import busy_threads, iter_mapped, map_array
+from sk_autoencoder.core._data import iter_chunks
+from sk_autoencoder.core._inference import busy_threads, map_array
 from sk_autoencoder.core._missing import has_missing
 from sk_autoencoder.core._trainer import AutoencoderNet
 from sk_autoencoder.nn._autoencoder import Autoencoder
@@ -59,7 +60,8 @@ class Fitted:
 
     def iter_map(self, function: Callable, X, indices: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the values of `function` for the rows `indices` of X, chunk by chunk."""
-        return iter_mapped(self.module, function, X, indices)
+        for chunk in iter_chunks(X, indices):
+            yield map_array(self.module, function, chunk)
 
     def module_for(self, X) -> Autoencoder | Ensemble:
         """Choose the module for rows X: behind an imputation if it cannot take NaN."""

@@ -5,13 +5,13 @@ up, so that the result of a row does not depend on the other rows.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import nn
 
-from sk_autoencoder.core._data import as_tensor, iter_chunks
+from sk_autoencoder.core._data import as_tensor
 from sk_autoencoder.utils._threads import limit_threads
 
 MAX_CHUNK_BYTES = 2**20  # of rows in one forward pass, so that they stay in the cache
@@ -60,14 +60,6 @@ def map_array(module: nn.Module, function: Callable, X) -> np.ndarray:
                 result = np.empty((n_rows, *values.shape[1:]), values.dtype)
             result[start : start + size] = values
     return result
-
-
-def iter_mapped(
-    module: nn.Module, function: Callable, X, indices: np.ndarray
-) -> Iterator[np.ndarray]:
-    """Yield the values of `function` for the rows `indices` of X, chunk by chunk."""
-    for chunk in iter_chunks(X, indices):
-        yield map_array(module, function, chunk)
 
 
 def busy_threads(module: nn.Module, n_rows: int):

@@ -25,7 +25,7 @@ from sk_autoencoder.nn._losses import Error, Loss
 from sk_autoencoder.nn._missing import FactorModelImputer
 from sk_autoencoder.nn._objective import Objective
 
-MIN_BATCH_SIZE, MAX_BATCH_SIZE = 8, 256  # of batch_size="auto"
+AUTO_BATCH_SIZE_RANGE = 8, 256  # of batch_size="auto"
 BATCHES_PER_EPOCH = 20  # of batch_size="auto", between these bounds
 
 
@@ -92,10 +92,6 @@ def start_at(fit: Callable[[Member], LinearAutoencoder], loss: Loss) -> Initiali
     return initialize
 
 
-def accept_all(X) -> None:
-    """Accept all rows."""
-
-
 def ignore_labels(X, y) -> None:
     """Ignore `y`: rows are their own targets."""
 
@@ -112,7 +108,7 @@ def learn_nothing(*args) -> dict[str, Any]:
 
 def choose_batch_size(n_rows: int) -> int:
     """Choose the size of batches for a number of training rows."""
-    return int(np.clip(n_rows // BATCHES_PER_EPOCH, MIN_BATCH_SIZE, MAX_BATCH_SIZE))
+    return int(np.clip(n_rows // BATCHES_PER_EPOCH, *AUTO_BATCH_SIZE_RANGE))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,7 +194,7 @@ class Recipe:
 
     columns: NumericColumns
     imputes: bool
-    check: Callable[[Any], None] = accept_all
+    check: Callable[[Any], None]
     targets: Callable[..., Any] = ignore_labels
     split: Callable[[int], tuple[np.ndarray, np.ndarray | None]]
     measure: Callable[..., dict[str, Any]] = measure_nothing

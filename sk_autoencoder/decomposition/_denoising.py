@@ -329,15 +329,6 @@ class DenoisingAutoencoder(BaseAutoencoder):
         recipe = super().make_recipe()
         if self.noise_std is not None:
             return self._make_noisy_recipe(recipe)
-        if (
-            self.corruption != "gaussian"
-            and self.noise_level > 1
-            and not callable(self.corruption)
-        ):
-            raise ValueError(
-                f"noise_level={self.noise_level} is a fraction of the entries for "
-                f"corruption={self.corruption!r}. Give a number in [0, 1]."
-            )
         start = start_at(self._fit_wiener_filter, recipe.loss)
         return replace(
             recipe,
@@ -412,6 +403,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
             return torch.nn.Identity()  # the rows are noisy already
         if callable(self.corruption):
             return WhileTraining(copy.deepcopy(self.corruption))
+        if self.corruption != "gaussian" and self.noise_level > 1:
+            raise ValueError(
+                f"noise_level={self.noise_level} is a fraction of the entries for "
+                f"corruption={self.corruption!r}. Give a number in [0, 1]."
+            )
         return CORRUPTIONS[self.corruption](self.noise_level, rows)
 
     def _fit_wiener_filter(self, member: Member) -> LinearAutoencoder:

@@ -24,7 +24,7 @@ from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions
 
-MAX_DEFAULT_COMPONENTS = 8
+MAX_ADVERSARIAL_COMPONENTS = 8
 MIN_AXIS_STD = 1e-3  # in units of the largest: whitening would amplify smaller axes
 
 
@@ -256,7 +256,7 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
             recipe = recipe.add_penalties(self._make_critic)
         return replace(
             recipe,
-            default_n_components=lambda *shape: min(MAX_DEFAULT_COMPONENTS, *shape),
+            default_n_components=lambda *shape: min(MAX_ADVERSARIAL_COMPONENTS, *shape),
         )
 
     def _make_sampler(self) -> Sampler:

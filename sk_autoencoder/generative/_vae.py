@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -30,7 +31,7 @@ from sk_autoencoder.generative._bound import (
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._likelihoods import LIKELIHOODS, make_likelihood
-from sk_autoencoder.nn._losses import LOSSES
+from sk_autoencoder.nn._losses import LOSSES, Loss
 from sk_autoencoder.nn._scalers import LogScaler, Scaler
 from sk_autoencoder.nn._variational import ELBO, KLDivergence, VariationalNetwork
 from sk_autoencoder.utils._checks import check_counts, check_range
@@ -38,7 +39,7 @@ from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions
 
 COUNT_LIKELIHOODS = {"negative_binomial", "poisson"}  # of log-scaled rows
 LINEAR_LOSSES = {"bernoulli": "binary_cross_entropy"}  # of the linear initialisation
-MAX_DEFAULT_COMPONENTS = 16
+MAX_VAE_COMPONENTS = 16
 MAX_USAGE_ROWS = 10_000  # training rows for the usage of components
 
 
@@ -284,9 +285,9 @@ class VAETransformer(GenerativeAutoencoder):
             recipe.add_summary(self._measure_usage),
             columns=NumericColumns(loss, self.scaling, kind),
             check=self._check_values,
-            default_n_components=lambda *shape: min(MAX_DEFAULT_COMPONENTS, *shape),
+            default_n_components=lambda *shape: min(MAX_VAE_COMPONENTS, *shape),
             wrap=self._make_variational,
-            initialize=self._start_at_factor_model,
+            initialize=partial(self._start_at_factor_model, loss),
             loss=loss,
             objective=ELBO,
             callbacks=lambda: recipe.callbacks() + self._warm_up(),
@@ -312,7 +313,7 @@ class VAETransformer(GenerativeAutoencoder):
         likelihood = make_likelihood(self.likelihood, n_features, self.variance)
         return VariationalNetwork(network, n_components, likelihood)
 
-    def _start_at_factor_model(self, member: Member) -> Initialization:
+    def _start_at_factor_model(self, loss: Loss, member: Member) -> Initialization:
         rows, network = member.rows, member.network
         mean, variance = scaled_moments(rows)
         variance = variance * len(rows) / max(len(rows) - 1, 1)  # unbiased, as in PCA
@@ -324,7 +325,6 @@ class VAETransformer(GenerativeAutoencoder):
             axes = principal_axes(rows, member.n_components, member.seed)
             is_per_feature = self.variance == "per_feature"
             factors = factor_model(axes, variance, is_per_feature, fixed_noise)
-            loss = LOSSES[LINEAR_LOSSES.get(self.likelihood, "squared_error")]
             is_linear = init_factor_model(network, mean, factors, loss)
             noise = factors.noise if is_linear else noise
         network.likelihood.start_from(

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sk_autoencoder.core._data import ArraySource, RowDataset, evenly_spaced_indices
+from sk_autoencoder.core._data import RowDataset, RowSource, evenly_spaced_indices
 from sk_autoencoder.core._inference import map_array
 from sk_autoencoder.impute._network import MAX_DEVIATION, KernelRegressionImputer
 from sk_autoencoder.nn._autoencoder import Autoencoder
@@ -35,7 +35,7 @@ def member_predictions(module: nn.Module, x: Tensor) -> Tensor:
 
 def scaled_rows(X, scaler: Scaler, indices: np.ndarray) -> Tensor:
     """Read the rows of X at `indices`, scaled, in float32."""
-    rows = RowDataset(ArraySource(X), scaler, indices)
+    rows = RowDataset(RowSource(X), scaler, indices)
     return rows[np.arange(len(indices))].x.cpu()
 
 

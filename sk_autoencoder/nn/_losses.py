@@ -256,5 +256,7 @@ def trimmed_mean(
     if not trim_fraction:
         return weighted_mean(errors, weight)
     n_kept = max(round((1 - trim_fraction) * len(errors)), 1)
-    kept = errors.topk(n_kept, largest=False, sorted=False)
-    return weighted_mean(kept.values, None if weight is None else weight[kept.indices])
+    smallest = errors.topk(n_kept, largest=False, sorted=False)
+    if weight is not None:
+        weight = weight[smallest.indices]
+    return weighted_mean(smallest.values, weight)

@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils.extmath import svd_flip
 from torch import Tensor
 
-from sk_autoencoder.core._data import ArraySource, RowDataset, evenly_spaced_indices
+from sk_autoencoder.core._data import RowDataset, RowSource, evenly_spaced_indices
 from sk_autoencoder.core._initialization._pca import (
     LinearAutoencoder,
     PrincipalAxes,
@@ -143,7 +143,7 @@ def fit_factor_model(
         n_max = max(MAX_FACTOR_MODEL_BYTES // (8 * X.shape[1]), 100)
     n_rows = int(min(len(indices), MAX_FACTOR_MODEL_ROWS, n_max))
     subset = indices[evenly_spaced_indices(len(indices), n_rows)]
-    x = RowDataset(ArraySource(X), scaler, subset)[np.arange(n_rows)].x.cpu().double()
+    x = RowDataset(RowSource(X), scaler, subset)[np.arange(n_rows)].x.cpu().double()
     is_observed = ~x.isnan()
     model = _principal_factors(x, is_observed, seed)
     if not is_observed.all():

@@ -7,7 +7,7 @@ from scipy.sparse import issparse
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import svd_flip
 
-from sk_autoencoder.core._data import ArraySource, RowDataset, evenly_spaced_indices
+from sk_autoencoder.core._data import RowDataset, RowSource, evenly_spaced_indices
 from sk_autoencoder.core._initialization._pca import (
     LinearAutoencoder,
     PrincipalAxes,
@@ -39,7 +39,7 @@ def wiener_filter(
     left singular vectors of :math:`B C^{-1/2}` (reduced rank regression; Brillinger,
     "Time Series", 1981, theorem 10.2.1).
     """
-    clean_source = ArraySource(rows.source.targets)
+    clean_source = RowSource(rows.source.targets)
     clean = RowDataset(clean_source, rows.scaler, rows.indices, rows.moments)
     axes = principal_axes(clean, MAX_AXES, seed)
     exact = getattr(corruption, "moments", None)
