@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from sk_autoencoder.core import _data
+from sk_autoencoder.core._backend import LocalBackend
 from sk_autoencoder.core._columns import NumericColumns
 from sk_autoencoder.core._data import RowDataset, RowSource
 from sk_autoencoder.core._initialization._pca import principal_axes
@@ -74,7 +75,7 @@ def test_axes_are_those_of_pca(scaling, chunk_bytes, monkeypatch):
     indices = np.arange(500)
     columns = NumericColumns(LOSSES["squared_error"], scaling)
     source = RowSource(ROWS)
-    scaler, moments = columns.fit(source, indices, with_products=True)
+    scaler, moments = columns.fit(source, indices, LocalBackend(), with_products=True)
     assert moments.has_products
     scaled = scaler(torch.from_numpy(ROWS)).numpy()
     pca = PCA(4, svd_solver="full").fit(scaled)
@@ -90,6 +91,8 @@ def test_products_are_not_summed_where_they_cannot_be():
     holed = ROWS.copy()
     holed[3, 2] = np.nan
     for X in (holed, csr_array(ROWS), np.zeros((20, 1_001))):
-        _, moments = columns.fit(RowSource(X), np.arange(20), with_products=True)
+        _, moments = columns.fit(
+            RowSource(X), np.arange(20), LocalBackend(), with_products=True
+        )
         assert isinstance(moments, Moments)
         assert not moments.has_products

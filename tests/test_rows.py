@@ -21,7 +21,7 @@ SCALER = Scaler(torch.tensor([1.0, 2.0, 3.0]).double(), torch.full((3,), 2.0).do
 def test_an_epoch_sees_each_chosen_row_once(
     monkeypatch, container, resident_bytes, piece_bytes
 ):
-    monkeypatch.setattr(_data, "MAX_CACHED_BYTES", resident_bytes)
+    monkeypatch.setattr(_data, "CACHE_BYTES", resident_bytes)
     monkeypatch.setattr(_data, "CHUNK_BYTES", piece_bytes)
     rows = RowDataset(RowSource(container(X)), SCALER, np.arange(5, 18))
     batches = [batch.x for batch in BatchIterator(rows, batch_size=4, shuffle=True)]
@@ -44,7 +44,7 @@ def test_the_order_changes_from_epoch_to_epoch():
 @pytest.mark.parametrize("cached_bytes", [0, 2**20])
 @pytest.mark.parametrize("indices", [np.arange(8), np.array([[3, 1, 4], [1, 5, 9]])])
 def test_targets_and_weights_come_with_their_rows(monkeypatch, cached_bytes, indices):
-    monkeypatch.setattr(_data, "MAX_CACHED_BYTES", cached_bytes)
+    monkeypatch.setattr(_data, "CACHE_BYTES", cached_bytes)
     weight = np.arange(20.0)
     source = RowSource(X, targets=10 * X, weight=weight)
     for batch in BatchIterator(RowDataset(source, SCALER, indices), 2, shuffle=True):

@@ -71,7 +71,7 @@ def test_the_start_from_sparse_rows_is_pca(n_features):
 
 
 def test_the_start_from_rows_in_pieces_is_pca(digits, monkeypatch):
-    monkeypatch.setattr("sk_autoencoder.core._data.MAX_CACHED_BYTES", 0)
+    monkeypatch.setattr("sk_autoencoder.core._data.CACHE_BYTES", 0)
     monkeypatch.setattr("sk_autoencoder.core._data.CHUNK_BYTES", 64 * 8 * 70)
     autoencoder = AutoencoderTransformer(5, **START).fit(digits)
     assert autoencoder.score(digits) == pytest.approx(
@@ -81,7 +81,7 @@ def test_the_start_from_rows_in_pieces_is_pca(digits, monkeypatch):
 
 def test_training_in_pieces_gives_what_one_tensor_gives(digits, monkeypatch):
     expected = AutoencoderTransformer(5, **QUICK).fit(digits).score(digits)
-    monkeypatch.setattr("sk_autoencoder.core._data.MAX_CACHED_BYTES", 0)
+    monkeypatch.setattr("sk_autoencoder.core._data.CACHE_BYTES", 0)
     monkeypatch.setattr("sk_autoencoder.core._data.CHUNK_BYTES", 64 * 4 * 70)
     score = AutoencoderTransformer(5, **QUICK).fit(digits).score(digits)
     assert score == pytest.approx(expected, abs=1e-3)

@@ -9,16 +9,14 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
-from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sk_autoencoder.core._callbacks import ReportEpochs
 from sk_autoencoder.core._columns import NumericColumns
-from sk_autoencoder.core._data import RowSource, chunk_rows
+from sk_autoencoder.core._data import RowSource, has_missing, iter_chunks
 from sk_autoencoder.core._export import ExportMixin, ExportSpec
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._inference import decode, encode
-from sk_autoencoder.core._missing import has_missing
 from sk_autoencoder.core._model_selection import hold_out
 from sk_autoencoder.core._moments import measure_moments
 from sk_autoencoder.core._optimizers import OPTIMIZERS
@@ -76,7 +74,7 @@ def make_error_score(loss: Loss, fitted: Fitted) -> Callable:
         )
 
     def score(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
-        return -module.map_members(error, rows).reshape(-1, rows.shape[0]).mean(0)
+        return -module.map_members(error, rows).mean(0)
 
     return score
 
@@ -213,7 +211,7 @@ class BaseAutoencoder(
         draft = shallow_copy(self)
         recipe = self.make_recipe()
         source = self._read_rows(draft, recipe, X, y, previous, ensure_min_samples=2)
-        rows = np.arange(source.n_rows) if rows is None else rows
+        rows = np.atleast_2d(np.arange(source.n_rows) if rows is None else rows)
         if previous is not None:
             check_same_width(self.n_components, previous.n_components)
         device = find_device(self.device)
@@ -295,7 +293,7 @@ class BaseAutoencoder(
         """
         X = check_rows(draft, X, reset=previous is None, **kwargs)
         source = RowSource(X, recipe.targets(X, y))
-        if has_missing(X):
+        if source.is_incomplete:
             if previous is None:
                 check_columns(X)
             elif not previous.is_incomplete:
@@ -399,9 +397,9 @@ class BaseAutoencoder(
         X = check_rows(self, X, reset=False)
         source = RowSource(X, self.make_recipe().targets(X, y))
         indices, residual = np.arange(source.n_rows), 0.0
-        for where in gen_batches(source.n_rows, chunk_rows(source.n_features)):
-            rows = self._fitted.map(reconstruct, source.X[where])
-            target = source.targets[where]
+        chunks = (iter_chunks(rows, indices) for rows in (source.X, source.targets))
+        for rows, target in zip(*chunks, strict=True):
+            rows = self._fitted.map(reconstruct, rows)
             target = target.toarray() if issparse(target) else target
             residual += np.nansum((rows - target) ** 2, dtype=np.float64)
         total = measure_moments(source.targets, indices).sum_of_squares.sum()

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 
+from sk_autoencoder.core._backend import Backend
 from sk_autoencoder.core._data import RowDataset, RowSource
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._initialization._factor_model import fit_factor_model
 from sk_autoencoder.core._initialization._pca import count_components, principal_axes
-from sk_autoencoder.core._missing import ImputedRows, has_missing
+from sk_autoencoder.core._missing import ImputedRows
 from sk_autoencoder.core._recipe import Member, Recipe, Start
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network
@@ -23,24 +24,31 @@ from sk_autoencoder.nn._scalers import Scaler
 
 
 def make_builder(
-    recipe: Recipe, source: RowSource, rows: np.ndarray, seed: int
+    recipe: Recipe, source: RowSource, rows: np.ndarray, seed: int, backend: Backend
 ) -> Callable[[np.ndarray], Start]:
     """Make a factory that rebuilds the module for any rows from one RNG state."""
-    n_components = count_code(recipe, source, rows, seed)
-    state = torch.get_rng_state()
+    n_components = count_code(recipe, source, rows, seed, backend)
     return partial(
-        build, recipe, source, n_components=n_components, seed=seed, rng_state=state
+        build,
+        recipe,
+        source,
+        n_components=n_components,
+        seed=seed,
+        rng_state=torch.get_rng_state(),
+        backend=backend,
     )
 
 
-def count_code(recipe: Recipe, source: RowSource, rows: np.ndarray, seed: int) -> int:
+def count_code(
+    recipe: Recipe, source: RowSource, rows: np.ndarray, seed: int, backend: Backend
+) -> int:
     """Resolve `n_components`: a number, a fraction of the variance, or None."""
     rows = np.unique(rows)
     if recipe.n_components is None:
         return recipe.default_n_components(len(rows), source.n_features)
     if recipe.n_components >= 1:
         return int(recipe.n_components)
-    scaler, moments = recipe.columns.fit(source, rows, with_products=True)
+    scaler, moments = recipe.columns.fit(source, rows, backend, with_products=True)
     targets = RowSource(source.targets)
     _, imputed = fit_imputer(recipe, targets, scaler, rows, seed)
     known = moments if imputed is targets else None
@@ -56,6 +64,7 @@ def build(
     n_components: int,
     seed: int,
     rng_state: torch.Tensor,
+    backend: Backend,
 ) -> Start:
     """Build an autoencoder or an ensemble, initialised on rows of a source.
 
@@ -63,24 +72,24 @@ def build(
     ----------
     recipe : Recipe
     source : RowSource
-    rows : ndarray of shape (n_rows,) or (n_members, n_rows)
+    rows : ndarray of shape (n_members, n_rows)
     n_components : int
     seed : int
         Seed of PCA.
     rng_state : Tensor
         State of torch's generator, from which the weights are drawn.
+    backend : Backend
     """
-    all_rows = rows if rows.ndim == 1 else np.unique(rows)
+    all_rows = rows[0] if len(rows) == 1 else np.unique(rows)
     measured = recipe.measure(source.X, all_rows, seed)
     torch.set_rng_state(rng_state)
-    is_incomplete = has_missing(source.X)
-    scaler, moments = recipe.columns.fit(source, all_rows, recipe.needs_axes)
+    scaler, moments = recipe.columns.fit(source, all_rows, backend, recipe.needs_axes)
     imputer, imputed = fit_imputer(recipe, source, scaler, all_rows, seed)
-    subsets, members, is_linear, learned = np.atleast_2d(rows), [], False, {}
-    networks = build_networks(recipe, source.n_features, n_components, len(subsets))
-    for network, subset in zip(networks, subsets, strict=True):
-        is_measured = imputed.X is source.targets and rows.ndim == 1
-        dataset = RowDataset(imputed, scaler, subset, moments if is_measured else None)
+    members, is_linear, learned = [], False, {}
+    known = moments if imputed.X is source.targets and len(rows) == 1 else None
+    networks = build_networks(recipe, source.n_features, n_components, len(rows))
+    for network, subset in zip(networks, rows, strict=True):
+        dataset = RowDataset(imputed, scaler, subset, known)
         corruption = recipe.corruption(dataset, measured)
         member = Member(network, corruption, dataset, n_components, seed, measured)
         initialization = recipe.initialize(member)
@@ -89,15 +98,23 @@ def build(
             imputer = initialization.imputer
         if initialization.corruption is not None:
             corruption = initialization.corruption
-        if is_incomplete:
+        if source.is_incomplete:
             network = network.with_imputation(ImputationLayer(imputer))
             corruption = PreserveMissing(corruption)
         link = recipe.loss.link()
         members.append(
             Autoencoder(network, scaler, corruption, link, recipe.corrupts_validation)
         )
-    module = members[0] if rows.ndim == 1 else Ensemble(members)
-    return Start(module, is_linear, is_incomplete, n_components, imputer, measured, learned)
+    module = members[0] if len(members) == 1 else Ensemble(members)
+    return Start(
+        module,
+        is_linear,
+        source.is_incomplete,
+        n_components,
+        imputer,
+        measured,
+        learned,
+    )
 
 
 def continue_from(previous: Fitted) -> Start:
@@ -120,9 +137,8 @@ def fit_imputer(
     """Fit the imputer of missing entries to `rows`, and impute rows as they are read."""
     if not recipe.imputes or issparse(source.X):
         return None, source
-    is_incomplete = has_missing(source.X)
-    imputer = fit_factor_model(source.X, scaler, rows, seed, is_incomplete)
-    if not is_incomplete:
+    imputer = fit_factor_model(source.X, scaler, rows, seed, source.is_incomplete)
+    if not source.is_incomplete:
         return imputer, source
     return imputer, source.with_inputs(ImputedRows(source.X, scaler, imputer))
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import issparse
 
-from sk_autoencoder.core._data import RowSource
-from sk_autoencoder.core._missing import has_missing
+from sk_autoencoder.core._backend import Backend
+from sk_autoencoder.core._data import RowSource, has_missing
 from sk_autoencoder.core._moments import MAX_PRODUCT_COLUMNS, Moments, measure_moments
 from sk_autoencoder.core._scaling import make_row_scaler, make_scaler
 from sk_autoencoder.nn._losses import Loss
-from sk_autoencoder.nn._scalers import Scaler
+from sk_autoencoder.nn._scalers import RowScaler, Scaler
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,11 @@ class NumericColumns:
     kind: type[Scaler] = Scaler
 
     def fit(
-        self, source: RowSource, indices: np.ndarray, with_products: bool = False
+        self,
+        source: RowSource,
+        indices: np.ndarray,
+        backend: Backend,
+        with_products: bool = False,
     ) -> tuple[Scaler, Moments]:
         """Fit a scaler to the target rows at `indices`, in one pass over them.
 
@@ -38,6 +42,8 @@ class NumericColumns:
         ----------
         source : RowSource
         indices : ndarray of shape (n_rows,)
+        backend : Backend
+            Merges the moments of all processes.
         with_products : bool, default=False
             Whether principal axes will be asked for: products of columns are measured, if
             rows are dense and complete.
@@ -48,11 +54,14 @@ class NumericColumns:
         moments : Moments
             Of the rows before they are centred and divided.
         """
-        X = source.targets
-        if self.loss.norm_order is not None:
-            return make_row_scaler(X, indices, self.loss.norm_order)
+        X, order = source.targets, self.loss.norm_order
+        if order is not None:
+            moments = backend.merge(measure_moments(X, indices, RowScaler.flatten))
+            return make_row_scaler(moments, X, indices, order), moments
         is_narrow = X.shape[1] <= MAX_PRODUCT_COLUMNS
-        has_products = with_products and is_narrow and not (issparse(X) or has_missing(X))
+        is_incomplete = has_missing(X) if source.has_targets else source.is_incomplete
+        has_products = with_products and is_narrow and not (issparse(X) or is_incomplete)
         moments = measure_moments(X, indices, self.kind.flatten, has_products)
+        moments = backend.merge(moments)
         scaling = self.scaling if self.loss.scaled else None
         return make_scaler(moments, scaling, self.kind), moments

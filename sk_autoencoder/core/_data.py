@@ -1,6 +1,7 @@
 """Rows of arrays as batches of tensors."""
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,24 +11,22 @@ from sklearn.utils import gen_batches
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sk_autoencoder.core._memory import CACHE_BYTES, CHUNK_BYTES, rows_within
 from sk_autoencoder.nn._scalers import Scaler
 
 if TYPE_CHECKING:
     from sk_autoencoder.core._moments import Moments
 
-MAX_CACHED_BYTES = 64 * 2**20  # scaled rows are kept as one tensor up to this size
-CHUNK_BYTES = 8 * 2**20  # larger dense arrays are shuffled and scaled in such chunks
-
 
 class Batch(NamedTuple):
     """Rows of one step, in scaled units. Missing entries are NaN.
 
-    With a member axis, ``(n_members, batch, ...)``, each member has rows of its own.
+    For an ensemble each tensor has the members along its first axis.
     """
 
-    x: Tensor  # (batch, n_features)
-    target: Tensor  # (batch, n_features); `x` itself if rows are their own targets
-    weight: Tensor | None = None  # (batch,); None stands for equal weights
+    x: Tensor  # (..., batch, n_features)
+    target: Tensor  # like x; `x` itself if rows are their own targets
+    weight: Tensor | None = None  # (..., batch); None stands for equal weights
 
     @property
     def n_rows(self) -> int:
@@ -46,6 +45,11 @@ class Batch(NamedTuple):
         for start in range(0, self.n_rows, size):
             length = min(size, self.n_rows - start)
             yield self.map(lambda t, s=start, n=length: t.narrow(axis, s, n))
+
+
+def has_missing(X) -> bool:
+    """Check whether an entry of X is NaN."""
+    return not issparse(X) and bool(np.isnan(np.min(X)))  # makes no array as large as X
 
 
 class RowSource:
@@ -69,6 +73,11 @@ class RowSource:
         """Number of rows."""
         return self.X.shape[0]
 
+    @cached_property
+    def is_incomplete(self) -> bool:
+        """Whether an entry of the input rows is missing."""
+        return has_missing(self.X)
+
     @property
     def n_features(self) -> int:
         """Number of columns."""
@@ -91,8 +100,8 @@ class RowDataset(Dataset):
     ----------
     source : RowSource
     scaler : Scaler
-    indices : ndarray of shape (n_rows,) or (n_members, n_rows)
-        The rows to use, or those that each member of an ensemble uses.
+    indices : ndarray of shape (n_members, n_rows), or (n_rows,) for one member
+        The rows that each member uses.
     moments : Moments, optional
         Moments of these rows before they are centred and divided, if they are known.
     """
@@ -108,14 +117,16 @@ class RowDataset(Dataset):
         self.scaler = scaler
         self.indices = indices.ravel()
         self.moments = moments
-        self.n_members = len(indices) if indices.ndim > 1 else None
+        self.n_members = len(np.atleast_2d(indices))
         self.cached: Batch | None = None
         is_sparse = issparse(source.X) or issparse(source.targets)
         row_bytes = 4 * source.n_features * (1 + source.has_targets)
-        if not is_sparse and indices.size * row_bytes <= MAX_CACHED_BYTES:
+        if not is_sparse and indices.size * row_bytes <= CACHE_BYTES:
             self.cached = self[np.arange(indices.size)]
-        chunk_bytes = 0 if is_sparse else CHUNK_BYTES // (self.n_members or 1)
-        self.chunk_size = len(self) if self.cached is not None else chunk_bytes // row_bytes
+        self.chunk_size = len(self)  # rows that are read at once, per member
+        if self.cached is None:  # sparse rows are dense for one batch only
+            chunk_bytes = 0 if is_sparse else CHUNK_BYTES // self.n_members
+            self.chunk_size = rows_within(chunk_bytes, row_bytes)
 
     @property
     def X(self):
@@ -123,8 +134,8 @@ class RowDataset(Dataset):
         return self.source.X
 
     def __len__(self) -> int:
-        """Count the rows, per member of an ensemble."""
-        return len(self.indices) // (self.n_members or 1)
+        """Count the rows of each member."""
+        return len(self.indices) // self.n_members
 
     def __getitem__(self, where: np.ndarray) -> Batch:
         shape, flat = np.shape(where), np.reshape(where, -1)
@@ -152,7 +163,7 @@ class RowDataset(Dataset):
         """Order the positions of all rows, of shape (n_rows,) or (n_members, n_rows)."""
         n_rows = len(self)
         order = torch.randperm if shuffle else torch.arange
-        if self.n_members is None:
+        if self.n_members == 1:
             return order(n_rows).numpy()
         return np.stack([order(n_rows) + i * n_rows for i in range(self.n_members)])
 
@@ -189,12 +200,7 @@ class BatchIterator:
             yield from self.rows[order[..., where]].split(self.batch_size)
 
 
-def chunk_rows(n_features: int) -> int:
-    """Count the rows of a chunk of float64."""
-    return max(CHUNK_BYTES // (8 * n_features), 1)
-
-
 def iter_chunks(X, indices: np.ndarray) -> Iterator:
-    """Yield the rows `indices` of X in chunks of bounded size."""
-    for where in gen_batches(len(indices), chunk_rows(X.shape[1])):
+    """Yield the rows `indices` of X in chunks of bounded size, in float64 too."""
+    for where in gen_batches(len(indices), rows_within(CHUNK_BYTES, 8 * X.shape[1])):
         yield X[indices[where]]

@@ -1,14 +1,13 @@
 """The result of a fit."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from sk_autoencoder.core._data import iter_chunks
-from sk_autoencoder.core._inference import busy_threads, map_array
-from sk_autoencoder.core._missing import has_missing
+from sk_autoencoder.core._data import has_missing, iter_chunks
+from sk_autoencoder.core._inference import Replicas, busy_threads, map_array
 from sk_autoencoder.core._trainer import AutoencoderNet
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
@@ -47,6 +46,7 @@ class Fitted:
     measured: dict[str, Any]
     learned: dict[str, Any]
     is_partial: bool = False
+    _replicas: Replicas = field(default_factory=Replicas, init=False, repr=False)
 
     @property
     def module(self) -> Autoencoder | Ensemble:
@@ -61,15 +61,30 @@ class Fitted:
     def iter_map(self, function: Callable, X, indices: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the values of `function` for the rows `indices` of X, chunk by chunk."""
         for chunk in iter_chunks(X, indices):
-            yield map_array(self.module, function, chunk)
+            yield map_array(self._replicate(chunk.dtype), function, chunk)
+
+    def _replicate(self, dtype: np.dtype) -> Autoencoder | Ensemble:
+        """Choose the module for rows of `dtype`, a copy where it has to be one."""
+        is_shared = dtype == np.float32 and self.module.n_members == 1
+        return self.module if is_shared else self._replicas.get(self.module, dtype)
 
     def module_for(self, X) -> Autoencoder | Ensemble:
         """Choose the module for rows X: behind an imputation if it cannot take NaN."""
         if self.is_incomplete or not has_missing(X):
-            return self.module
+            return self._replicate(X.dtype)
         if self.imputer is None:
             raise ValueError(
                 "X has missing values, and nothing was learned to fill them with from "
                 "sparse rows. Fit to dense ones."
             )
-        return self.module.with_imputation(self.imputer).to(self.net.device)
+        imputing = self.module.with_imputation(self.imputer).to(self.net.device)
+        return imputing.double() if X.dtype == np.float64 else imputing
+
+    # Copies for inference belong to threads of one process.
+
+    def __getstate__(self):
+        return {k: v for k, v in vars(self).items() if k != "_replicas"}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._replicas = Replicas()

@@ -5,6 +5,7 @@ up, so that the result of a row does not depend on the other rows.
 """
 
 import copy
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -12,10 +13,9 @@ import torch
 from torch import nn
 
 from sk_autoencoder.core._data import as_tensor
+from sk_autoencoder.core._memory import FORWARD_BYTES, MIN_FORWARD_ROWS, rows_within
 from sk_autoencoder.utils._threads import limit_threads
 
-MAX_CHUNK_BYTES = 2**20  # of rows in one forward pass, so that they stay in the cache
-MIN_CHUNK_ROWS = 16  # in one forward pass, however wide the rows are
 MULTIPLICATIONS_PER_THREAD = 3 * 2**19  # of a batch, which keep one thread busy
 
 
@@ -29,12 +29,52 @@ def decode(module: nn.Module, codes: torch.Tensor) -> torch.Tensor:
     return module.decode(codes)
 
 
+class Replicas(threading.local):
+    """Copies of a module for inference, one a thread and precision.
+
+    Threads need copies of their own: an ensemble puts the weights of its members into one
+    network as it is applied. A copy is made once, and later uses refresh its weights.
+    """
+
+    def __init__(self) -> None:
+        self.tensors: list[torch.Tensor] = []  # of the module that was copied
+        self.copies: dict[np.dtype, nn.Module] = {}
+
+    def get(self, module: nn.Module, dtype: np.dtype) -> nn.Module:
+        """Copy `module` for rows of `dtype`, or bring an earlier copy up to date."""
+        tensors = list_tensors(module)
+        are_same = [a is b for a, b in zip(tensors, self.tensors, strict=False)]
+        if len(tensors) != len(self.tensors) or not all(are_same):
+            self.tensors, self.copies = tensors, {}
+        if dtype in self.copies:
+            with torch.no_grad():
+                for weights, source in zip(
+                    list_tensors(self.copies[dtype]), tensors, strict=True
+                ):
+                    weights.copy_(source)
+        else:
+            self.copies[dtype] = replicate(module, dtype)
+        return self.copies[dtype]
+
+
+def list_tensors(module: nn.Module) -> list[torch.Tensor]:
+    """List the parameters and buffers of a module."""
+    return [*module.parameters(), *module.buffers()]
+
+
+def replicate(module: nn.Module, dtype: np.dtype) -> nn.Module:
+    """Copy `module`, in float64 for rows of float64."""
+    replica = copy.deepcopy(module)
+    return replica.double() if dtype == np.float64 else replica
+
+
 def map_array(module: nn.Module, function: Callable, X) -> np.ndarray:
     """Apply ``function(module, rows)`` to all rows of X, in chunks of bounded size.
 
     Parameters
     ----------
     module : Autoencoder or Ensemble
+        Cast up if X has float64 and the module has not.
     function : callable
         ``(module, rows) -> Tensor`` with one entry a row along the first axis.
     X : ndarray or CSR array of shape (n_samples, n_features)
@@ -46,11 +86,11 @@ def map_array(module: nn.Module, function: Callable, X) -> np.ndarray:
     """
     module = module.eval()
     device = module.scaler.center.device
-    if X.dtype == np.float64:
-        module = copy.deepcopy(module).double()
+    if X.dtype == np.float64 and has_float32(module):
+        module = replicate(module, X.dtype)
     n_rows = X.shape[0]
     row_bytes = X.dtype.itemsize * X.shape[1] * module.n_members**0.5
-    size = max(int(MAX_CHUNK_BYTES / row_bytes), MIN_CHUNK_ROWS)
+    size = rows_within(FORWARD_BYTES, row_bytes, MIN_FORWARD_ROWS)
     result = None
     with torch.inference_mode():
         for start in range(0, n_rows, size):
@@ -60,6 +100,11 @@ def map_array(module: nn.Module, function: Callable, X) -> np.ndarray:
                 result = np.empty((n_rows, *values.shape[1:]), values.dtype)
             result[start : start + size] = values
     return result
+
+
+def has_float32(module: nn.Module) -> bool:
+    """Check whether a parameter of `module` has float32."""
+    return any(p.dtype == torch.float32 for p in module.parameters())
 
 
 def busy_threads(module: nn.Module, n_rows: int):

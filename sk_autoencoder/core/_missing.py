@@ -4,7 +4,6 @@ import copy
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
 
 from sk_autoencoder.core._data import as_tensor
 from sk_autoencoder.nn._missing import FactorModelImputer
@@ -35,11 +34,6 @@ class ImputedRows:
         rows = as_tensor(self.X_missing[index], "cpu")
         imputed = self.imputer(self.scaler(rows).float()).to(rows.dtype)
         return torch.where(rows.isnan(), self.scaler.inverse(imputed), rows).numpy()
-
-
-def has_missing(X) -> bool:
-    """Check whether an entry of X is NaN."""
-    return not issparse(X) and bool(np.isnan(np.min(X)))  # makes no array as large as X
 
 
 def missing_fraction(X, indices: np.ndarray) -> float:

@@ -45,18 +45,17 @@ def make_scaler(
     return kind(torch.from_numpy(center), torch.from_numpy(scale))
 
 
-def make_row_scaler(X, indices: np.ndarray, order: int) -> tuple[RowScaler, Moments]:
-    """Fit a scaler that brings rows to one length and columns to a mean variance of 1.
+def make_row_scaler(moments: Moments, X, indices: np.ndarray, order: int) -> RowScaler:
+    """Make the scaler that brings rows to one length and columns to a mean variance of 1.
 
-    Its inverse gives rows of the mean norm (of `order`) of the training rows.
+    `moments` are those of rows of one length. The inverse gives rows of the mean norm (of
+    `order`) of the rows `indices` of X.
     """
-    moments = measure_moments(X, indices, RowScaler.flatten)
     variance = np.where(moments.varies, moments.variance, 0)
     scale = np.full(X.shape[1], np.sqrt(variance.mean()) or 1.0)
     lengths = [row_lengths(chunk, order) for chunk in iter_chunks(X, indices)]
     size = float(np.concatenate(lengths).mean())
-    scaler = RowScaler(torch.zeros(X.shape[1]), torch.from_numpy(scale), size, order)
-    return scaler, moments
+    return RowScaler(torch.zeros(X.shape[1]), torch.from_numpy(scale), size, order)
 
 
 def column_ranges(rows: RowDataset) -> tuple[torch.Tensor, torch.Tensor]:

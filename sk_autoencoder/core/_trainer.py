@@ -5,14 +5,15 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import partial, reduce
+from functools import cached_property, partial, reduce
 
 import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PrintLog
-from torch import Tensor
+from torch import Tensor, nn
 
+from sk_autoencoder.core._backend import Backend
 from sk_autoencoder.core._data import Batch, BatchIterator, RowDataset
 from sk_autoencoder.core._model_selection import (
     INTERPOLATION_STEPS,
@@ -21,6 +22,8 @@ from sk_autoencoder.core._model_selection import (
 )
 from sk_autoencoder.core._optimizers import OPTIMIZERS
 from sk_autoencoder.nn._autoencoder import Autoencoder
+from sk_autoencoder.nn._ensemble import Ensemble
+from sk_autoencoder.nn._objective import Objective
 from sk_autoencoder.utils._devices import available_device
 from sk_autoencoder.utils._random import fork_rng_with_seed
 
@@ -36,6 +39,30 @@ class EpochLog(PrintLog):
             super().on_epoch_end(net, **kwargs)
 
 
+class BatchLosses(nn.Module):
+    """The terms of the loss of a batch, as one module.
+
+    Parameters
+    ----------
+    module : Autoencoder or Ensemble
+    objective : Objective
+    """
+
+    def __init__(self, module: Autoencoder | Ensemble, objective: Objective) -> None:
+        super().__init__()
+        self.module = module
+        self.objective = objective
+
+    def forward(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        """Compute the terms, summed over members, and the reconstructions."""
+        return self.module.sum_losses(self._losses, batch)
+
+    def _losses(self, autoencoder: Autoencoder, batch: Batch):
+        out = autoencoder(batch.x)
+        terms = self.objective(autoencoder.network, batch.target, out, batch.weight)
+        return terms, out.reconstruction
+
+
 class AutoencoderNet(NeuralNet):
     """The trainer of every autoencoder.
 
@@ -43,9 +70,15 @@ class AutoencoderNet(NeuralNet):
     :class:`~sk_autoencoder.nn.Objective`. ``fit`` takes a pair of :class:`RowDataset`:
     training rows, and validation rows or None.
 
+    `backend` reduces losses and gradients over the processes that train together.
+
     Batches are slices of one tensor, and losses are read once an epoch: a loader that
     fetches single rows costs three to five times as much.
     """
+
+    def __init__(self, *args, backend: Backend, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.backend = backend
 
     @property
     def _default_callbacks(self):
@@ -78,7 +111,8 @@ class AutoencoderNet(NeuralNet):
             step_fn = self._notify_batches(step_fn, training, prefix)
         elif training:
             step_fn = self._make_fast_step()
-        n_rows, totals = 0, defaultdict(lambda: torch.zeros((), dtype=torch.float64))
+        totals = defaultdict(lambda: torch.zeros((), dtype=torch.float64))
+        n_rows = 0
         with nullcontext() if training else self._fixed_noise():
             for batch in batches:
                 terms = step_fn(batch)["terms"]
@@ -87,8 +121,11 @@ class AutoencoderNet(NeuralNet):
                 # number would wait for a GPU.
                 for name, term in terms.items():
                     totals[name] = totals[name].to(term.device).add_(term, alpha=n_batch)
-                n_rows += n_batch
-        return {name: float(total) / n_rows for name, total in totals.items()}
+                n_rows += n_batch * self.module_.n_members
+        names = list(totals)
+        sums = torch.tensor([*map(float, totals.values()), n_rows], dtype=torch.float64)
+        *sums, n_rows = self.backend.sum(sums).tolist()
+        return {name: total / n_rows for name, total in zip(names, sums, strict=True)}
 
     def _has_batch_callbacks(self) -> bool:
         """Check whether a callback has a hook for single batches."""
@@ -167,21 +204,17 @@ class AutoencoderNet(NeuralNet):
             return self._step(batch)
 
     def _step(self, batch: Batch) -> dict:
-        terms, reconstruction = self.module_.map_members(self._terms, batch)
-        loss = reduce(torch.add, terms.values())
-        if loss.ndim:  # one loss a member: each member trains as if alone
-            loss = loss.sum()
-            terms = {name: term.mean() for name, term in terms.items()}
+        terms, reconstruction = self._losses(batch)
         return {
-            "loss": loss,
+            "loss": reduce(torch.add, terms.values()),
             "y_pred": reconstruction,
             "terms": {name: term.detach() for name, term in terms.items()},
         }
 
-    def _terms(self, autoencoder: Autoencoder, batch: Batch):
-        out = autoencoder(batch.x)
-        terms = self.criterion_(autoencoder.network, batch.target, out, batch.weight)
-        return terms, out.reconstruction
+    @cached_property
+    def _losses(self) -> nn.Module:
+        """The losses of a batch, with gradients averaged over all processes."""
+        return self.backend.parallelize(BatchLosses(self.module_, self.criterion_))
 
     def mean_loss(self, rows: RowDataset) -> float:
         """Compute the mean loss of `rows`, as a validation epoch records it."""
@@ -199,10 +232,10 @@ class AutoencoderNet(NeuralNet):
 
         with torch.no_grad(), self._fixed_noise():
             batches = [
-                self.module_.map_members(losses, batch).ravel()
+                self.module_.map_batch(losses, batch).ravel()
                 for batch in self.get_iterator(rows)
             ]
-        return torch.cat(batches).cpu().double().numpy()
+        return self.backend.concatenate(torch.cat(batches).cpu().double().numpy())
 
     def interpolated_losses(
         self, initial: StateDict, trained: StateDict, rows: RowDataset
@@ -252,7 +285,9 @@ class AutoencoderNet(NeuralNet):
 
     def __getstate__(self):
         # The same objects as module_ and criterion_.
-        return vars(self) | {"module": None, "criterion": None}
+        state = vars(self) | {"module": None, "criterion": None}
+        state.pop("_losses", None)
+        return state
 
     def __setstate__(self, state):
         vars(self).update(state)

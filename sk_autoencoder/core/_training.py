@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
+from sk_autoencoder.core._backend import Backend, LocalBackend
 from sk_autoencoder.core._building import continue_from, make_builder
 from sk_autoencoder.core._callbacks import ReplayLearningRate
 from sk_autoencoder.core._data import RowDataset, RowSource
@@ -29,6 +30,8 @@ from sk_autoencoder.core._recipe import Recipe, Start
 from sk_autoencoder.core._trainer import AutoencoderNet
 from sk_autoencoder.nn._losses import Error, Loss, observed_error
 
+LOCAL = LocalBackend()
+
 
 def train(
     recipe: Recipe,
@@ -39,6 +42,7 @@ def train(
     device: torch.device,
     report: Callable[[Callable], Callback],
     previous: Fitted | None = None,
+    backend: Backend = LOCAL,
 ) -> Fitted:
     """Train an autoencoder, or an ensemble, on rows of a source.
 
@@ -46,8 +50,8 @@ def train(
     ----------
     recipe : Recipe
     source : RowSource
-    rows : ndarray of shape (n_rows,) or (n_members, n_rows)
-        Indices of rows; with two axes, those of each member of an ensemble.
+    rows : ndarray of shape (n_members, n_rows)
+        Indices of the rows of each member; more than one make an ensemble.
     seed : int
         Seed of PCA.
     device : torch.device
@@ -55,25 +59,27 @@ def train(
         Makes the callback that reports epochs to the caller, given ``net -> Fitted``.
     previous : Fitted or None, default=None
         A fit to go on from, in place of new initial weights.
+    backend : Backend, default=LocalBackend()
+        The processes that train together, each on a source of its own.
 
     Returns
     -------
     fitted : Fitted
     """
-    train_indices, validation_indices = recipe.split(rows.shape[-1])
+    train_indices, validation_indices = recipe.split(rows.shape[1])
     if previous is None:
-        rebuild = make_builder(recipe, source, rows, seed)
-        start = rebuild(rows[..., train_indices])
+        rebuild = make_builder(recipe, source, rows, seed, backend)
+        start = rebuild(rows[:, train_indices])
     else:
         rebuild, start = None, continue_from(previous)
     watch = ("report", report(partial(make_fitted, start)))
     callbacks = [*recipe.schedule.callbacks(), *recipe.callbacks(), watch]
-    net = make_net(recipe, start, callbacks, device, recipe.schedule.max_epochs)
+    net = make_net(recipe, start, callbacks, device, recipe.schedule.max_epochs, backend)
     net.set_params(batch_size=recipe.batch_size(len(train_indices)), verbose=recipe.verbose)
-    train_rows = RowDataset(source, start.module.scaler, rows[..., train_indices])
+    train_rows = RowDataset(source, start.module.scaler, rows[:, train_indices])
     valid = None
     if validation_indices is not None:
-        valid = RowDataset(source, start.module.scaler, rows[..., validation_indices])
+        valid = RowDataset(source, start.module.scaler, rows[:, validation_indices])
     with busy_threads(start.module, net.batch_size):
         net.initialize()
         initial = net.get_weights()
@@ -96,19 +102,19 @@ def train_batch(
     previous: Fitted | None,
 ) -> Fitted:
     """Train for one epoch on the rows of a source; a copy of `previous` goes on."""
-    indices = np.arange(source.n_rows)
+    indices = np.atleast_2d(np.arange(source.n_rows))
     if previous is not None and previous.is_partial:
         net, learned = copy.deepcopy(previous.net), dict(previous.learned)
         fitted = replace(previous, net=net, learned=learned)
     else:
         if previous is None:
-            start = make_builder(recipe, source, indices, seed)(indices)
+            start = make_builder(recipe, source, indices, seed, LOCAL)(indices)
         else:
             start = continue_from(previous)
         net = make_net(recipe, start, recipe.callbacks(), device, max_epochs=1).initialize()
         fitted = make_fitted(start, net, best_epoch=0)
         fitted.is_partial = True
-    net = fitted.net.set_params(batch_size=recipe.batch_size(len(indices)))
+    net = fitted.net.set_params(batch_size=recipe.batch_size(source.n_rows))
     with busy_threads(fitted.module, net.batch_size):
         rows = RowDataset(source, fitted.module.scaler, indices)
         net.partial_fit((rows, None))
@@ -121,7 +127,12 @@ def train_batch(
 
 
 def make_net(
-    recipe: Recipe, start: Start, callbacks: list, device: torch.device, max_epochs: int
+    recipe: Recipe,
+    start: Start,
+    callbacks: list,
+    device: torch.device,
+    max_epochs: int,
+    backend: Backend = LOCAL,
 ) -> AutoencoderNet:
     """Make the skorch net that trains the module of `start` on `device`."""
     module = start.module.to(device)
@@ -141,6 +152,7 @@ def make_net(
         callbacks=callbacks,
         device=str(next(module.parameters()).device),
         verbose=0,
+        backend=backend,
         **options,
     )
 
@@ -200,7 +212,7 @@ def _refit(
     """
     net = fitted.net
     if step:
-        is_few = net.schedule.is_done_ and rows.shape[-1] <= MAX_REFIT_ROWS
+        is_few = net.schedule.is_done_ and rows.shape[1] <= MAX_REFIT_ROWS
         if not (is_few and recipe.refits_trained):
             return
     elif not recipe.refits_start:
@@ -210,8 +222,9 @@ def _refit(
     with torch.random.fork_rng(devices=[]):
         start = rebuild(rows)
     callbacks = [("schedule", ReplayLearningRate(rates)), *recipe.callbacks()]
-    second = make_net(recipe, start, callbacks, torch.device(net.device), len(rates))
-    second.initialize().set_params(batch_size=recipe.batch_size(rows.shape[-1]))
+    device = torch.device(net.device)
+    second = make_net(recipe, start, callbacks, device, len(rates), net.backend)
+    second.initialize().set_params(batch_size=recipe.batch_size(rows.shape[1]))
     initial = second.get_weights()
     second.partial_fit((RowDataset(source, start.module.scaler, rows), valid))
     if len(second.curve("train_loss")) == len(rates):

@@ -51,7 +51,7 @@ def path_gains(module: nn.Module, rows: torch.Tensor) -> torch.Tensor:
     gains = module.map_members(
         lambda member, rows: member.network.path(member.scaler(rows)).gains, rows
     )
-    return gains.reshape(-1, *gains.shape[-2:]).movedim(0, 1)
+    return gains.movedim(0, 1)
 
 
 def fit_min_gain(fitted: Fitted, n_active: int, rows: RowDataset) -> None:

@@ -20,6 +20,7 @@ from sk_autoencoder.core._base import BaseAutoencoder, check_rows
 from sk_autoencoder.core._data import RowDataset, as_tensor
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._inference import encode, map_array
+from sk_autoencoder.core._memory import SAMPLE_BYTES, rows_within
 from sk_autoencoder.core._missing import ImputedRows
 from sk_autoencoder.core._recipe import Recipe, learn_nothing
 from sk_autoencoder.generative._density import n_mixture_components, nn_two_sample_accuracy
@@ -30,7 +31,7 @@ from sk_autoencoder.utils._sklearn_compat import StrOptions
 COVARIANCE_FLOOR = 1e-3  # added to the variances of the mixture, in squared scaled units
 MAX_DENSITY_ROWS = 20_000  # that the mixture is fitted to
 MIN_NOISE_GAIN = 0.03  # decrease of the two-sample accuracy that outweighs blurred rows
-MAX_NOISE_ROWS, MAX_NOISE_BYTES = 1_000, 2**25  # for the selection of output noise
+MAX_NOISE_ROWS = 1_000  # for the selection of output noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +106,7 @@ def select_output_noise(
     indices: np.ndarray,
 ) -> bool:
     """Select output noise if it lowers the two-sample accuracy by `MIN_NOISE_GAIN`."""
-    n_rows = int(np.clip(MAX_NOISE_BYTES // (8 * X.shape[1]), 2, MAX_NOISE_ROWS))
+    n_rows = min(rows_within(SAMPLE_BYTES, 8 * X.shape[1], 2), MAX_NOISE_ROWS)
     subset = np.sort(indices[torch.randperm(len(indices))[:n_rows].numpy()])
     if fitted.is_incomplete:
         X = ImputedRows(X, fitted.module.scaler, fitted.imputer)

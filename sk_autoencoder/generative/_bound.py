@@ -30,11 +30,8 @@ def posterior_moments(module: nn.Module, rows: Tensor) -> Tensor:
         posterior = member.network.posterior(member.scaler(rows))
         return torch.stack([posterior.mean, posterior.scale], dim=-2)
 
-    moments = module.map_members(member_moments, rows)
-    if moments.ndim == 3:
-        return moments
     # (n_members, batch, 2, n_components): the codes of members stand side by side.
-    return moments.movedim(0, 2).flatten(2)
+    return module.map_members(member_moments, rows).movedim(0, 2).flatten(2)
 
 
 def component_usage(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -99,7 +96,7 @@ def log_likelihood_bound(
         return (bound - log_det.sum(-1)) / observed_share(x)
 
     def score(module: nn.Module, rows: Tensor) -> Tensor:
-        bounds = module.map_members(member_bound, rows).reshape(-1, rows.shape[0])
+        bounds = module.map_members(member_bound, rows)
         return bounds.logsumexp(0) - np.log(len(bounds))  # equal mixture of the members
 
     return score

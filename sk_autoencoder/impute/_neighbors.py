@@ -30,7 +30,7 @@ def _impute(autoencoder: Autoencoder, x: Tensor) -> Tensor:
 
 def member_predictions(module: nn.Module, x: Tensor) -> Tensor:
     """Impute scaled rows by each member, (batch, n_members, n_features)."""
-    return module.map_members(_impute, x).reshape(-1, *x.shape).movedim(0, 1)
+    return module.map_members(_impute, x).movedim(0, 1)
 
 
 def scaled_rows(X, scaler: Scaler, indices: np.ndarray) -> Tensor:
@@ -80,7 +80,7 @@ def _hide_entries(
     reference: np.ndarray,
     valid: RowDataset,
 ) -> CalibrationSet:
-    rows = valid.indices.reshape(valid.n_members or 1, -1)
+    rows = valid.indices.reshape(valid.n_members, -1)
     rows = rows[
         :, evenly_spaced_indices(len(valid), max(MAX_CALIBRATION_ROWS // len(rows), 1))
     ]

@@ -62,9 +62,23 @@ class Autoencoder(nn.Module):
         """Corrupt, encode and decode scaled rows `x` of shape (batch, n_features)."""
         return self.network(self.corruption(x))
 
-    def map_members(self, function: Callable, rows: Any) -> Any:
-        """Apply ``function(autoencoder, rows)``, for the same interface as an ensemble."""
-        return function(self, rows)
+    def map_members(self, function: Callable, rows: Tensor) -> Tensor:
+        """Apply ``function(autoencoder, rows)``, along a new first axis of length 1.
+
+        `rows` has the shape (batch, n_features), or that axis too.
+        """
+        return function(self, rows if rows.ndim == 2 else rows.squeeze(0)).unsqueeze(0)
+
+    # A batch of rows for training has no axis of members here: the axis would cost a tenth
+    # of a step of a small network.
+
+    def map_batch(self, function: Callable, batch: Any) -> Any:
+        """Apply ``function(autoencoder, batch)``."""
+        return function(self, batch)
+
+    def sum_losses(self, function: Callable, batch: Any) -> tuple[dict[str, Tensor], Any]:
+        """Apply ``function(autoencoder, batch)``, which returns losses and an output."""
+        return function(self, batch)
 
     def encode(self, x: Tensor) -> Tensor:
         """Encode rows `x` (batch, n_features) to codes (batch, n_components)."""

@@ -123,6 +123,18 @@ class Ensemble(nn.Module):
         map_over_members = vmap(apply_member, in_dims, randomness="different")
         return map_over_members({**weights, **buffers}, rows)
 
+    def map_batch(self, function: Callable, batch: Any) -> Any:
+        """Apply ``function(member, batch)`` to all members, each to rows of its own."""
+        return self.map_members(function, batch)
+
+    def sum_losses(self, function: Callable, batch: Any) -> tuple[dict[str, Tensor], Any]:
+        """Apply ``function(member, batch)`` to all members, and sum each loss over them.
+
+        Each member trains as if alone, on rows of its own.
+        """
+        losses, output = self.map_members(function, batch)
+        return {name: loss.sum() for name, loss in losses.items()}, output
+
     def encode(self, x: Tensor) -> Tensor:
         """Concatenate the members' codes to (batch, n_members * n_components)."""
         codes = self.map_members(Autoencoder.encode, x)  # (n_members, batch, n_components)

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
+from sk_autoencoder.core._memory import SAMPLE_BYTES, rows_within
 from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
 from sk_autoencoder.nn._dense import Dense
 from sk_autoencoder.outliers._scores import (
@@ -44,7 +45,7 @@ MAX_MEMBER_FRACTION = 0.85  # of the rows
 SINGLE_MEMBER_FRACTION = 0.8  # of the rows; the others set the threshold
 MAX_DEFAULT_COMPONENTS = 32
 N_CALIBRATION_ROWS = 1024  # that set the error scales and the threshold
-MIN_CALIBRATION_ROWS, MAX_CALIBRATION_BYTES = 256, 16 * 2**20  # of the members' errors
+MIN_CALIBRATION_ROWS = 256  # however wide the rows are
 N_FLAGGED_ROWS = 50  # calibration rows beyond the threshold of a false_positive_rate
 
 
@@ -257,7 +258,7 @@ class AutoencoderOutlierDetector(
         rows = self._draw_rows(*X.shape, rng)  # (n_members, n_rows of each)
         self._check_parameters(autoencoder, len(rows))
         if _is_ours(autoencoder):
-            autoencoder.fit_members(X, rows if len(rows) > 1 else rows[0])
+            autoencoder.fit_members(X, rows)
         else:
             autoencoder.fit(X[rows[0]])
         self.autoencoder_ = autoencoder
@@ -315,10 +316,10 @@ class AutoencoderOutlierDetector(
 
     def _calibrate(self, X, rows: np.ndarray, rng) -> np.ndarray:
         """Fit the error scales, and score training rows by members not fitted to them."""
-        row_bytes = X.dtype.itemsize * len(rows) * X.shape[1]
+        row_bytes = 2 * X.dtype.itemsize * len(rows) * X.shape[1]  # errors, and a copy
         n_rows = max(N_CALIBRATION_ROWS, N_FLAGGED_ROWS / (self.false_positive_rate or 1))
-        n_affordable = MAX_CALIBRATION_BYTES // row_bytes
-        n_rows = np.clip(n_affordable, MIN_CALIBRATION_ROWS, int(n_rows))
+        n_affordable = rows_within(SAMPLE_BYTES, row_bytes, MIN_CALIBRATION_ROWS)
+        n_rows = min(n_affordable, int(n_rows))
         indices = np.sort(rng.permutation(X.shape[0])[:n_rows])
         is_unseen = ~np.stack([np.isin(indices, subset) for subset in rows], axis=1)
         if self._scores_errors():

@@ -35,7 +35,7 @@ def member_errors(module: nn.Module, rows: Tensor) -> Tensor:
 
     Missing entries have the error NaN.
     """
-    return module.map_members(_error, rows).reshape(-1, *rows.shape)
+    return module.map_members(_error, rows)
 
 
 def cap_errors(errors: Tensor) -> Tensor:

@@ -115,15 +115,12 @@ def _squared_norms(module: nn.Module, rows: Tensor) -> Tensor:
 
 def _encode(module: nn.Module, rows: Tensor) -> Tensor:
     """Compute the codes of the members, (batch, n_members, n_components)."""
-    codes = module.map_members(Autoencoder.encode, rows)
-    return codes.reshape(-1, *codes.shape[-2:]).movedim(0, 1)
+    return module.map_members(Autoencoder.encode, rows).movedim(0, 1)
 
 
 def _decode(module: nn.Module, codes: Tensor) -> Tensor:
     """Decode codes (n_members, batch, n_components) by their members, in scaled units."""
-    inputs = codes if module.n_members > 1 else codes[0]
-    rows = module.map_members(Autoencoder.decode, inputs)
-    return module.scaler(rows.reshape(len(codes), -1, rows.shape[-1]))
+    return module.scaler(module.map_members(Autoencoder.decode, codes))
 
 
 class WindowScore(nn.Module):

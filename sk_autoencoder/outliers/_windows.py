@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-MAX_WINDOW_CHUNK_BYTES = 8 * 2**20  # of the windows that are scored at once
+from sk_autoencoder.core._memory import CHUNK_BYTES, rows_within
 
 
 class Series:
@@ -93,7 +93,7 @@ def window_starts(n_timestamps: int, window: int, stride: int) -> np.ndarray:
 
 def iter_starts(view: np.ndarray, starts: np.ndarray) -> Iterator[np.ndarray]:
     """Split `starts` into chunks whose windows are of bounded size together."""
-    size = max(MAX_WINDOW_CHUNK_BYTES // (view.itemsize * view.shape[1]), 1)
+    size = rows_within(CHUNK_BYTES, view.itemsize * view.shape[1])
     for i in range(0, len(starts), size):
         yield starts[i : i + size]
 

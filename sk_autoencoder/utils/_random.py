@@ -1,5 +1,6 @@
 """Seeds and random number generators."""
 
+import threading
 from contextlib import contextmanager
 from numbers import Integral
 
@@ -7,6 +8,8 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.utils import check_random_state
+
+_GENERATORS = threading.RLock()  # of torch, which are those of the process
 
 
 def draw_seed(rng: np.random.RandomState) -> int:
@@ -39,9 +42,13 @@ def seeded_fit(random_state, device: torch.device, offset: int = 0):
 
 @contextmanager
 def fork_rng_with_seed(seed: int, device: torch.device):
-    """Seed torch within a context, and restore its generators."""
+    """Seed torch within a context, and restore its generators.
+
+    One thread at a time holds torch's generators; others wait. Layers draw their weights,
+    and dropout and ``torch.distributions`` their samples, from these generators alone.
+    """
     cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
+    with _GENERATORS, torch.random.fork_rng(devices=cuda):
         torch.default_generator.manual_seed(seed)
         for cuda_device in cuda:
             with torch.cuda.device(cuda_device):

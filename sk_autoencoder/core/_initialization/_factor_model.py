@@ -14,6 +14,7 @@ from sk_autoencoder.core._initialization._pca import (
     PrincipalAxes,
     linear_init,
 )
+from sk_autoencoder.core._memory import SAMPLE_BYTES, rows_within
 from sk_autoencoder.nn._losses import Loss
 from sk_autoencoder.nn._missing import FactorModelImputer
 from sk_autoencoder.nn._scalers import Scaler
@@ -22,7 +23,7 @@ MIN_NOISE_VARIANCE = 1e-2  # of the initial model, in squared scaled units
 MAX_FACTORS = 32
 MAX_COMPLETE_ROWS = 500  # enough rows where entries are missing in new rows only
 MAX_FACTOR_MODEL_ROWS = 10_000  # training rows of the model
-MAX_FACTOR_MODEL_BYTES = 2**25
+MIN_FACTOR_MODEL_ROWS = 100  # however wide the rows are
 EM_ROWS = 512  # of one batch
 EM_STEPS = 15
 EM_TOLERANCE = 1e-3  # relative change of the noise variances
@@ -140,8 +141,8 @@ def fit_factor_model(
     """
     n_max = MAX_COMPLETE_ROWS
     if is_incomplete:
-        n_max = max(MAX_FACTOR_MODEL_BYTES // (8 * X.shape[1]), 100)
-    n_rows = int(min(len(indices), MAX_FACTOR_MODEL_ROWS, n_max))
+        n_max = rows_within(SAMPLE_BYTES, 8 * X.shape[1], MIN_FACTOR_MODEL_ROWS)
+    n_rows = min(len(indices), MAX_FACTOR_MODEL_ROWS, n_max)
     subset = indices[evenly_spaced_indices(len(indices), n_rows)]
     x = RowDataset(RowSource(X), scaler, subset)[np.arange(n_rows)].x.cpu().double()
     is_observed = ~x.isnan()

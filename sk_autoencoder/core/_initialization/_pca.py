@@ -74,7 +74,8 @@ def _axes_of_moments(rows: RowDataset, mean: np.ndarray, n_axes: int) -> Princip
         flatten = rows.scaler.flatten
         moments = measure_moments(rows.X, rows.indices, flatten, with_products=True)
     scale = rows.scaler.scale.cpu().numpy()
-    covariance = moments.scatter / np.outer(scale, scale) / max(len(rows) - 1, 1)
+    n_rows = moments.n_observed[0]  # of all processes
+    covariance = moments.scatter / np.outer(scale, scale) / max(n_rows - 1, 1)
     n_features = len(scale)
     variance, axes = eigh(covariance, subset_by_index=[n_features - n_axes, n_features - 1])
     order = np.argsort(-variance, kind="stable")

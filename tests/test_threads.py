@@ -1,0 +1,99 @@
+"""Fits and inference in threads: the same numbers, and nothing left behind."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from catalogue import CATALOGUE, COMPRESSORS, DETECTORS, fit_once, one_of_each
+from sklearn.base import clone
+from test_properties import assert_same, baseline, outputs
+
+from sk_autoencoder.utils._random import seeded_fit
+from sk_autoencoder.utils._threads import limit_threads
+
+N_THREADS = 4
+
+
+def run_together(functions):
+    """Run functions in threads of their own, which begin at the same time."""
+    barrier = threading.Barrier(len(functions))
+
+    def run(function):
+        barrier.wait()
+        return function()
+
+    with ThreadPoolExecutor(len(functions)) as pool:
+        return list(pool.map(run, functions))
+
+
+@pytest.mark.parametrize("estimator", one_of_each(CATALOGUE))
+def test_fits_in_threads_are_serial_ones_bit_for_bit(estimator, pixels):
+    state, n_threads = torch.get_rng_state(), torch.get_num_threads()
+    each = [clone(estimator), clone(estimator).set_params(random_state=1), clone(estimator)]
+    fits = [lambda e=e: outputs(e.fit(pixels), pixels) for e in each]
+    for index, values in enumerate(run_together(fits)):
+        if index != 1:
+            assert_same(baseline(estimator, pixels), values)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.get_num_threads() == n_threads
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("estimator", [*DETECTORS[:1], *COMPRESSORS[:1]])
+def test_inference_in_threads_is_serial_inference(estimator, dtype, pixels):
+    estimator, X = fit_once(estimator, pixels), np.tile(pixels.astype(dtype), (20, 1))
+    expected = outputs(estimator, X)
+    for values in run_together([lambda: outputs(estimator, X)] * N_THREADS):
+        assert_same(expected, values)
+
+
+def test_one_thread_at_a_time_holds_the_generators_of_torch():
+    cpu, open_contexts, most = torch.device("cpu"), [], []
+
+    def draw(seed):
+        with seeded_fit(seed, cpu):
+            open_contexts.append(seed)
+            most.append(len(open_contexts))
+            with seeded_fit(seed, cpu):  # the same thread may enter again
+                values = [float(torch.rand(())) for _ in range(100)]
+            open_contexts.pop()
+        return values
+
+    state = torch.get_rng_state()
+    together = run_together([lambda s=s: draw(s) for s in range(N_THREADS)])
+    assert together == [draw(s) for s in range(N_THREADS)]
+    assert set(most) == {1}
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_contexts_that_overlap_put_the_number_of_threads_back():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    first_is_open, second_is_open = threading.Event(), threading.Event()
+    inside = []
+
+    def first():
+        with limit_threads(1, 1):
+            first_is_open.set()
+            second_is_open.wait()
+        inside.append(torch.get_num_threads())
+
+    def second():
+        first_is_open.wait()
+        with limit_threads(2, 1):
+            second_is_open.set()
+            thread.join()
+            with limit_threads(8, 1):  # an inner context lowers the number only
+                inside.append(torch.get_num_threads())
+        inside.append(torch.get_num_threads())
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    second()
+    try:
+        assert inside == [3, 2, 3]
+        assert run_together([torch.get_num_threads]) == [3]
+    finally:
+        torch.set_num_threads(before)
