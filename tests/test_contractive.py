@@ -149,13 +149,12 @@ def test_constant_rows_and_codes_have_finite_gradients():
 
 
 def test_a_weight_of_zero_gives_the_plain_autoencoder_bit_for_bit(digits):
-    plain = AutoencoderTransformer(5, **QUICK).fit(digits)
-    zero = ContractiveAutoencoder(5, contraction=0, **QUICK).fit(digits)
-    np.testing.assert_array_equal(plain.transform(digits), zero.transform(digits))
-    assert not np.array_equal(
-        plain.transform(digits),
-        ContractiveAutoencoder(5, **QUICK).fit_transform(digits),
-    )
+    X = digits[:150]
+    plain = AutoencoderTransformer(5, **QUICK).fit(X)
+    zero = ContractiveAutoencoder(5, contraction=0, **QUICK).fit(X)
+    np.testing.assert_array_equal(plain.transform(X), zero.transform(X))
+    contractive = ContractiveAutoencoder(5, **QUICK).fit(X)
+    assert not np.array_equal(plain.transform(X), contractive.transform(X))
 
 
 @pytest.mark.slow

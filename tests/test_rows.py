@@ -58,9 +58,9 @@ def test_targets_and_weights_come_with_their_rows(monkeypatch, cached_bytes, ind
 
 
 def test_sparse_rows_are_never_dense_as_a_whole():
-    # 3,000 x 20,000 would be 240 MB in float32.
+    # 1,000 x 20,000 would be 80 MB in float32.
     rng = np.random.default_rng(0)
-    wide = random_array((3_000, 20_000), density=1e-3, rng=rng, dtype=np.float32).tocsr()
+    wide = random_array((1_000, 20_000), density=1e-3, rng=rng, dtype=np.float32).tocsr()
     autoencoder = AutoencoderTransformer(
         4, hidden_layer_sizes=(16,), batch_size=64, max_epochs=1, random_state=0
     )

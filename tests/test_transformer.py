@@ -328,7 +328,7 @@ def test_a_scheduler_of_torch_finds_its_steps_taken(curved):
 def test_the_learning_rate_falls(curved, early_stopping):
     autoencoder = AutoencoderTransformer(
         1, early_stopping=early_stopping, max_epochs=40, n_iter_no_change=2, random_state=0
-    ).fit(curved[:300])
+    ).fit(curved[:150])
     rates = autoencoder.history_[:, "event_lr"]
     assert rates[0] == autoencoder.lr
     assert rates[-1] < 0.2 * rates[0]

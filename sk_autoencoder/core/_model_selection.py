@@ -10,7 +10,7 @@ N_STANDARD_ERRORS = 1.5  # by which training has to beat the initial weights
 MIN_VALIDATION_ROWS = 15  # fewer rows cannot show an improvement
 MAX_REFIT_ROWS = 1_000  # up to which a second training with the validation rows pays
 
-StateDict = list[dict[str, Tensor]]  # weights of the module and of the criterion
+Weights = list[Tensor]  # parameters and buffers, of the module and of the criterion
 
 
 def hold_out(
@@ -50,14 +50,13 @@ def hold_out(
     return np.sort(order[n_validation:]), np.sort(order[:n_validation])
 
 
-def interpolate_weights(initial: StateDict, trained: StateDict, step: float) -> StateDict:
+def interpolate_weights(initial: Weights, trained: Weights, step: float) -> Weights:
     """Interpolate linearly between `initial` (step 0) and `trained` weights (step 1)."""
 
     def mix(a: Tensor, b: Tensor) -> Tensor:
         return a.lerp(b, step) if a.is_floating_point() else b
 
-    pairs = zip(initial, trained, strict=True)
-    return [{name: mix(a[name], b[name]) for name in a} for a, b in pairs]
+    return [mix(a, b) for a, b in zip(initial, trained, strict=True)]
 
 
 def select_interpolation(losses: dict[float, np.ndarray]) -> float:

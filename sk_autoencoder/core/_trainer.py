@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from sk_autoencoder.core._backend import Backend
 from sk_autoencoder.core._data import Batch, BatchIterator, RowDataset
+from sk_autoencoder.core._inference import list_tensors
 from sk_autoencoder.core._model_selection import (
     INTERPOLATION_STEPS,
-    StateDict,
+    Weights,
     interpolate_weights,
 )
 from sk_autoencoder.core._optimizers import OPTIMIZERS
@@ -238,7 +239,7 @@ class AutoencoderNet(NeuralNet):
         return self.backend.concatenate(torch.cat(batches).cpu().double().numpy())
 
     def interpolated_losses(
-        self, initial: StateDict, trained: StateDict, rows: RowDataset
+        self, initial: Weights, trained: Weights, rows: RowDataset
     ) -> dict[float, np.ndarray]:
         """Compute the loss of each of `rows` at each interpolation step."""
         losses = {}
@@ -269,16 +270,18 @@ class AutoencoderNet(NeuralNet):
         # An interrupted epoch has an entry without losses.
         return [epoch[name] for epoch in self.history if name in epoch]
 
-    def get_weights(self) -> StateDict:
-        """Copy all weights, of the module and of the criterion."""
-        modules = (self.module_, self.criterion_)
-        return [{k: v.clone() for k, v in m.state_dict().items()} for m in modules]
+    def get_weights(self) -> Weights:
+        """Copy all weights and buffers, of the module and of the criterion."""
+        return [tensor.detach().clone() for tensor in self._tensors()]
 
-    def load_weights(self, state: StateDict) -> None:
+    def load_weights(self, weights: Weights) -> None:
         """Load weights that :meth:`get_weights` has copied."""
-        modules = (self.module_, self.criterion_)
-        for module, weights in zip(modules, state, strict=True):
-            module.load_state_dict(weights)
+        with torch.no_grad():
+            for tensor, value in zip(self._tensors(), weights, strict=True):
+                tensor.copy_(value)
+
+    def _tensors(self) -> list[Tensor]:
+        return list_tensors(self.module_) + list_tensors(self.criterion_)
 
     # skorch pickles what may be on a GPU by itself, inside the pickle; estimators exchange
     # tensors for arrays.

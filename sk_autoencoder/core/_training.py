@@ -21,7 +21,7 @@ from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._inference import busy_threads
 from sk_autoencoder.core._model_selection import (
     MAX_REFIT_ROWS,
-    StateDict,
+    Weights,
     interpolate_weights,
     select_interpolation,
 )
@@ -186,7 +186,7 @@ def make_fitted(start: Start, net: AutoencoderNet, best_epoch: int | None = None
 # Selecting weights
 
 
-def _select_weights(fitted: Fitted, initial: StateDict, valid: RowDataset) -> float:
+def _select_weights(fitted: Fitted, initial: Weights, valid: RowDataset) -> float:
     """Load the weights between initial and trained ones that validation rows select."""
     net = fitted.net
     trained = net.get_weights()
