@@ -217,9 +217,9 @@ def claim_prediction(tables, options, claims: Claims) -> None:
 def drawn(imputer, fit: np.ndarray, holed: np.ndarray) -> np.ndarray:
     """Return rows as the imputer fills them in, `DRAWS` times."""
     imputer.fit(fit)
-    return np.stack(
-        [imputer.set_params(random_state=i).transform(holed) for i in range(DRAWS)]
-    )
+    if isinstance(imputer, AutoencoderImputer):
+        return imputer.multiple_impute(holed, DRAWS, random_state=0)
+    return np.stack([imputer.transform(holed) for _ in range(DRAWS)])
 
 
 def ranked_score(draws: np.ndarray, truth: np.ndarray) -> float:

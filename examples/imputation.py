@@ -54,7 +54,7 @@ for imputer in imputers:
 # %%
 # Multiple imputation: ten tables from one fit, each as likely as the others.
 drawing = AutoencoderImputer(sample_posterior=True, random_state=0).fit(fit)
-draws = np.stack([drawing.set_params(random_state=i).transform(new) for i in range(10)])
+draws = drawing.multiple_impute(new, n_imputations=10, random_state=0)
 spread = draws.std(axis=0, ddof=1)
 
 # %%

@@ -1,5 +1,6 @@
 """The engine: fits that happen as a whole or not at all, and variants in ten lines."""
 
+import pickle
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +9,13 @@ import pytest
 from catalogue import CATALOGUE, PLAIN, fitted, one_of_each, quick
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils import get_tags
 
 from sk_autoencoder import load, to_onnx
 from sk_autoencoder.core import BaseAutoencoder, _building, _training
 from sk_autoencoder.core._trainer import AutoencoderNet
 
+INVALID = object()  # as a parameter: whatever reads it fails
 METHODS = ("transform", "reconstruct", "score_samples", "decision_function")
 
 
@@ -128,3 +131,57 @@ def test_a_variant_in_ten_lines_trains_clones_saves_and_exports(pixels, tmp_path
     session = onnxruntime.InferenceSession(to_onnx(variant).SerializeToString())
     codes = session.run(None, {"X": rows})[0]
     np.testing.assert_allclose(codes, variant.transform(rows), rtol=0, atol=1e-4)
+
+
+# Estimators stay as they were fitted
+
+READERS = (*METHODS, "inverse_transform", "sample", "predict", "explain", "compress")
+READERS += ("score", "get_feature_names_out", "transform_distribution", "denoise")
+
+
+def readings(estimator, X):
+    """Return what each method that does not fit gives, by name."""
+    values = {}
+    for name in READERS:
+        if not hasattr(estimator, name):
+            continue
+        method = getattr(estimator, name)
+        if name == "inverse_transform":
+            values[name] = method(estimator.transform(X))
+        elif name == "sample":
+            values[name] = method(20, random_state=0)
+        elif name == "get_feature_names_out":
+            values[name] = method()
+        else:
+            values[name] = method(X)
+    return values
+
+
+@pytest.mark.parametrize("how", ["as it is", "from a file", "pickled"])
+@pytest.mark.parametrize("estimator", one_of_each(CATALOGUE))
+def test_new_parameters_are_for_the_next_fit(estimator, how, iris, tmp_path):
+    X = iris.copy()
+    if get_tags(estimator).input_tags.allow_nan:
+        X[::7, 1] = np.nan
+    estimator = clone(estimator).fit(X)
+    expected = readings(estimator, X)
+    if how == "from a file":
+        estimator.save(tmp_path / "estimator.skops")
+        estimator = load(tmp_path / "estimator.skops")
+    elif how == "pickled":
+        estimator = pickle.loads(pickle.dumps(estimator))
+    for nested in estimator.get_params():
+        if "__" in nested:  # in place, before the estimator that has it is replaced
+            estimator.set_params(**{nested: INVALID})
+    for name in estimator.get_params(deep=False):
+        setattr(estimator, name, INVALID)
+    for name, values in readings(estimator, X).items():
+        np.testing.assert_array_equal(values, expected[name], err_msg=name)
+
+
+@pytest.mark.parametrize("estimator", one_of_each(CATALOGUE))
+def test_new_parameters_count_from_the_next_fit_on(estimator, iris):
+    fitted = clone(estimator).fit(iris).set_params(random_state=1).fit(iris)
+    expected = clone(estimator).set_params(random_state=1).fit(iris)
+    for name, values in readings(expected, iris).items():
+        np.testing.assert_array_equal(readings(fitted, iris)[name], values, err_msg=name)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from catalogue import PLAIN, quick
+from catalogue import IMPUTERS, PLAIN, fit_once, quick
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -182,25 +182,33 @@ def test_draws_are_as_uncertain_as_what_they_stand_for():
     fit[::2, 0], rows[:, 0] = np.nan, np.nan
     vae = VAETransformer(1, scaling="standard", variance="per_feature", max_epochs=60)
     imputer = AutoencoderImputer(vae, sample_posterior=True, random_state=0).fit(fit)
-    draws = np.stack(
-        [imputer.set_params(random_state=i).transform(rows)[:, 0] for i in range(30)]
-    )
+    draws = imputer.multiple_impute(rows, 30, random_state=0)[:, :, 0]
     assert 0.7 < draws.var(axis=0, ddof=1).mean() / 0.43 < 1.3
     error = draws.mean(axis=0) - X[1_000:, 0]
     assert error.var() < 0.55
     within = np.abs(X[1_000:, 0] - draws.mean(axis=0)) < 1.645 * draws.std(axis=0)
     assert 0.82 < within.mean() < 0.96
-    np.testing.assert_array_equal(imputer.transform(rows)[:, 0], draws[-1])
 
 
 def test_draws_need_no_autoencoder_to_be_named(iris):
     holed, hidden = hide(iris[::3])
     imputer = AutoencoderImputer(sample_posterior=True, random_state=0).fit(holed)
     assert isinstance(imputer.autoencoder_, VAETransformer)
-    found = imputer.transform(holed)
-    other = imputer.set_params(random_state=1).transform(holed)
-    assert (found[hidden] != other[hidden]).mean() > 0.9
-    np.testing.assert_array_equal(found[~hidden], other[~hidden])
+    np.testing.assert_array_equal(imputer.transform(holed), imputer.transform(holed))
+    first, second = imputer.multiple_impute(holed, 2, random_state=0)
+    assert (first[hidden] != second[hidden]).mean() > 0.9
+    for draw in (first, second):
+        np.testing.assert_array_equal(draw[~hidden], holed[~hidden])
+    again = imputer.multiple_impute(holed, 2, random_state=0)
+    np.testing.assert_array_equal(again, [first, second])
+
+
+def test_several_imputations_need_samples(iris):
+    imputer = fit_once(IMPUTERS[0], iris)
+    with pytest.raises(ValueError, match=r"sample_posterior=False. Fit it with"):
+        imputer.multiple_impute(iris)
+    with pytest.raises(ValueError, match="n_imputations == 0"):
+        imputer.multiple_impute(iris, 0)
 
 
 @pytest.mark.parametrize(

@@ -102,16 +102,37 @@ def test_holes_alone_make_no_row_unusual(estimator):
     assert abs(holed[some].mean() - holed[~some].mean()) < 0.4 * holed.std()
 
 
-@pytest.mark.parametrize(  # in a time series such rows are a gap
-    "estimator", [each for each in TAKES_MISSING if not hasattr(each, "window")], ids=name
-)
-@pytest.mark.parametrize("method", ["fit", "score_samples"])
-def test_a_row_without_a_value_is_named(estimator, method):
+NO_SERIES = [each for each in TAKES_MISSING if not hasattr(each, "window")]
+
+
+@pytest.mark.parametrize("table", [X, HOLED], ids=["complete", "incomplete"])
+@pytest.mark.parametrize("estimator", NO_SERIES, ids=name)
+def test_a_row_without_a_value_is_as_usual_as_can_be(estimator, table):
     rows = HOLED.copy()
     rows[4] = np.nan
-    estimator = fitted(estimator, HOLED)
-    with pytest.raises(ValueError, match="Row 4 of X has no observed value"):
-        getattr(estimator, method)(rows)
+    estimator = fitted(estimator, table)
+    values = use(estimator, rows)
+    np.testing.assert_array_equal(
+        np.delete(values, 4, 0), use(estimator, np.delete(rows, 4, 0))
+    )
+    assert np.isfinite(values[4]).all()
+    if hasattr(estimator, "predict"):
+        assert estimator.predict(rows)[4] == 1
+    elif hasattr(estimator, "score_samples"):
+        scores = estimator.score_samples(rows)
+        assert scores[4] > np.median(scores)
+
+
+@pytest.mark.parametrize("estimator", NO_SERIES, ids=name)
+def test_rows_without_a_value_teach_nothing(estimator):
+    rows = np.insert(HOLED, [0, 7, len(HOLED)], np.nan, axis=0)
+    np.testing.assert_array_equal(
+        use(clone(estimator).fit(rows), HOLED), use(fit_once(estimator, HOLED), HOLED)
+    )
+    alone = np.full((5, 6), np.nan)
+    alone[2] = HOLED[0]
+    with pytest.raises(ValueError, match=r"1 row\(s\) with an observed value, and 2"):
+        clone(estimator).fit(alone)
 
 
 @every

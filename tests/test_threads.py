@@ -1,5 +1,8 @@
 """Fits and inference in threads: the same numbers, and nothing left behind."""
 
+import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -97,3 +100,57 @@ def test_contexts_that_overlap_put_the_number_of_threads_back():
         assert run_together([torch.get_num_threads]) == [3]
     finally:
         torch.set_num_threads(before)
+
+
+FORK = """
+import multiprocessing
+import threading
+
+import numpy as np
+import torch
+
+from sk_autoencoder import AutoencoderOutlierDetector, AutoencoderTransformer
+from sk_autoencoder.utils._random import seeded_fit
+
+torch.set_num_threads(2)
+large = torch.ones(2_000, 2_000)
+large @ large, large + large  # torch's threads begin
+rng = np.random.default_rng(0)
+X, many = rng.normal(size=(200, 8)), rng.normal(size=(50_000, 8)).astype(np.float32)
+fitted = AutoencoderOutlierDetector(n_estimators=2, random_state=0).fit(X)
+expected = fitted.score_samples(many)
+
+
+def work(queue):
+    autoencoder = AutoencoderTransformer(2, max_epochs=2, random_state=0).fit(many)
+    scores = fitted.score_samples(many)
+    queue.put((autoencoder.transform(many[:3]), (scores == expected).all()))
+
+
+def hold(has_begun, may_end):  # torch's generators, while the process forks
+    with seeded_fit(0, torch.device("cpu")):
+        has_begun.set()
+        may_end.wait()
+
+
+has_begun, may_end = threading.Event(), threading.Event()
+holder = threading.Thread(target=hold, args=(has_begun, may_end))
+holder.start()
+has_begun.wait()
+context = multiprocessing.get_context("fork")
+queue = context.Queue()
+child = context.Process(target=work, args=(queue,))
+child.start()
+may_end.set()
+codes, are_equal = queue.get(timeout=100)
+child.join()
+assert are_equal
+serial = AutoencoderTransformer(2, max_epochs=2, random_state=0).fit(many)
+np.testing.assert_allclose(codes, serial.transform(many[:3]), rtol=1e-4)
+assert torch.get_num_threads() == 2
+"""
+
+
+def test_a_forked_child_fits_and_scores():
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", FORK], check=True, timeout=200, env=environment)

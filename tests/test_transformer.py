@@ -285,9 +285,18 @@ def test_partial_fit_goes_on_where_fit_stopped(digits):
 def test_warm_start_goes_on_and_a_cold_one_does_not(digits):
     autoencoder = AutoencoderTransformer(5, warm_start=True, **QUICK).fit(digits)
     first = autoencoder.score_samples(digits).mean()
+    n_iter, curve = autoencoder.n_iter_, autoencoder.loss_curve_
     for _ in range(3):
         autoencoder.fit(digits)
     assert autoencoder.score_samples(digits).mean() > first
+    assert autoencoder.n_iter_ == len(autoencoder.loss_curve_) == 4 * n_iter
+    assert autoencoder.loss_curve_[:n_iter] == curve
+    assert autoencoder.best_epoch_ > 3 * n_iter
+    assert autoencoder.history_[:, "epoch"] == list(range(1, 4 * n_iter + 1))
+    n_iter, curve = autoencoder.n_iter_, autoencoder.loss_curve_
+    autoencoder.partial_fit(digits)
+    assert autoencoder.loss_curve_[:-1] == curve
+    assert clone(autoencoder).set_params(warm_start=False).fit(digits).n_iter_ < n_iter
     with pytest.raises(ValueError, match="expecting 64 features"):
         autoencoder.fit(digits[:, :60])
     with pytest.raises(ValueError, match="warm_start"):

@@ -70,7 +70,7 @@ class AutoencoderCompressor(
         With 1, a line is printed after each epoch of training.
     random_state : int, RandomState instance or None, default=None
         Seeds the training and the draw of validation rows. Unless None, it replaces the
-        `random_state` of the autoencoder. Global generators do not change.
+        `random_state` of the autoencoder. torch's generators do not change.
 
     Attributes
     ----------

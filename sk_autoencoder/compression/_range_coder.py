@@ -5,6 +5,9 @@ import numpy as np
 from sk_autoencoder.compression._entropy import MAX_ESCAPE_BYTES, Table, n_bytes
 from sk_autoencoder.utils._optional import require
 
+MAX_ROWS_PER_BYTE = 64  # a short forged blob must not ask for much memory
+WORD = 4  # bytes of the coder's words
+
 
 def coders():
     """Import constriction's coders, or raise an ImportError that names the extra."""
@@ -23,7 +26,9 @@ def encode(columns: list[np.ndarray], tables: list[Table]) -> bytes:
         is_escaped = symbols == len(table.frequencies) - 1
         escaped.append(table.escape_encode(numbers[is_escaped]))
     _write_escaped(stream, encoder, np.concatenate(escaped))
-    return encoder.get_compressed().astype("<u4").tobytes()
+    payload = encoder.get_compressed().astype("<u4").tobytes()
+    shortest = -(-len(columns[0]) // MAX_ROWS_PER_BYTE)
+    return payload.ljust(-(-shortest // WORD) * WORD, b"\0")
 
 
 def decode(payload: bytes, tables: list[Table], n_rows: int) -> list[np.ndarray]:
@@ -35,10 +40,11 @@ def decode(payload: bytes, tables: list[Table], n_rows: int) -> list[np.ndarray]
         If the bytes are damaged.
     """
     stream = coders()
-    if len(payload) % 4:
+    if len(payload) % WORD:
         raise ValueError("The compressed rows end in the middle of a word.")
-    shortest = sum(float(table.code_lengths().min()) + table.shift for table in tables)
-    if n_rows * shortest > 8 * len(payload) + 64:
+    n_bits = sum(float(table.code_lengths().min()) + table.shift for table in tables)
+    is_short = n_rows * n_bits > 8 * len(payload) + 64
+    if is_short or n_rows > MAX_ROWS_PER_BYTE * len(payload):
         raise ValueError(
             f"The compressed rows are damaged: {n_rows} rows do not fit into "
             f"{len(payload)} bytes."

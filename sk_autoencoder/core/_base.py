@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sk_autoencoder.core._callbacks import ReportEpochs
 from sk_autoencoder.core._columns import NumericColumns
-from sk_autoencoder.core._data import RowSource, has_missing, iter_chunks
+from sk_autoencoder.core._data import RowSource, iter_chunks
 from sk_autoencoder.core._export import ExportMixin, ExportSpec
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._inference import decode, encode
@@ -43,7 +43,7 @@ from sk_autoencoder.nn._penalties import l1_norm, linear_error
 from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._checks import (
     check_columns,
-    check_observed,
+    check_n_observed,
     check_range,
     check_same_width,
 )
@@ -55,7 +55,7 @@ from sk_autoencoder.utils._sklearn_compat import (
     ensure_all_finite,
     fit_context,
 )
-from sk_autoencoder.utils._transactions import adopt, shallow_copy
+from sk_autoencoder.utils._transactions import adopt, as_fitted, fitted_params, shallow_copy
 
 
 def reconstruct(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
@@ -81,7 +81,7 @@ def make_error_score(loss: Loss, fitted: Fitted) -> Callable:
 
 def check_rows(estimator, X, *, reset: bool, ensure_min_samples: int = 1):
     """Check rows X of an autoencoder, or name its features by them."""
-    X = validate_data(
+    return validate_data(
         estimator,
         X,
         reset=reset,
@@ -90,9 +90,6 @@ def check_rows(estimator, X, *, reset: bool, ensure_min_samples: int = 1):
         ensure_all_finite=ensure_all_finite(estimator),
         ensure_min_samples=ensure_min_samples,
     )
-    if has_missing(X):
-        check_observed(X)
-    return X
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -211,12 +208,13 @@ class BaseAutoencoder(
         draft = shallow_copy(self)
         recipe = self.make_recipe()
         source = self._read_rows(draft, recipe, X, y, previous, ensure_min_samples=2)
-        rows = np.atleast_2d(np.arange(source.n_rows) if rows is None else rows)
+        rows = np.atleast_2d(source.observed_rows() if rows is None else rows)
         if previous is not None:
             check_same_width(self.n_components, previous.n_components)
         device = find_device(self.device)
         data = {"X": source.X, "y": source.targets}
         features = {k: v for k, v in vars(draft).items() if vars(self).get(k) is not v}
+        features |= fitted_params(self)
         context.call_on_fit_task_begin(estimator=self, **data)
         with seeded_fit(self.random_state, device) as seed:
             fitted = train(
@@ -261,7 +259,12 @@ class BaseAutoencoder(
         n_seen = self.n_iter_ if previous else 0
         with seeded_fit(self.random_state, device, n_seen) as seed:
             fitted = train_batch(
-                recipe, source, seed=seed, device=device, previous=previous
+                recipe,
+                source,
+                source.observed_rows(),
+                seed=seed,
+                device=device,
+                previous=previous,
             )
         return self._adopt(draft, fitted)
 
@@ -294,6 +297,8 @@ class BaseAutoencoder(
         X = check_rows(draft, X, reset=previous is None, **kwargs)
         source = RowSource(X, recipe.targets(X, y))
         if source.is_incomplete:
+            n_min = kwargs["ensure_min_samples"]
+            check_n_observed(len(source.observed_rows()), n_min)
             if previous is None:
                 check_columns(X)
             elif not previous.is_incomplete:
@@ -321,6 +326,7 @@ class BaseAutoencoder(
         """
         return self.map_rows(encode, X)
 
+    @as_fitted
     def inverse_transform(self, X):
         """Decode codes to rows.
 
@@ -343,6 +349,7 @@ class BaseAutoencoder(
             )
         return self._fitted.map(decode, X)
 
+    @as_fitted
     def reconstruct(self, X):
         """Encode and decode X.
 
@@ -358,6 +365,7 @@ class BaseAutoencoder(
         check_is_fitted(self)
         return self.map_rows(self.make_recipe().reconstruct(self._fitted), X)
 
+    @as_fitted
     def score_samples(self, X):
         """Compute the negative reconstruction error of each row.
 
@@ -376,6 +384,7 @@ class BaseAutoencoder(
         check_is_fitted(self)
         return self.map_rows(self.make_recipe().score(self._fitted), X)
 
+    @as_fitted
     def score(self, X, y=None):
         """Compute the coefficient of determination R² of the reconstruction.
 
@@ -405,6 +414,7 @@ class BaseAutoencoder(
         total = measure_moments(source.targets, indices).sum_of_squares.sum()
         return float(1 - residual / total) if total else float(residual == 0)
 
+    @as_fitted
     def map_rows(self, function: Callable, X) -> np.ndarray:
         """Apply a function in torch to all rows of X, in bounded memory.
 
@@ -425,6 +435,7 @@ class BaseAutoencoder(
 
     # Export
 
+    @as_fitted
     def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:
         n_features, n_components = self.n_features_in_, self.n_components_
         if method == "inverse_transform":
@@ -471,7 +482,7 @@ class BaseAutoencoder(
     @property
     def best_epoch_(self) -> int:
         """Epoch of the weights; 0 is the initial state."""
-        return self._fitted.best_epoch
+        return len(self._fitted.earlier) + self._fitted.best_epoch
 
     @property
     def network_(self) -> Network:
@@ -481,7 +492,7 @@ class BaseAutoencoder(
     @property
     def history_(self):
         """History of all epochs, as skorch records it."""
-        return self.net_.history
+        return self._fitted.history
 
     @property
     def n_iter_(self) -> int:
@@ -491,12 +502,16 @@ class BaseAutoencoder(
     @property
     def loss_curve_(self) -> list[float]:
         """Training loss after each epoch."""
-        return self.net_.curve("train_loss")
+        return self._curve("train_loss")
 
     @property
     def validation_curve_(self) -> list[float] | None:
         """Validation loss after each epoch, or None without validation rows."""
-        return self.net_.curve("valid_loss") or None
+        return self._curve("valid_loss") or None
+
+    def _curve(self, name: str) -> list[float]:
+        # An interrupted epoch has an entry without losses.
+        return [epoch[name] for epoch in self.history_ if name in epoch]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -128,6 +128,7 @@ def continue_from(previous: Fitted) -> Start:
         imputer=previous.imputer,
         measured=previous.measured,
         learned=previous.learned,
+        earlier=list(previous.history),
     )
 
 

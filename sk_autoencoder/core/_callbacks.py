@@ -173,7 +173,7 @@ class ReportEpochs(Callback):
     data : dict
         X and y.
     features : dict
-        Attributes of the estimator that name its features.
+        Attributes of the estimator that name its features, and its parameters.
     make_fitted : callable
         ``net -> Fitted``, for callbacks that use the estimator as it is so far.
     """

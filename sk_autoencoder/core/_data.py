@@ -88,6 +88,12 @@ class RowSource:
         """Whether rows have targets other than themselves."""
         return self.targets is not self.X
 
+    def observed_rows(self) -> np.ndarray:
+        """Select the rows with an observed entry: nothing can be learned from others."""
+        if not self.is_incomplete:
+            return np.arange(self.n_rows)
+        return np.flatnonzero(~np.isnan(self.X).all(axis=1))
+
     def with_inputs(self, X) -> "RowSource":
         """Replace the input rows; rows that are their own targets stay so."""
         return RowSource(X, self.targets if self.has_targets else None, self.weight)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from skorch.history import History
 
 from sk_autoencoder.core._data import has_missing, iter_chunks
 from sk_autoencoder.core._inference import Replicas, busy_threads, map_array
@@ -29,11 +30,13 @@ class Fitted:
     is_incomplete : bool
         Whether training rows had missing entries.
     best_epoch : int
-        Epoch of the weights; 0 is the initial state.
+        Epoch of the weights in this training; 0 is the initial state.
     measured : dict
         Result of ``Recipe.measure``.
     learned : dict
         Further attributes of the estimator.
+    earlier : list of dict, default=[]
+        History of the trainings before, which this one went on from.
     is_partial : bool, default=False
         Whether the last rows came by ``partial_fit``.
     """
@@ -45,6 +48,7 @@ class Fitted:
     best_epoch: int
     measured: dict[str, Any]
     learned: dict[str, Any]
+    earlier: list[dict[str, Any]] = field(default_factory=list)
     is_partial: bool = False
     _replicas: Replicas = field(default_factory=Replicas, init=False, repr=False)
 
@@ -52,6 +56,12 @@ class Fitted:
     def module(self) -> Autoencoder | Ensemble:
         """The trained autoencoder, or the ensemble of them."""
         return self.net.module_
+
+    @property
+    def history(self) -> History:
+        """All epochs, those of earlier trainings too."""
+        epochs = [*self.earlier, *self.net.history]
+        return History(epoch | {"epoch": i} for i, epoch in enumerate(epochs, start=1))
 
     def map(self, function: Callable, X) -> np.ndarray:
         """Apply ``function(module, rows)`` to new rows, imputed as training rows were."""

@@ -59,6 +59,7 @@ class Start(NamedTuple):
     imputer: FactorModelImputer | None
     measured: dict[str, Any]
     learned: dict[str, Any]
+    earlier: list[dict[str, Any]] = []  # noqa: RUF012 (history of the trainings before)
 
 
 Initializer = Callable[[Member], Initialization]

@@ -96,13 +96,14 @@ def train(
 def train_batch(
     recipe: Recipe,
     source: RowSource,
+    rows: np.ndarray,
     *,
     seed: int,
     device: torch.device,
     previous: Fitted | None,
 ) -> Fitted:
-    """Train for one epoch on the rows of a source; a copy of `previous` goes on."""
-    indices = np.atleast_2d(np.arange(source.n_rows))
+    """Train for one epoch on rows of a source; a copy of `previous` goes on."""
+    indices = np.atleast_2d(rows)
     if previous is not None and previous.is_partial:
         net, learned = copy.deepcopy(previous.net), dict(previous.learned)
         fitted = replace(previous, net=net, learned=learned)
@@ -114,11 +115,11 @@ def train_batch(
         net = make_net(recipe, start, recipe.callbacks(), device, max_epochs=1).initialize()
         fitted = make_fitted(start, net, best_epoch=0)
         fitted.is_partial = True
-    net = fitted.net.set_params(batch_size=recipe.batch_size(source.n_rows))
+    net = fitted.net.set_params(batch_size=recipe.batch_size(len(rows)))
     with busy_threads(fitted.module, net.batch_size):
-        rows = RowDataset(source, fitted.module.scaler, indices)
-        net.partial_fit((rows, None))
-        fitted.learned |= recipe.summarize(fitted, rows, None)
+        batch = RowDataset(source, fitted.module.scaler, indices)
+        net.partial_fit((batch, None))
+        fitted.learned |= recipe.summarize(fitted, batch, None)
     fitted.best_epoch = len(net.curve("train_loss"))
     return fitted
 
@@ -180,6 +181,7 @@ def make_fitted(start: Start, net: AutoencoderNet, best_epoch: int | None = None
         best_epoch=len(net.history) if best_epoch is None else best_epoch,
         measured=start.measured,
         learned=dict(start.learned),
+        earlier=start.earlier,
     )
 
 

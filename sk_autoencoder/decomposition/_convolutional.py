@@ -99,7 +99,8 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     verbose : int, default=0
         With 1, a line is printed after each epoch of training.
     random_state : int, RandomState instance or None, default=None
-        Seeds the weights, the noise and the order of rows. Global generators do not change.
+        Seeds the weights, the noise and the order of rows. None takes the seed from numpy's
+        global generator, as scikit-learn does. torch's generators do not change.
     image_shape : tuple of int or None, default=None
         ``(height, width)`` or ``(height, width, n_channels)`` in pixels; with
         ``data_format="channels_first"`` ``n_channels`` comes first. None takes one channel

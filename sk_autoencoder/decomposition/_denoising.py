@@ -144,7 +144,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     verbose : int, default=0
         With 1, a line is printed after each epoch of training.
     random_state : int, RandomState instance or None, default=None
-        Seeds the weights, the noise and the order of rows. Global generators do not change.
+        Seeds the weights, the noise and the order of rows. None takes the seed from numpy's
+        global generator, as scikit-learn does. torch's generators do not change.
     corruption : str or callable, default="gaussian"
         Corruption of training rows: ``"gaussian"`` noise, or replaced entries with
         ``"masking"``, ``"salt_and_pepper"`` or ``"swap"`` (see Notes). A callable maps
@@ -194,7 +195,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     suits tables, by the value of another row of the batch. A `corruption` that is a torch
     module is copied.
 
-    Entries of X may be missing (NaN). They are imputed first, and errors omit them.
+    Entries of X may be missing (NaN). They are imputed first, and errors omit them. A row
+    without observed entries has the code of its imputation and an error of 0.
 
     The linear start is the map of rank `n_components` with the least mean squared error
     [4]_. Its moments are exact for the named corruptions and estimated from samples for

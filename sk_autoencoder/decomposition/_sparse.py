@@ -30,6 +30,7 @@ from sk_autoencoder.nn._penalties import code_norm, rate_divergence
 from sk_autoencoder.nn._pursuit import conservative_gain_threshold
 from sk_autoencoder.nn._sparse import Coder, Pursuit, TopK, auxk_loss
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions, csr_container
+from sk_autoencoder.utils._transactions import as_fitted
 
 MAX_DEFAULT_ATOMS = 512
 AUXK_WEIGHT = 1 / 32  # of the auxiliary loss of unused units, as in Gao et al. (2024)
@@ -172,7 +173,8 @@ class SparseAutoencoder(BaseAutoencoder):
     verbose : int, default=0
         With 1, a line is printed after each epoch of training.
     random_state : int, RandomState instance or None, default=None
-        Seeds the weights, the noise and the order of rows. Global generators do not change.
+        Seeds the weights, the noise and the order of rows. None takes the seed from numpy's
+        global generator, as scikit-learn does. torch's generators do not change.
     sparsity : {"pursuit", "topk", "l1", "kl"}, default="pursuit"
         How codes become sparse, by the formulas above.
     n_active : int, default=5
@@ -332,6 +334,7 @@ class SparseAutoencoder(BaseAutoencoder):
         }
         return networks[self.sparsity]
 
+    @as_fitted
     def transform(self, X):
         """Encode X.
 

@@ -121,7 +121,8 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
     verbose : int, default=0
         With 1, a line is printed after each epoch of training.
     random_state : int, RandomState instance or None, default=None
-        Seeds the weights, the noise and the order of rows. Global generators do not change.
+        Seeds the weights, the noise and the order of rows. None takes the seed from numpy's
+        global generator, as scikit-learn does. torch's generators do not change.
     code_density : {"gaussian_mixture", "prior"}, default="gaussian_mixture"
         Density of codes in ``sample``: a Gaussian mixture, fitted after training to the
         codes of 20,000 training rows at most, or the prior.

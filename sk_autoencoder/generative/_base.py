@@ -27,6 +27,7 @@ from sk_autoencoder.generative._density import n_mixture_components, nn_two_samp
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.utils._random import seeded_fit
 from sk_autoencoder.utils._sklearn_compat import StrOptions
+from sk_autoencoder.utils._transactions import as_fitted
 
 COVARIANCE_FLOOR = 1e-3  # added to the variances of the mixture, in squared scaled units
 MAX_DENSITY_ROWS = 20_000  # that the mixture is fitted to
@@ -137,6 +138,7 @@ class GenerativeAutoencoder(BaseAutoencoder):
         "output_noise": [StrOptions({"auto"}), "boolean"],
     }
 
+    @as_fitted
     def sample(self, n_samples: int = 1, random_state=None, *, like=None) -> np.ndarray:
         """Sample new rows: sample codes from their density and decode them.
 
@@ -145,7 +147,7 @@ class GenerativeAutoencoder(BaseAutoencoder):
         n_samples : int, default=1
             Number of new rows.
         random_state : int, RandomState instance or None, default=None
-            Seeds the samples. Global generators do not change.
+            Seeds the samples. None takes the seed from numpy's global generator.
         like : {array-like, sparse matrix} of shape (n_rows, n_features), default=None
             Rows, for example of one class, that the new rows should resemble: a mixture
             fitted to their codes replaces `code_density_`.

@@ -90,6 +90,9 @@ def log_likelihood_bound(
 
     def member_bound(member: Autoencoder, rows: Tensor) -> Tensor:
         x = member.scaler(rows)
+        # The score of a row without observed entries is that of its imputation.
+        is_empty = x.isnan().all(-1, keepdim=True)
+        x = torch.where(is_empty, member.link(member.network.reconstruct(x)), x)
         bound = importance_bound(member.network, x, log_prior, noise.to(x))
         log_det = member.network.likelihood.log_abs_det_jacobian().to(x)
         log_det = torch.where(x.isnan(), 0.0, log_det)

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from sk_autoencoder.core._callbacks import WarmUp
 from sk_autoencoder.core._columns import NumericColumns
@@ -36,6 +37,7 @@ from sk_autoencoder.nn._scalers import LogScaler, Scaler
 from sk_autoencoder.nn._variational import ELBO, KLDivergence, VariationalNetwork
 from sk_autoencoder.utils._checks import check_counts, check_range
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions
+from sk_autoencoder.utils._transactions import as_fitted
 
 COUNT_LIKELIHOODS = {"negative_binomial", "poisson"}  # of log-scaled rows
 LINEAR_LOSSES = {"bernoulli": "binary_cross_entropy"}  # of the linear initialisation
@@ -128,7 +130,8 @@ class VAETransformer(GenerativeAutoencoder):
     verbose : int, default=0
         With 1, a line is printed after each epoch of training.
     random_state : int, RandomState instance or None, default=None
-        Seeds the weights, the noise and the order of rows. Global generators do not change.
+        Seeds the weights, the noise and the order of rows. None takes the seed from numpy's
+        global generator, as scikit-learn does. torch's generators do not change.
     code_density : {"gaussian_mixture", "prior"}, default="gaussian_mixture"
         Density of codes in ``sample`` and ``score_samples``: a Gaussian mixture, fitted
         after training to codes sampled from the posteriors of 20,000 training rows at most,
@@ -200,7 +203,8 @@ class VAETransformer(GenerativeAutoencoder):
 
     Notes
     -----
-    Entries of X may be missing (NaN). They are imputed first, and errors omit them.
+    Entries of X may be missing (NaN). They are imputed first, and errors omit them. The
+    code and the score of a row without observed entries are those of its imputation.
 
     NOTE[DIFF]: The posterior's standard deviations are a function of its means. For a
     Gaussian likelihood the optimal posterior nearly has this form, and any network can be
@@ -291,7 +295,7 @@ class VAETransformer(GenerativeAutoencoder):
             loss=loss,
             objective=ELBO,
             callbacks=lambda: recipe.callbacks() + self._warm_up(),
-            score=self._make_bound,
+            score=partial(self._make_bound, n_samples=self.n_importance_samples),
         )
 
     def _make_sampler(self) -> Sampler:
@@ -346,10 +350,10 @@ class VAETransformer(GenerativeAutoencoder):
             warn_of_collapse(is_active, self.beta)
         return {"kl_per_component_": nats, "active_components_": is_active}
 
-    def _make_bound(self, fitted: Fitted) -> Callable:
+    def _make_bound(self, fitted: Fitted, n_samples: int) -> Callable:
         width = fitted.n_components // fitted.module.n_members
         density = fitted.learned.get("code_density_")  # ensembles have none
-        return log_likelihood_bound(density, self.n_importance_samples, width)
+        return log_likelihood_bound(density, n_samples, width)
 
     # Using
 
@@ -388,19 +392,26 @@ class VAETransformer(GenerativeAutoencoder):
         """
         return super().score_samples(X)
 
-    def log_likelihood(self, X) -> float:
+    @as_fitted
+    def log_likelihood(self, X, *, n_importance_samples: int | None = None) -> float:
         """Compute the mean of ``score_samples(X)``.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        n_importance_samples : int or None, default=None
+            Number of codes sampled for each row; the more, the tighter the bound. None
+            takes the parameter of the fit.
 
         Returns
         -------
         log_likelihood : float
             In nats a row.
         """
-        return float(self.score_samples(X).mean())
+        check_is_fitted(self)
+        n_samples = n_importance_samples or self.n_importance_samples
+        check_scalar(n_samples, "n_importance_samples", Integral, min_val=1)
+        return float(self.map_rows(self._make_bound(self._fitted, n_samples), X).mean())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, check_scalar, validate_data
 
 from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
@@ -16,6 +16,7 @@ from sk_autoencoder.generative._vae import VAETransformer
 from sk_autoencoder.impute._autoencoder import make_default_autoencoder
 from sk_autoencoder.impute._multiple import sample_missing
 from sk_autoencoder.persistence import PersistenceMixin
+from sk_autoencoder.utils._checks import check_n_observed
 from sk_autoencoder.utils._random import clone_with_seed, draw_seed, seeded_fit
 from sk_autoencoder.utils._sklearn_compat import (
     BaseImputer,
@@ -28,7 +29,7 @@ from sk_autoencoder.utils._sklearn_compat import (
     fit_context,
     missing_mask,
 )
-from sk_autoencoder.utils._transactions import atomic
+from sk_autoencoder.utils._transactions import as_fitted, atomic
 
 N_MEMBERS = 4  # of the default design
 
@@ -71,7 +72,7 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
         With 1, a line is printed after each epoch of training.
     random_state : int, RandomState instance or None, default=None
         Seeds the training and the samples of ``sample_posterior=True``. Unless None, it
-        replaces the `random_state` of the autoencoder. Global generators do not change.
+        replaces the `random_state` of the autoencoder. torch's generators do not change.
 
     Attributes
     ----------
@@ -176,10 +177,7 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
         self._fit_indicator(is_missing)
         self._is_kept = ~is_missing.all(axis=0)
         rows = X[~is_missing.all(axis=1)][:, self._is_kept]
-        if len(rows) < 2:
-            raise ValueError(
-                f"X has {len(rows)} row(s) with an observed value, and 2 are needed."
-            )
+        check_n_observed(len(rows), 2)
         self._learn_columns(rows)
         self.autoencoder_ = self._make_autoencoder(*rows.shape)
         if self.verbose:
@@ -250,6 +248,7 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
         single = self.sample_posterior or self.autoencoder is not None
         return 1 if single else N_MEMBERS
 
+    @as_fitted
     def transform(self, X):
         """Impute the missing values of X.
 
@@ -262,24 +261,57 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
         rows : ndarray of shape (n_samples, n_features_out)
             Imputed rows in the precision of X. Observed values do not change.
         """
+        return self._transform(X, self.random_state)
+
+    @as_fitted
+    def multiple_impute(self, X, n_imputations: int = 5, random_state=None) -> np.ndarray:
+        """Sample several imputations of X, each as likely as the others.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        n_imputations : int, default=5
+        random_state : int, RandomState instance or None, default=None
+            Seeds the samples. None takes the seed from numpy's global generator.
+
+        Returns
+        -------
+        imputations : ndarray of shape (n_imputations, n_samples, n_features_out)
+            Observed values are the same in all of them.
+
+        Raises
+        ------
+        ValueError
+            If the imputer was fitted with ``sample_posterior=False``.
+        """
+        check_scalar(n_imputations, "n_imputations", Integral, min_val=1)
+        if not self.sample_posterior:
+            raise ValueError(
+                "multiple_impute needs samples, and this imputer was fitted with "
+                "sample_posterior=False. Fit it with sample_posterior=True."
+            )
+        rng = check_random_state(random_state)
+        return np.stack([self._transform(X, draw_seed(rng)) for _ in range(n_imputations)])
+
+    def _transform(self, X, random_state) -> np.ndarray:
         check_is_fitted(self)
         X, is_missing = self._read(X, reset=False)
         indicators = self._transform_indicator(is_missing)
         rows = X[:, self._is_kept]
         is_incomplete = np.isnan(rows).any(axis=1)
         if is_incomplete.any():
-            rows[is_incomplete] = self._imputer(rows[is_incomplete])
+            rows[is_incomplete] = self._impute_rows(rows[is_incomplete], random_state)
         if self.keep_empty_features:
             X[:, self._is_kept] = rows
             X[np.isnan(X)] = 0  # columns without an observed value in fit
             rows = X
         return self._concatenate_indicator(rows, indicators)
 
-    def _imputer(self, rows: np.ndarray) -> np.ndarray:
+    def _impute_rows(self, rows: np.ndarray, random_state) -> np.ndarray:
         is_observed = ~np.isnan(rows).all(axis=1)
         reconstruction = np.full_like(rows, np.nan)
         if is_observed.any():  # others get the column means
-            reconstruction[is_observed] = self._reconstruct(rows[is_observed])
+            reconstruction[is_observed] = self._reconstruct(rows[is_observed], random_state)
         return self._impute(np, rows, reconstruction)
 
     def _impute(self, xp, rows, reconstruction):
@@ -301,20 +333,21 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
             imputed = xp.clip(imputed, like_rows(self._low), like_rows(self._high))
         return xp.where(is_missing, imputed, rows)
 
-    def _reconstruct(self, rows: np.ndarray) -> np.ndarray:
+    def _reconstruct(self, rows: np.ndarray, random_state) -> np.ndarray:
         if not self.sample_posterior:
             return self.autoencoder_.reconstruct(rows)
         device = torch.device(self.autoencoder_.net_.device)
-        with seeded_fit(self.random_state, device):
+        with seeded_fit(random_state, device):
             return self.autoencoder_.map_rows(sample_missing, rows)
 
+    @as_fitted
     def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:
         check_export_method(self, method, ("auto", "transform"))
         for name in ("sample_posterior", "add_indicator"):
             if getattr(self, name):
                 raise ValueError(
-                    f"An AutoencoderImputer with {name}=True cannot be exported. Use "
-                    f"set_params({name}=False)."
+                    f"An AutoencoderImputer with {name}=True cannot be exported. Fit it "
+                    f"with {name}=False."
                 )
         inner = self.autoencoder_.__onnx_spec__("reconstruct", True)
         function = self._make_transform(inner.function)
@@ -337,6 +370,7 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
 
         return transform
 
+    @as_fitted
     def get_feature_names_out(self, input_features=None):
         """Get the names of the columns of the output of ``transform``.
 

@@ -108,8 +108,8 @@ class LossCurveDisplay:
                 "sk_autoencoder, whose history_ could be drawn."
             )
         display = cls(
-            _curves(autoencoder.net_, "train_"),
-            _curves(autoencoder.net_, "valid_") or None,
+            _curves(autoencoder.history_, "train_"),
+            _curves(autoencoder.history_, "valid_") or None,
             best_epoch=autoencoder.best_epoch_,
             estimator_name=type(autoencoder).__name__ if name is None else name,
         )
@@ -182,11 +182,14 @@ class LossCurveDisplay:
         return "log" if is_wide else "linear"
 
 
-def _curves(net, prefix: str) -> dict[str, list[float]]:
+def _curves(history: Sequence[Mapping], prefix: str) -> dict[str, list[float]]:
     """Collect the curves whose names begin with `prefix`, by name without the prefix."""
-    recorded = dict.fromkeys(name for epoch in net.history for name in epoch)
-    names = [name for name in recorded if name.startswith(prefix)]
-    return {name.removeprefix(prefix): net.curve(name) for name in names}
+    recorded = dict.fromkeys(name for epoch in history for name in epoch)
+    return {
+        name.removeprefix(prefix): [epoch[name] for epoch in history if name in epoch]
+        for name in recorded
+        if name.startswith(prefix)
+    }
 
 
 def _plotted_terms(curves: Mapping[str, Sequence[float]]) -> list[str]:

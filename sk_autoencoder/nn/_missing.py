@@ -132,5 +132,8 @@ class PreserveMissing(nn.Module):
 
 
 def observed_share(x: Tensor) -> Tensor:
-    """Compute the fraction of observed entries of each row, of shape (batch,)."""
-    return (~x.isnan()).to(x.dtype).mean(-1)
+    """Compute the fraction of observed entries of each row, of shape (batch,).
+
+    A row without observed entries counts as one entry: its error of 0 stays 0.
+    """
+    return (~x.isnan()).to(x.dtype).mean(-1).clamp_min(1 / x.shape[-1])

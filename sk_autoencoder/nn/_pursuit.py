@@ -13,6 +13,7 @@ from torch.nn import functional as F
 # one is a copy of them up to rounding, and is not chosen.
 MIN_ORTHOGONAL_NORM = 1e-3
 MIN_GAIN_FRACTION = 1e-10  # of a row's squared norm: smaller gains are rounding errors
+TIE_FRACTION = 1e-6  # of the largest gain: gains that differ by less are equal
 
 
 class Path(NamedTuple):
@@ -46,7 +47,9 @@ class Path(NamedTuple):
         return code.scatter_add(-1, self.atoms, values.squeeze(-1))
 
 
-def orthogonal_pursuit(target: Tensor, dictionary: Tensor, depth: int) -> Path:
+def orthogonal_pursuit(
+    target: Tensor, dictionary: Tensor, depth: int, break_ties: bool = False
+) -> Path:
     """Choose `depth` atoms for each row greedily, by the decrease of the squared error.
 
     The gain of an atom is the decrease of the error after all coefficients are refitted,
@@ -59,6 +62,10 @@ def orthogonal_pursuit(target: Tensor, dictionary: Tensor, depth: int) -> Path:
         Atoms of unit norm.
     depth : int
         Number of steps.
+    break_ties : bool, default=False
+        Whether, of atoms with equal gains up to rounding, the one with the largest
+        correlation is chosen, and the first of those. The last step that reaches a row is
+        always such a tie: one dimension is left, and each atom gains all of it.
 
     Returns
     -------
@@ -98,6 +105,9 @@ def orthogonal_pursuit(target: Tensor, dictionary: Tensor, depth: int) -> Path:
         # Infinity: a copy of the chosen atoms has no gain.
         divisor = F.threshold(orthogonal_norms, MIN_ORTHOGONAL_NORM, torch.inf)
         gain, atom = (correlations.square() / divisor).max(-1, True)  # each (batch, 1)
+        if break_ties:
+            is_best = correlations.square() / divisor >= (1 - TIE_FRACTION) * gain
+            atom = _first_of_largest(torch.where(is_best, correlations.square(), -1.0))
         direction = gram.index_select(0, atom.squeeze(-1))  # (batch, n_atoms)
         products = [previous.gather(-1, atom) for previous in directions]
         for previous, product in zip(directions, products, strict=True):
@@ -120,6 +130,12 @@ def orthogonal_pursuit(target: Tensor, dictionary: Tensor, depth: int) -> Path:
         torch.cat(coefficients, -1),
         torch.stack(r_columns, -1),
     )
+
+
+def _first_of_largest(values: Tensor) -> Tensor:
+    """Find the first of the largest values of each row, up to rounding."""
+    is_largest = values >= (1 - TIE_FRACTION) * values.amax(-1, True)
+    return is_largest.to(torch.int8).argmax(-1, True)
 
 
 def gain_threshold(gains: Tensor, n_active: float) -> Tensor:

@@ -111,14 +111,19 @@ class PursuitNetwork(AtomNetwork):
         target = self.target(x) - self.decode.bias.detach()
         atoms = self.decode.atoms.detach()
         max_steps = self.n_active * (MAX_TRAINING_STEPS if self.training else MAX_STEPS)
-        return orthogonal_pursuit(target, atoms, min(max_steps, len(atoms)))
+        depth = min(max_steps, len(atoms))
+        if self.training:
+            return orthogonal_pursuit(target, atoms, depth)
+        if not is_exporting():  # rounding, which other rows change, must choose no atom
+            target, atoms = target.double(), atoms.double()
+        return orthogonal_pursuit(target, atoms, depth, break_ties=True)
 
     def encode(self, x: Tensor) -> Tensor:
         """Encode `x` (batch, n_features) to codes (batch, n_components)."""
         path = self.path(x)
         is_small = ~(path.gains > self._threshold(path.gains))
         is_kept = is_small.cumsum(-1) == 0  # a row stops at its first step of a small gain
-        return path.code(is_kept, len(self.decode.atoms))
+        return path.code(is_kept, len(self.decode.atoms)).to(x.dtype)
 
     def _threshold(self, gains: Tensor) -> Tensor:
         """Select the gain threshold: that of the batch in training, else `min_gain`."""

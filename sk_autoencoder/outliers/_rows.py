@@ -13,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sk_autoencoder.core._base import BaseAutoencoder
+from sk_autoencoder.core._data import has_missing
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
 from sk_autoencoder.core._memory import SAMPLE_BYTES, rows_within
 from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
@@ -24,6 +25,7 @@ from sk_autoencoder.outliers._scores import (
 )
 from sk_autoencoder.outliers._threshold import find_offset, label
 from sk_autoencoder.persistence import PersistenceMixin
+from sk_autoencoder.utils._checks import check_n_observed
 from sk_autoencoder.utils._random import clone_with_seed, draw_seed
 from sk_autoencoder.utils._sklearn_compat import (
     HasMethods,
@@ -35,7 +37,7 @@ from sk_autoencoder.utils._sklearn_compat import (
     fit_context,
     wrap_like,
 )
-from sk_autoencoder.utils._transactions import atomic
+from sk_autoencoder.utils._transactions import as_fitted, atomic
 
 # Chosen on the tables of benchmarks.outliers, 2026-11.
 N_DETECTOR_MEMBERS, N_WIDE_DETECTOR_MEMBERS = 12, 5
@@ -161,6 +163,7 @@ class AutoencoderOutlierDetector(
     Notes
     -----
     Entries of X may be missing (NaN). They are imputed for the encoder, and have no error.
+    A row without observed entries is therefore an inlier.
 
     The threshold is computed from calibration rows: up to 1,024 training rows, or more for
     a small `false_positive_rate`. A calibration row is scored by the members that were not
@@ -253,6 +256,9 @@ class AutoencoderOutlierDetector(
             If a parameter or X is invalid.
         """
         X = self._check_X(X, reset=True, ensure_min_samples=2)
+        if has_missing(X):
+            X = X[~np.isnan(X).all(axis=1)]
+            check_n_observed(len(X), 2)
         rng = check_random_state(self.random_state)
         autoencoder = self._make_autoencoder(X.shape[1], rng)
         rows = self._draw_rows(*X.shape, rng)  # (n_members, n_rows of each)
@@ -343,6 +349,7 @@ class AutoencoderOutlierDetector(
 
     # Scores and labels
 
+    @as_fitted
     def score_samples(self, X):
         """Compute the scores of rows: the lower, the more abnormal.
 
@@ -399,6 +406,7 @@ class AutoencoderOutlierDetector(
         return label(self.decision_function(X))
 
     @available_if(_explains)
+    @as_fitted
     def explain(self, X):
         """Compute the contribution of each feature to the anomaly scores of rows.
 
@@ -418,6 +426,7 @@ class AutoencoderOutlierDetector(
         shares = self.autoencoder_.map_rows(score_entries, rows)
         return wrap_like(X, shares)
 
+    @as_fitted
     def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:
         if not _is_ours(self.autoencoder_):
             raise ValueError(

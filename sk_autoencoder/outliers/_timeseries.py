@@ -31,7 +31,7 @@ from sk_autoencoder.utils._sklearn_compat import (
     fit_context,
     wrap_like,
 )
-from sk_autoencoder.utils._transactions import atomic
+from sk_autoencoder.utils._transactions import as_fitted, atomic
 
 
 def _explains(detector: "TimeSeriesOutlierDetector") -> bool:
@@ -278,6 +278,7 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
         """
         return self._map(lambda windows: self.detector_.score_samples(windows), X, groups)
 
+    @as_fitted
     def _map(self, score: Callable, X, groups) -> np.ndarray:
         check_is_fitted(self)
         series = self._make_series(self._check_X(X, reset=False), groups)

@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 from sk_autoencoder.persistence._files import save
 from sk_autoencoder.utils._devices import available_device
 from sk_autoencoder.utils._sklearn_compat import with_owner
+from sk_autoencoder.utils._transactions import add_unchanged, drop_unchanged
 
 # What is not looked into: it has no tensors, or, as estimators do, exchanges its own.
 LEAVES = (
@@ -40,10 +41,11 @@ class PersistenceMixin:
 
     def __getstate__(self):
         state = with_owner(super().__getstate__(), type(self).__name__)
-        return self._exchange(state)
+        return self._exchange(drop_unchanged(state))
 
     def __setstate__(self, state):
-        super().__setstate__(with_owner(self._exchange(state), self))
+        state = add_unchanged(self._exchange(state), self._get_param_names())
+        super().__setstate__(with_owner(state, self))
 
     def _exchange(self, state: dict) -> dict:
         # What was learned is one graph. A parameter is one by itself: other estimators may

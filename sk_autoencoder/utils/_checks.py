@@ -9,14 +9,11 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import check_array
 
 
-def check_observed(X, name: str = "X") -> None:
-    """Raise a ValueError if a row of X has no observed value."""
-    empty = np.flatnonzero(np.isnan(X).all(axis=1))
-    if len(empty):
+def check_n_observed(n_rows: int, n_min: int) -> None:
+    """Raise a ValueError if fewer than `n_min` rows of X have an observed value."""
+    if n_rows < n_min:
         raise ValueError(
-            f"Row {empty[0]} of {name} has no observed value"
-            f"{f' (and {len(empty) - 1} more rows)' if len(empty) > 1 else ''}. Leave such "
-            "rows out."
+            f"X has {n_rows} row(s) with an observed value, and {n_min} are needed."
         )
 
 

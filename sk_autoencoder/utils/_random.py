@@ -1,6 +1,5 @@
 """Seeds and random number generators."""
 
-import threading
 from contextlib import contextmanager
 from numbers import Integral
 
@@ -9,7 +8,9 @@ import torch
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-_GENERATORS = threading.RLock()  # of torch, which are those of the process
+from sk_autoencoder.utils._threads import ForkSafeLock, use_one_thread_after_fork
+
+_GENERATORS = ForkSafeLock()  # of torch, which are those of the process
 
 
 def draw_seed(rng: np.random.RandomState) -> int:
@@ -47,6 +48,7 @@ def fork_rng_with_seed(seed: int, device: torch.device):
     One thread at a time holds torch's generators; others wait. Layers draw their weights,
     and dropout and ``torch.distributions`` their samples, from these generators alone.
     """
+    use_one_thread_after_fork()
     cuda = [device] if device.type == "cuda" else []
     with _GENERATORS, torch.random.fork_rng(devices=cuda):
         torch.default_generator.manual_seed(seed)
