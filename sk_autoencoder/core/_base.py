@@ -8,10 +8,10 @@ from functools import partial
 import numpy as np
 import torch
 from scipy.sparse import issparse
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from sk_autoencoder.core._callbacks import ReportEpochs
+from sk_autoencoder.core._callbacks import ReportEpochs, clone_callbacks
 from sk_autoencoder.core._columns import NumericColumns
 from sk_autoencoder.core._data import RowSource, iter_chunks
 from sk_autoencoder.core._export import ExportMixin, ExportSpec
@@ -34,7 +34,7 @@ from sk_autoencoder.core._trainer import AutoencoderNet
 from sk_autoencoder.core._training import train, train_batch
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network
-from sk_autoencoder.nn._checks import as_specification
+from sk_autoencoder.nn._checks import as_specification, check_loss
 from sk_autoencoder.nn._corruptions import GaussianNoise
 from sk_autoencoder.nn._dense import Dense
 from sk_autoencoder.nn._losses import LOSSES, Error, Loss, observed_error
@@ -48,6 +48,7 @@ from sk_autoencoder.utils._checks import (
     check_same_width,
 )
 from sk_autoencoder.utils._devices import find_device
+from sk_autoencoder.utils._memory_errors import explained_memory_errors
 from sk_autoencoder.utils._random import seeded_fit
 from sk_autoencoder.utils._sklearn_compat import (
     CallbackSupportMixin,
@@ -145,14 +146,16 @@ class BaseAutoencoder(
             optimizer=OPTIMIZERS.get(self.optimizer, self.optimizer),
             lr=self.lr,
             weight_decay=self.weight_decay,
-            callbacks=lambda: [clone(c, safe=False) for c in self.callbacks or ()],
+            callbacks=partial(clone_callbacks, self.callbacks),
             score=partial(make_error_score, loss),
             reconstruct=lambda fitted: reconstruct,
             verbose=self.verbose,
         )
 
     def _check_loss(self, X) -> None:
-        if not callable(self.loss):
+        if callable(self.loss):
+            check_loss(self.loss, X.shape[1])
+        else:
             loss = LOSSES[self.loss]
             check_range(X, loss.low, loss.high, f"loss={self.loss!r}")
 
@@ -216,7 +219,8 @@ class BaseAutoencoder(
         features = {k: v for k, v in vars(draft).items() if vars(self).get(k) is not v}
         features |= fitted_params(self)
         context.call_on_fit_task_begin(estimator=self, **data)
-        with seeded_fit(self.random_state, device) as seed:
+        memory = explained_memory_errors(*source.X.shape)
+        with memory, seeded_fit(self.random_state, device) as seed:
             fitted = train(
                 recipe,
                 source,
@@ -257,7 +261,8 @@ class BaseAutoencoder(
         source = self._read_rows(draft, recipe, X, y, previous, ensure_min_samples=n_min)
         device = find_device(self.device)
         n_seen = self.n_iter_ if previous else 0
-        with seeded_fit(self.random_state, device, n_seen) as seed:
+        memory = explained_memory_errors(*source.X.shape)
+        with memory, seeded_fit(self.random_state, device, n_seen) as seed:
             fitted = train_batch(
                 recipe,
                 source,

@@ -1,8 +1,9 @@
 """Callbacks between epochs: early stopping, learning rates, annealing, reports."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from sklearn.base import clone
 from skorch.callbacks import Callback
 
 CONTROLLED_FRACTION = 0.7  # of the epochs, in which a penalty is steered to its budget
@@ -161,6 +162,20 @@ class RateController(Callback):
             penalty.rate_multiplier = float(
                 np.clip(penalty.rate_multiplier * factor, *RATE_MULTIPLIER_RANGE)
             )
+
+
+def clone_callbacks(callbacks: Sequence | None) -> list:
+    """Clone skorch's callbacks, each alone or in a pair of name and callback."""
+    for entry in callbacks or ():
+        is_pair = isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[0], str)
+        callback = entry[1] if is_pair else entry
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise TypeError(
+                f"callbacks={callbacks!r} has to hold callbacks of skorch, and holds "
+                f"{entry!r}. set_callbacks takes those of scikit-learn."
+            )
+    return [clone(callback, safe=False) for callback in callbacks or ()]
 
 
 class ReportEpochs(Callback):

@@ -13,6 +13,7 @@ from sk_autoencoder.core._trainer import AutoencoderNet
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.nn._missing import FactorModelImputer
+from sk_autoencoder.utils._memory_errors import explained_memory_errors
 
 
 @dataclass
@@ -65,7 +66,7 @@ class Fitted:
 
     def map(self, function: Callable, X) -> np.ndarray:
         """Apply ``function(module, rows)`` to new rows, imputed as training rows were."""
-        with busy_threads(self.module, X.shape[0]):
+        with explained_memory_errors(*X.shape), busy_threads(self.module, X.shape[0]):
             return map_array(self.module_for(X), function, X)
 
     def iter_map(self, function: Callable, X, indices: np.ndarray) -> Iterator[np.ndarray]:

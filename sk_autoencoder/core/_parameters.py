@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar
 
 from sklearn.base import BaseEstimator
@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sk_autoencoder.core._optimizers import OPTIMIZERS
 from sk_autoencoder.nn._base import ACTIVATIONS
 from sk_autoencoder.nn._losses import LOSSES
+from sk_autoencoder.utils._constraints import count, noise, weight
 from sk_autoencoder.utils._sklearn_compat import Interval, RealNotInt, StrOptions
 
 
@@ -47,11 +48,11 @@ class Parameters(BaseEstimator):
 
     _parameter_constraints: ClassVar[dict] = {
         "n_components": [
-            Interval(Integral, 1, None, closed="left"),
+            count(1),
             Interval(RealNotInt, 0, 1, closed="neither"),
             None,
         ],
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": ["array-like", count(1)],
         "activation": [StrOptions(set(ACTIVATIONS)), callable],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "tied_weights": ["boolean"],
@@ -59,24 +60,24 @@ class Parameters(BaseEstimator):
         "init": [StrOptions({"pca", "random"})],
         "loss": [StrOptions(set(LOSSES)), callable],
         "scaling": [StrOptions({"global", "standard"}), None],
-        "noise_level": [Interval(Real, 0, None, closed="left")],
-        "linear_penalty": [Interval(Real, 0, None, closed="left")],
-        "l1_penalty": [Interval(Real, 0, None, closed="left")],
+        "noise_level": [noise()],
+        "linear_penalty": [weight()],
+        "l1_penalty": [weight()],
         "trim_fraction": [Interval(Real, 0, 1, closed="left")],
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
         "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [weight()],
         "batch_size": [
-            Interval(Integral, 1, None, closed="left"),
+            count(1),
             StrOptions({"auto"}),
         ],
-        "max_epochs": [Interval(Integral, 0, None, closed="left")],
+        "max_epochs": [count(0)],
         "early_stopping": ["boolean"],
         "validation_fraction": [
             Interval(Real, 0, 1, closed="neither"),
             StrOptions({"auto"}),
         ],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "n_iter_no_change": [count(1)],
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
         "device": [str],

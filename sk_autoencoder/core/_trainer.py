@@ -154,8 +154,9 @@ class AutoencoderNet(NeuralNet):
         if not np.isfinite(loss):
             raise ValueError(
                 f"Training diverged: the loss is {loss} in epoch {len(self.history)} "
-                f"({terms}). Lower lr={self.lr}, or let scaling='standard' bring the "
-                "columns of X to one scale."
+                f"({terms}). Lower lr={self.lr}, weight_decay, noise_level or the weight "
+                "of a penalty, or let scaling='standard' bring the columns of X to one "
+                "scale."
             )
         return loss
 

@@ -25,7 +25,7 @@ from sk_autoencoder.core._model_selection import (
     interpolate_weights,
     select_interpolation,
 )
-from sk_autoencoder.core._optimizers import supported_options
+from sk_autoencoder.core._optimizers import check_optimizer, supported_options
 from sk_autoencoder.core._recipe import Recipe, Start
 from sk_autoencoder.core._trainer import AutoencoderNet
 from sk_autoencoder.nn._losses import Error, Loss, observed_error
@@ -141,6 +141,7 @@ def make_net(
     objective = recipe.objective(
         error, recipe.trim_fraction, **recipe.penalties(start, error)
     )
+    check_optimizer(recipe.optimizer, recipe.lr)
     options = supported_options(
         recipe.optimizer, weight_decay=recipe.weight_decay, fused=True
     )

@@ -1,13 +1,12 @@
 """The contractive autoencoder."""
 
 from dataclasses import dataclass
-from numbers import Real
 from typing import ClassVar
 
 from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._recipe import Recipe
 from sk_autoencoder.nn._penalties import relative_jacobian_norm
-from sk_autoencoder.utils._sklearn_compat import Interval
+from sk_autoencoder.utils._constraints import weight
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -187,7 +186,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoencoder._parameter_constraints,
-        "contraction": [Interval(Real, 0, None, closed="left")],
+        "contraction": [weight()],
     }
 
     def make_recipe(self) -> Recipe:

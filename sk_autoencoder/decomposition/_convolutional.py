@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from numbers import Integral
 from typing import ClassVar
 
 from sk_autoencoder.core._base import BaseAutoencoder
@@ -15,7 +14,8 @@ from sk_autoencoder.core._recipe import (
     start_at,
 )
 from sk_autoencoder.nn._convolutional import Convolutional
-from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions
+from sk_autoencoder.utils._constraints import count
+from sk_autoencoder.utils._sklearn_compat import StrOptions
 
 MAX_PCA_INIT_ROWS = 1_000  # above, a random initialisation learns more from images
 
@@ -195,9 +195,9 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
         **BaseAutoencoder._parameter_constraints,
         "init": [StrOptions({"auto", "pca", "random"})],
         "image_shape": ["array-like", None],
-        "channels": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "kernel_size": [Interval(Integral, 1, None, closed="left")],
-        "patch_size": [Interval(Integral, 1, None, closed="left")],
+        "channels": ["array-like", count(1)],
+        "kernel_size": [count(1)],
+        "patch_size": [count(1)],
         "data_format": [StrOptions({"channels_last", "channels_first"})],
     }
     del _parameter_constraints["hidden_layer_sizes"]

@@ -29,6 +29,7 @@ from sk_autoencoder.core._recipe import (
     start_at,
 )
 from sk_autoencoder.core._scaling import column_ranges
+from sk_autoencoder.nn._checks import check_corruption
 from sk_autoencoder.nn._corruptions import (
     GaussianNoise,
     MaskingNoise,
@@ -38,7 +39,7 @@ from sk_autoencoder.nn._corruptions import (
 )
 from sk_autoencoder.nn._losses import ROW_LOSSES
 from sk_autoencoder.nn._penalties import SteinPenalty
-from sk_autoencoder.utils._checks import is_2d
+from sk_autoencoder.utils._checks import as_floats, is_2d
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions, fit_context
 
 MAX_DEFAULT_COMPONENTS = 512  # wider codes did not improve the denoising of images
@@ -392,7 +393,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         if isinstance(self.noise_std, str):
             std = np.asarray(estimate_noise_std(X, rows))
         else:
-            std = np.asarray(self.noise_std, float)
+            std = as_floats(self.noise_std, "noise_std")
         if std.shape not in ((), X.shape[1:]) or not (std >= 0).all():
             raise ValueError(
                 f"noise_std={self.noise_std!r} has to be one positive number, or one for "
@@ -404,6 +405,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         if rows.source.has_targets:
             return torch.nn.Identity()  # the rows are noisy already
         if callable(self.corruption):
+            check_corruption(copy.deepcopy(self.corruption), rows.source.n_features)
             return WhileTraining(copy.deepcopy(self.corruption))
         if self.corruption != "gaussian" and self.noise_level > 1:
             raise ValueError(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from typing import ClassVar
 
 import numpy as np
@@ -29,6 +29,7 @@ from sk_autoencoder.nn._losses import Loss
 from sk_autoencoder.nn._penalties import code_norm, rate_divergence
 from sk_autoencoder.nn._pursuit import conservative_gain_threshold
 from sk_autoencoder.nn._sparse import Coder, Pursuit, TopK, auxk_loss
+from sk_autoencoder.utils._constraints import count, weight
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions, csr_container
 from sk_autoencoder.utils._transactions import as_fitted
 
@@ -284,8 +285,8 @@ class SparseAutoencoder(BaseAutoencoder):
         **BaseAutoencoder._parameter_constraints,
         "init": [StrOptions({"rows", "random"})],
         "sparsity": [StrOptions({"pursuit", "topk", "l1", "kl"})],
-        "n_active": [Interval(Integral, 1, None, closed="left")],
-        "sparsity_penalty": [Interval(Real, 0, None, closed="left")],
+        "n_active": [count(1)],
+        "sparsity_penalty": [weight()],
         "target_activation": [Interval(Real, 0, 1, closed="neither")],
         "sparse_output": ["boolean"],
     }

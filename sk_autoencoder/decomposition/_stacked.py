@@ -11,6 +11,7 @@ import torch
 from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._recipe import Initialization, Member, Recipe
 from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
+from sk_autoencoder.utils._constraints import noise
 from sk_autoencoder.utils._sklearn_compat import Interval
 
 LAYER_PARAMETERS = (  # that layers have in common with the whole network
@@ -201,7 +202,7 @@ class StackedAutoencoder(BaseAutoencoder):
         **BaseAutoencoder._parameter_constraints,
         "fine_tune": ["boolean"],
         "layer_lr": [Interval(Real, 0, None, closed="neither")],
-        "layer_noise_level": [Interval(Real, 0, None, closed="left")],
+        "layer_noise_level": [noise()],
     }
 
     def make_recipe(self) -> Recipe:
@@ -228,7 +229,14 @@ class StackedAutoencoder(BaseAutoencoder):
         layers, codes = [], member.rows.X[indices]
         for width, spec in member.network.layer_specs():
             layer = self._make_layer(width, spec, codes, is_first=not layers)
-            codes = layer.fit_transform(codes)
+            try:
+                codes = layer.fit_transform(codes)
+            except ValueError as error:
+                raise ValueError(
+                    f"Layer {len(layers) + 1} was not trained, with layer_lr="
+                    f"{self.layer_lr} and layer_noise_level={self.layer_noise_level}: "
+                    f"{error}"
+                ) from error
             layers.append(layer)
         if not layers:
             raise ValueError(

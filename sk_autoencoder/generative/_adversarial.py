@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from numbers import Real
 from typing import ClassVar
 
 import numpy as np
@@ -21,8 +20,10 @@ from sk_autoencoder.nn._adversarial import (
     sample_codes,
 )
 from sk_autoencoder.nn._autoencoder import Autoencoder
+from sk_autoencoder.nn._base import check_positive_sizes
 from sk_autoencoder.nn._ensemble import Ensemble
-from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions
+from sk_autoencoder.utils._constraints import weight
+from sk_autoencoder.utils._sklearn_compat import StrOptions
 
 MAX_ADVERSARIAL_COMPONENTS = 8
 MIN_AXIS_STD = 1e-3  # in units of the largest: whitening would amplify smaller axes
@@ -242,7 +243,7 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
     _parameter_constraints: ClassVar[dict] = {
         **GenerativeAutoencoder._parameter_constraints,
         "prior": [StrOptions(set(PRIORS)), callable],
-        "critic_weight": [Interval(Real, 0, None, closed="left")],
+        "critic_weight": [weight()],
         "critic_layer_sizes": ["array-like"],
     }
 
@@ -281,7 +282,9 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
 
     def _make_critic(self, start: Start) -> dict:
         critic = AdversarialPenalty(
-            self._get_prior(), start.n_components, self.critic_layer_sizes
+            self._get_prior(),
+            start.n_components,
+            check_positive_sizes("critic_layer_sizes", self.critic_layer_sizes),
         )
         return {"critic": (self.critic_weight, critic)}
 

@@ -36,6 +36,7 @@ from sk_autoencoder.nn._losses import LOSSES, Loss
 from sk_autoencoder.nn._scalers import LogScaler, Scaler
 from sk_autoencoder.nn._variational import ELBO, KLDivergence, VariationalNetwork
 from sk_autoencoder.utils._checks import check_counts, check_range
+from sk_autoencoder.utils._constraints import count, weight
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions
 from sk_autoencoder.utils._transactions import as_fitted
 
@@ -270,10 +271,10 @@ class VAETransformer(GenerativeAutoencoder):
             Interval(Real, 0, None, closed="neither"),
             "array-like",
         ],
-        "beta": [Interval(Real, 0, None, closed="left")],
-        "kl_warmup": [Interval(Integral, 0, None, closed="left")],
-        "free_bits": [Interval(Real, 0, None, closed="left")],
-        "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
+        "beta": [weight()],
+        "kl_warmup": [count(0)],
+        "free_bits": [weight()],
+        "n_importance_samples": [count(1)],
     }
     del _parameter_constraints["loss"]
 

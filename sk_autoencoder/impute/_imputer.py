@@ -17,11 +17,11 @@ from sk_autoencoder.impute._autoencoder import make_default_autoencoder
 from sk_autoencoder.impute._multiple import sample_missing
 from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._checks import check_n_observed
+from sk_autoencoder.utils._constraints import count
 from sk_autoencoder.utils._random import clone_with_seed, draw_seed, seeded_fit
 from sk_autoencoder.utils._sklearn_compat import (
     BaseImputer,
     HasMethods,
-    Interval,
     StrOptions,
     allows_nan,
     ensure_all_finite,
@@ -142,7 +142,7 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
         **BaseImputer._parameter_constraints,
         "autoencoder": [HasMethods(["fit", "reconstruct"]), None],
         "n_estimators": [
-            Interval(Integral, 1, None, closed="left"),
+            count(1),
             StrOptions({"auto"}),
         ],
         "sample_posterior": ["boolean"],

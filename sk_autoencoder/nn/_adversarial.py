@@ -68,7 +68,13 @@ def sample_codes(prior: Prior, n_codes: int, n_components: int) -> Tensor:
     ValueError
         If `prior` returns another shape.
     """
-    samples = torch.as_tensor(prior(n_codes, n_components), dtype=torch.float32)
+    try:
+        samples = torch.as_tensor(prior(n_codes, n_components), dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(
+            f"prior={prior!r} fails: {error}. It has to be a callable (n_codes, "
+            "n_components) -> array of one code a row."
+        ) from error
     if samples.shape != (n_codes, n_components):
         raise ValueError(
             f"prior({n_codes}, {n_components}) returned draws of shape "

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from sk_autoencoder.utils._constraints import MAX_COUNT
+
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "elu": nn.ELU,
     "gelu": nn.GELU,
@@ -231,14 +233,39 @@ class LinearSkip(nn.Module):
         return nn.functional.linear(code, self.decode_weight, self.decode_bias)
 
 
-def get_activation(name: str | Callable[[], nn.Module]) -> Callable[[], nn.Module]:
-    """Look up the factory of a nonlinearity by `name`; a callable stays as it is."""
-    return ACTIVATIONS[name] if isinstance(name, str) else name
+def get_activation(
+    name: str | Callable[[], nn.Module], parameter: str = "activation"
+) -> Callable[[], nn.Module]:
+    """Look up the factory of a nonlinearity by `name`; a callable stays as it is.
+
+    Raises
+    ------
+    TypeError
+        If a callable does not return a module.
+    ValueError
+        If a name is unknown.
+    """
+    if isinstance(name, str):
+        if name not in ACTIVATIONS:
+            raise ValueError(f"{parameter}={name!r} is none of {sorted(ACTIVATIONS)}.")
+        return ACTIVATIONS[name]
+    is_module = isinstance(name, nn.Module)
+    if is_module or not isinstance(name(), nn.Module):
+        raise TypeError(
+            f"{parameter}={name!r} has to be a callable without arguments that returns a "
+            "torch module, such as the class torch.nn.ReLU."
+        )
+    return name
 
 
-def check_positive_sizes(name: str, value: int | Sequence[int]) -> list[int]:
+def check_positive_sizes(
+    name: str, value: int | Sequence[int], n_min: int = 0
+) -> list[int]:
     """Check that the `value` of parameter `name` holds positive integers, as a list."""
     sizes = list(value) if isinstance(value, Iterable) else [value]
-    if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+    are_counts = [isinstance(size, Integral) and 0 < size <= MAX_COUNT for size in sizes]
+    if not all(are_counts) or any(isinstance(size, bool) for size in sizes):
         raise ValueError(f"{name}={value!r} has to hold positive integers.")
+    if len(sizes) < n_min:
+        raise ValueError(f"{name}={value!r} has to hold {n_min} or more integers.")
     return sizes

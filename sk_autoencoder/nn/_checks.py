@@ -1,7 +1,8 @@
-"""Checks of the parameter `network`: its type and the shapes of its output."""
+"""Checks of what users give in torch: networks, losses and corruptions."""
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,15 +24,56 @@ def as_specification(network: Any) -> Callable:
             "(encoder, decoder), or derive it from sk_autoencoder.nn.Network."
         )
     if not isinstance(network, tuple | list):
-        return lambda n_features, n_components: copy.deepcopy(
-            network(n_features, n_components)
-        )
+        return partial(_call_specification, network)
     are_modules = [isinstance(module, torch.nn.Module) for module in network]
     if are_modules != [True, True]:
         raise TypeError(
             f"network={network!r} has to hold two torch modules, encoder and decoder."
         )
     return Modules(*network)
+
+
+def _call_specification(network: Callable, n_features: int, n_components: int) -> Any:
+    try:
+        return copy.deepcopy(network(n_features, n_components))
+    except TypeError as error:
+        raise TypeError(
+            f"network={network!r} cannot be called with n_features={n_features} and "
+            f"n_components={n_components}: {error}"
+        ) from error
+
+
+def check_loss(loss: Callable, n_features: int) -> None:
+    """Check that a user's `loss` maps outputs and rows to one number a row."""
+    x = torch.zeros(2, n_features)
+    check_callable("loss", loss, (x.clone(), x), (2,), "(output, x) -> error of each row")
+
+
+def check_corruption(corruption: Callable, n_features: int) -> None:
+    """Check that a user's `corruption` maps rows to rows."""
+    with torch.random.fork_rng(devices=[]):
+        x = torch.zeros(2, n_features)
+        check_callable("corruption", corruption, (x,), (2, n_features), "rows -> rows")
+
+
+def check_callable(
+    name: str, function: Callable, args: tuple, shape: tuple[int, ...], signature: str
+) -> None:
+    """Check that ``function(*args)`` is a tensor of `shape`; `name` is its parameter."""
+    expected = f"It has to be a callable {signature}, in torch."
+    try:
+        with torch.no_grad():
+            result = function(*args)
+    except Exception as error:
+        raise TypeError(f"{name}={function!r} fails: {error}. {expected}") from error
+    if not isinstance(result, torch.Tensor):
+        kind = type(result).__name__
+        raise TypeError(f"{name}={function!r} returned a {kind}. {expected}")
+    if result.shape != shape:
+        raise ValueError(
+            f"{name}={function!r} returned the shape {tuple(result.shape)} for 2 rows of "
+            f"{args[0].shape[1]} features, and should return {shape}. {expected}"
+        )
 
 
 def check_network(network: Any, n_features: int, n_components: int) -> None:

@@ -230,7 +230,7 @@ class Convolutional(BaseEstimator):
 
     def __call__(self, n_features: int, n_components: int) -> Network:
         """Build the network for the given numbers of features and components."""
-        channels = check_positive_sizes("channels", self.channels)
+        channels = check_positive_sizes("channels", self.channels, n_min=1)
         kernel_size = check_kernel_size(self.kernel_size)
         (patch,) = check_positive_sizes("patch_size", self.patch_size)
         last = self._is_last()

@@ -241,5 +241,5 @@ class Dense(BaseEstimator):
     def _code_layer(self) -> nn.Module | None:
         if self.code_activation == "identity" and not self.code_noise:
             return None
-        activation = get_activation(self.code_activation)()
+        activation = get_activation(self.code_activation, "code_activation")()
         return nn.Sequential(activation, GaussianNoise(self.code_noise))

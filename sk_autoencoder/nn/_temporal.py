@@ -101,7 +101,7 @@ class Temporal(BaseEstimator):
                 f"n_channels={n_channels} does not divide the {n_features} columns of X. "
                 "Rows have to be windows, with as many values for each timestamp."
             )
-        channels = check_positive_sizes("channels", self.channels)
+        channels = check_positive_sizes("channels", self.channels, n_min=1)
         to_maps = ToMaps(n_channels, n_features // n_channels, 2 ** (len(channels) - 1))
         activation = get_activation(self.activation)
         return BottleneckNetwork(

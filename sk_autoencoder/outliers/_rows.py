@@ -26,6 +26,7 @@ from sk_autoencoder.outliers._scores import (
 from sk_autoencoder.outliers._threshold import find_offset, label
 from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._checks import check_n_observed
+from sk_autoencoder.utils._constraints import count
 from sk_autoencoder.utils._random import clone_with_seed, draw_seed
 from sk_autoencoder.utils._sklearn_compat import (
     HasMethods,
@@ -216,11 +217,11 @@ class AutoencoderOutlierDetector(
     _parameter_constraints: ClassVar[dict] = {
         "autoencoder": [HasMethods(["fit", "score_samples"]), None],
         "n_estimators": [
-            Interval(Integral, 1, None, closed="left"),
+            count(1),
             StrOptions({"auto"}),
         ],
         "max_samples": [
-            Interval(Integral, 1, None, closed="left"),
+            count(1),
             Interval(RealNotInt, 0, 1, closed="right"),
             StrOptions({"auto"}),
         ],

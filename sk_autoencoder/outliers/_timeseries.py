@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +21,7 @@ from sk_autoencoder.outliers._window_autoencoder import fit_window_autoencoder
 from sk_autoencoder.outliers._windows import Series
 from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._checks import check_columns
+from sk_autoencoder.utils._constraints import count
 from sk_autoencoder.utils._random import clone_with_seed, draw_seed
 from sk_autoencoder.utils._sklearn_compat import (
     HasMethods,
@@ -158,10 +159,10 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
     _parameter_constraints: ClassVar[dict] = {
         "detector": [HasMethods(["fit", "score_samples"]), None],
         "window": [
-            Interval(Integral, 1, None, closed="left"),
+            count(1),
             StrOptions({"auto"}),
         ],
-        "stride": [Interval(Integral, 1, None, closed="left")],
+        "stride": [count(1)],
         "contamination": [
             Interval(Real, 0, 0.5, closed="right"),
             StrOptions({"auto"}),

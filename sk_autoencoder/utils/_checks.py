@@ -9,6 +9,14 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import check_array
 
 
+def as_floats(value, name: str) -> np.ndarray:
+    """Convert the `value` of parameter `name` to an array of floats."""
+    try:
+        return np.asarray(value, float)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name}={value!r} has to hold numbers: {error}.") from error
+
+
 def check_n_observed(n_rows: int, n_min: int) -> None:
     """Raise a ValueError if fewer than `n_min` rows of X have an observed value."""
     if n_rows < n_min:

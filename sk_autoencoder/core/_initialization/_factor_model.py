@@ -18,11 +18,13 @@ from sk_autoencoder.core._memory import SAMPLE_BYTES, rows_within
 from sk_autoencoder.nn._losses import Loss
 from sk_autoencoder.nn._missing import FactorModelImputer
 from sk_autoencoder.nn._scalers import Scaler
+from sk_autoencoder.utils._checks import as_floats
 
 MIN_NOISE_VARIANCE = 1e-2  # of the initial model, in squared scaled units
 MAX_FACTORS = 32
 MAX_COMPLETE_ROWS = 500  # enough rows where entries are missing in new rows only
 MAX_FACTOR_MODEL_ROWS = 10_000  # training rows of the model
+SCALED_VARIANCE_RANGE = 1e-12, 1e12  # of a given variance, for float32
 MIN_FACTOR_MODEL_ROWS = 100  # however wide the rows are
 EM_ROWS = 512  # of one batch
 EM_STEPS = 15
@@ -110,13 +112,21 @@ def init_factor_model(network, mean: np.ndarray, model: FactorModel, loss: Loss)
 
 def scaled_variance(variance, scaler: Scaler) -> np.ndarray:
     """Convert a variance in squared units of X, scalar or per feature, to scaled units."""
-    values, n_features = np.asarray(variance, float), len(scaler.scale)
+    values, n_features = as_floats(variance, "variance"), len(scaler.scale)
     if values.shape not in {(), (n_features,)} or not (values > 0).all():
         raise ValueError(
             f"variance={variance!r} has to be positive, and one number or one for each of "
             f"the {n_features} features of X."
         )
-    return np.broadcast_to(values, n_features) / scaler.scale.cpu().numpy() ** 2
+    scaled = np.broadcast_to(values, n_features) / scaler.scale.cpu().numpy() ** 2
+    low, high = SCALED_VARIANCE_RANGE
+    if not ((scaled >= low) & (scaled <= high)).all():
+        raise ValueError(
+            f"variance={variance!r} is {scaled.min():.3g} to {scaled.max():.3g} times the "
+            f"squared scale of X, and has to be {low} to {high} times that. It is in "
+            "squared units of X."
+        )
+    return scaled
 
 
 class FactorMoments(NamedTuple):
