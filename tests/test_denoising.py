@@ -334,7 +334,7 @@ def test_a_callable_and_a_module_may_corrupt(curved):
         ({}, np.zeros((600, 2)), r"y has shape \(600, 2\) and X has \(600, 6\)"),
         ({}, np.full((600, 6), np.nan), "NaN"),
         ({"corruption": "fog"}, None, "corruption"),
-        ({"corruption": lambda x: x[:, :1]}, None, "keep the shape"),
+        ({"corruption": lambda x: x[:, :1]}, None, r"should return \(2, 6\)"),
     ],
 )
 def test_errors_name_the_parameter_and_the_remedy(parameters, y, words, curved):

@@ -1,13 +1,36 @@
 """Bad input: the error names the parameter, the value and the remedy."""
 
+from datetime import date
+
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import torch
-from catalogue import AUTOENCODERS, CLASSES, PLAIN, fitted, label, name, quick
+from catalogue import (
+    AUTOENCODERS,
+    CLASSES,
+    PLAIN,
+    fitted,
+    label,
+    name,
+    one_of_each,
+    quick,
+)
+from catalogue import (
+    CATALOGUE as ALL,
+)
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 
+from sk_autoencoder import (
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
+    ConvolutionalAutoencoder,
+    TextAutoencoder,
+)
 from sk_autoencoder.core._parameters import Parameters
 from sk_autoencoder.nn import Network
 
@@ -19,7 +42,7 @@ NO_NAN = next(each for each in AUTOENCODERS if not get_tags(each).input_tags.all
 BAD_ROWS = {
     "Input X contains NaN": NAN,
     "Input X contains infinity": INFINITE,
-    "could not convert string to float": np.full((10, 3), "a"),
+    "Column 0 of X holds 'a'.*OneHotEncoder": np.full((10, 3), "a"),
     "Complex data not supported": np.full((10, 3), 1j),
     "Expected 2D array, got 1D array instead": np.ones(10),
     r"1 sample\(s\).*while a minimum of 2 is required": np.ones((1, 3)),
@@ -148,3 +171,80 @@ def test_reconstructions_need_a_fit_and_rows_of_its_width(autoencoder, iris):
         clone(autoencoder).reconstruct(iris)
     with pytest.raises(ValueError, match="X has 3 features"):
         fitted(autoencoder, iris).reconstruct(iris[:, :3])
+
+
+# Columns that hold no numbers
+
+TABLE = pd.DataFrame({"age": [31.0, 42.0, 53.0], "weight": [1, 2, 3]})
+COLUMNS = {
+    "strings": (["State-gov", None, "Private"], "holds 'State-gov'.*TableVectorizer"),
+    "a category": (pd.Categorical(["low", "high", "low"]), "holds 'low'.*OneHotEncoder"),
+    "dates": (
+        pd.date_range("2020-01-01", periods=3),
+        "holds (datetime64|Time)",
+    ),
+    "durations": (pd.to_timedelta([1, 2, 3], "D"), "holds [tT]imedelta.*days since a date"),
+    "days": ([date(2020, 1, day) for day in (1, 2, 3)], "holds datetime.date.*days since"),
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+@pytest.mark.parametrize("estimator", one_of_each(ALL))
+def test_a_column_without_numbers_is_named(estimator, kind):
+    values, words = COLUMNS[kind]
+    with pytest.raises(ValueError, match=f"Column 'job' of X {words}"):
+        clone(estimator).fit(TABLE.assign(job=values))
+    with pytest.raises(ValueError, match=f"Column 2 of X {words}"):
+        clone(estimator).fit(TABLE.assign(job=values).to_numpy(dtype=object))
+
+
+def test_a_column_of_another_library_is_named():
+    frame = pl.DataFrame({"age": [1.0, 2.0, 3.0], "job": ["a", "b", "c"]})
+    with pytest.raises(ValueError, match="Column 'job' of X holds 'a'"):
+        clone(PLAIN).fit(frame)
+    days = frame.with_columns(job=pl.date_range(date(2020, 1, 1), date(2020, 1, 3), "1d"))
+    with pytest.raises(ValueError, match="Column 'job' of X holds Date"):
+        clone(PLAIN).fit(days)
+
+
+@pytest.mark.parametrize("container", [list, np.array, pd.Series])
+def test_raw_texts_need_a_vectorizer(container):
+    texts = container(["the cat sat", "on the mat", "and purred"])
+    for estimator in (TextAutoencoder(), PLAIN):
+        with pytest.raises(
+            ValueError, match=r"X holds 3 texts \('the cat.*TfidfVectorizer"
+        ):
+            clone(estimator).fit(texts)
+
+
+def test_images_have_to_be_flat():
+    with pytest.raises(ValueError, match=r"reshape\(len\(X\), 20\).*image_shape=\(4, 5\)"):
+        ConvolutionalAutoencoder().fit(np.zeros((7, 4, 5)))
+
+
+def test_sparse_rows_have_no_missing_values():
+    X = csr_array(np.eye(5))
+    X.data[2] = np.nan
+    for estimator in (PLAIN, AutoencoderOutlierDetector()):
+        with pytest.raises(ValueError, match="X is sparse and has missing values"):
+            clone(estimator).fit(X)
+
+
+@pytest.mark.parametrize("placeholder", [None, pd.NA, "?", -999, np.nan], ids=str)
+@pytest.mark.parametrize("container", [np.array, pd.DataFrame])
+def test_anything_may_stand_for_missing_values(container, placeholder, iris):
+    X = iris.copy()
+    is_missing = np.random.default_rng(0).random(X.shape) < 0.1
+    X[is_missing] = np.nan
+    expected = AutoencoderImputer(PLAIN, random_state=0).fit_transform(X)
+    rows = X.astype(object)
+    rows[is_missing] = placeholder
+    imputer = AutoencoderImputer(PLAIN, missing_values=placeholder, random_state=0)
+    np.testing.assert_array_equal(imputer.fit_transform(container(rows)), expected)
+
+
+@pytest.mark.parametrize("placeholder", ["?", -999])
+def test_nan_beside_a_placeholder_is_an_error(placeholder):
+    rows = np.array([[1.0, 2.0], [np.nan, 3.0], [placeholder, 4.0]], dtype=object)
+    with pytest.raises(ValueError, match=r"X has NaN, and missing_values=.* stands for"):
+        AutoencoderImputer(PLAIN, missing_values=placeholder).fit(rows)

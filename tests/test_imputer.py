@@ -145,7 +145,7 @@ def test_another_number_may_stand_for_missing_values(iris):
     coded = np.where(hidden, -1.0, iris)
     imputer = AutoencoderImputer(missing_values=-1, random_state=0)
     np.testing.assert_array_equal(imputer.fit_transform(coded), expected)
-    with pytest.raises(ValueError, match="contains NaN"):
+    with pytest.raises(ValueError, match="X has NaN, and missing_values=-1"):
         imputer.fit(holed)
 
 

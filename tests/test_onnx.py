@@ -7,6 +7,8 @@ from functools import cache
 
 import numpy as np
 import onnxruntime
+import pandas as pd
+import polars as pl
 import pytest
 import skl2onnx
 import torch
@@ -27,7 +29,7 @@ from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from torch import nn
 
 import sk_autoencoder
@@ -450,3 +452,29 @@ def test_the_extra_is_named_where_it_is_missing(call, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(ImportError, match=r"pip install 'sk-autoencoder\[onnx\]"):
         call()
+
+
+@pytest.mark.parametrize("library", [pd.DataFrame, pl.DataFrame])
+def test_a_frame_goes_through_a_column_transformer(library):
+    rng = np.random.default_rng(0)
+    columns = {
+        "age": rng.normal(40, 10, 100),
+        "children": rng.integers(0, 4, 100),
+        "member": rng.random(100) < 0.3,
+        "job": rng.choice(["cook", "pilot", "vet"], 100),
+    }
+    frame = library(columns)
+    encode = make_column_transformer(
+        (StandardScaler(), ["age", "member"]),
+        (OneHotEncoder(sparse_output=False), ["job"]),
+        ("passthrough", ["children"]),
+    )
+    pipeline = make_pipeline(encode, clone(PLAIN)).fit(frame)
+    session = onnxruntime.InferenceSession(to_onnx(pipeline, frame).SerializeToString())
+    inputs = {name: np.asarray(values)[:, None] for name, values in columns.items()}
+    inputs["member"] = inputs["member"].astype(int)
+    inputs["job"] = inputs["job"].astype(object)
+    codes = session.run(None, inputs)[0]
+    np.testing.assert_allclose(codes, pipeline.transform(frame), rtol=0, atol=1e-5)
+    with pytest.raises(ValueError, match="give a frame of rows as X"):
+        to_onnx(pipeline)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from sk_autoencoder import metrics
 from sk_autoencoder.compression import _codec, _range_coder
@@ -26,6 +26,7 @@ from sk_autoencoder.utils._sklearn_compat import (
     fit_context,
 )
 from sk_autoencoder.utils._transactions import atomic
+from sk_autoencoder.utils._validation import validate_rows
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -187,7 +188,7 @@ class AutoencoderCompressor(
 
     def _read(self, X, *, reset: bool, ensure_min_samples: int = 1) -> np.ndarray:
         """Check rows, and convert them to float64 if their type is none of `DTYPES`."""
-        return validate_data(
+        return validate_rows(
             self,
             X,
             reset=reset,

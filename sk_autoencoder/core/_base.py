@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from sk_autoencoder.core._callbacks import ReportEpochs, clone_callbacks
 from sk_autoencoder.core._columns import NumericColumns
@@ -57,6 +57,7 @@ from sk_autoencoder.utils._sklearn_compat import (
     fit_context,
 )
 from sk_autoencoder.utils._transactions import adopt, as_fitted, fitted_params, shallow_copy
+from sk_autoencoder.utils._validation import validate_rows
 
 
 def reconstruct(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
@@ -82,7 +83,7 @@ def make_error_score(loss: Loss, fitted: Fitted) -> Callable:
 
 def check_rows(estimator, X, *, reset: bool, ensure_min_samples: int = 1):
     """Check rows X of an autoencoder, or name its features by them."""
-    return validate_data(
+    return validate_rows(
         estimator,
         X,
         reset=reset,

@@ -3,12 +3,14 @@
 import numpy as np
 import torch
 from sklearn.base import is_classifier
+from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sk_autoencoder.core._export import ExportMixin, ExportSpec
 from sk_autoencoder.export._tracing import OPSET, trace
 from sk_autoencoder.utils._optional import require
+from sk_autoencoder.utils._pipelines import find_estimator
 
 METHODS = ("auto", "transform", "inverse_transform", "score_samples")
 OPTIONS = {"method": list(METHODS), "allow_nan": [False, True]}
@@ -164,8 +166,10 @@ def _exportable_classes(base: type = ExportMixin) -> set[type]:
 def to_onnx(estimator, X=None, *, method="auto", allow_nan=False, target_opset=None):
     """Export a fitted estimator, or a Pipeline that contains one, to ONNX.
 
-    The model has the input "X", with any number of rows. In onnxruntime it gives the same
-    results as the estimator for rows of the same precision, up to rounding.
+    The model has the input "X", with any number of rows. With a ColumnTransformer and a
+    frame X it has one input for each column, of shape (n_samples, 1): numbers as they are,
+    truth values as integers, all else as strings. In onnxruntime it gives the same results
+    as the estimator for rows of the same precision, up to rounding.
 
     Parameters
     ----------
@@ -175,7 +179,7 @@ def to_onnx(estimator, X=None, *, method="auto", allow_nan=False, target_opset=N
         of steps that skl2onnx can convert.
     X : array-like of shape (n_samples, n_features) or None, default=None
         Rows whose dtype sets the precision of the model; their values are not used. None
-        takes float32.
+        takes float32. A Pipeline with a ColumnTransformer needs the frame.
     method : {"auto", "transform", "inverse_transform", "score_samples"}, default="auto"
         Method that the model computes, of the last step of a Pipeline. ``"auto"`` takes
         ``"transform"`` of an autoencoder or an imputer, labels and scores of a detector,
@@ -242,28 +246,58 @@ def to_onnx(estimator, X=None, *, method="auto", allow_nan=False, target_opset=N
         known = ", ".join(map(repr, METHODS))
         raise ValueError(f"method={method!r} is not one of {known}.")
     check_is_fitted(estimator)
-    is_double = X is not None and np.asarray(X).dtype == np.float64
     if not isinstance(estimator, ExportMixin):
-        return _convert_all(estimator, is_double, method, allow_nan, target_opset)
+        return _convert_all(estimator, X, method, allow_nan, target_opset)
     require("onnx", "onnxscript", extra="onnx", purpose="Export to ONNX")
     opset = target_opset[""] if isinstance(target_opset, dict) else target_opset
     spec = estimator.__onnx_spec__(method, allow_nan)
-    return _graph(spec, is_double, opset or OPSET)
+    return _graph(spec, _is_double(X), opset or OPSET)
 
 
-def _convert_all(estimator, is_double: bool, method: str, allow_nan: bool, target_opset):
+def _is_double(X) -> bool:
+    return X is not None and np.asarray(X).dtype == np.float64
+
+
+def _inputs(estimator, X) -> list[tuple]:
+    """List names and types of the inputs: "X", or the columns that are chosen by name."""
+    from skl2onnx.common.data_types import (
+        DoubleTensorType,
+        FloatTensorType,
+        Int64TensorType,
+        StringTensorType,
+    )
+
+    columns = find_estimator(estimator, lambda step: isinstance(step, ColumnTransformer))
+    if columns is not None and hasattr(columns, "feature_names_in_") and X is None:
+        raise ValueError(
+            "The ColumnTransformer chooses columns by name: give a frame of rows as X, "
+            "whose columns become the inputs."
+        )
+    if columns is None or not hasattr(X, "columns"):
+        kind = DoubleTensorType if _is_double(X) else FloatTensorType
+        return [("X", kind([None, estimator.n_features_in_]))]
+    kinds = {"f": FloatTensorType, "i": Int64TensorType, "u": Int64TensorType}
+    kinds |= {"b": Int64TensorType}  # few converters of skl2onnx take truth values
+    inputs = []
+    for name in estimator.feature_names_in_:
+        values = np.asarray(X[name])
+        kind = kinds.get(values.dtype.kind, StringTensorType)
+        is_double = kind is FloatTensorType and values.dtype == np.float64
+        inputs.append((name, (DoubleTensorType if is_double else kind)([None, 1])))
+    return inputs
+
+
+def _convert_all(estimator, X, method: str, allow_nan: bool, target_opset):
     """Convert a Pipeline, or another estimator that contains ours, by skl2onnx."""
     register_onnx_converters()
     import skl2onnx
-    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
     if hasattr(estimator, "steps"):  # skl2onnx cannot convert "passthrough"
         steps = [step for step in estimator.steps if step[1] not in ("passthrough", None)]
         estimator = Pipeline(steps)
-    kind = DoubleTensorType if is_double else FloatTensorType
     return skl2onnx.to_onnx(
         estimator,
-        initial_types=[("X", kind([None, estimator.n_features_in_]))],
+        initial_types=_inputs(estimator, X),
         target_opset=target_opset or {"": OPSET, "ai.onnx.ml": ML_OPSET},
         options=_options(estimator, method, allow_nan),
     )

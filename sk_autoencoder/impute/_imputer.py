@@ -8,13 +8,18 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, check_scalar, validate_data
+from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
 from sk_autoencoder.generative._vae import VAETransformer
 from sk_autoencoder.impute._autoencoder import make_default_autoencoder
 from sk_autoencoder.impute._multiple import sample_missing
+from sk_autoencoder.impute._placeholders import (
+    check_no_nan,
+    is_number,
+    replace_placeholder,
+)
 from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._checks import check_n_observed
 from sk_autoencoder.utils._constraints import count
@@ -24,12 +29,11 @@ from sk_autoencoder.utils._sklearn_compat import (
     HasMethods,
     StrOptions,
     allows_nan,
-    ensure_all_finite,
     feature_names,
     fit_context,
-    missing_mask,
 )
 from sk_autoencoder.utils._transactions import as_fitted, atomic
+from sk_autoencoder.utils._validation import validate_rows
 
 N_MEMBERS = 4  # of the default design
 
@@ -198,18 +202,19 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
 
     def _read(self, X, *, reset: bool) -> tuple[np.ndarray, np.ndarray]:
         """Check X, and return a copy with NaN for missing values and the mask of these."""
-        X = validate_data(
+        X = validate_rows(
             self,
-            X,
+            replace_placeholder(X, self.missing_values),
             reset=reset,
             dtype=[np.float64, np.float32],
-            ensure_all_finite=ensure_all_finite(self),
+            ensure_all_finite="allow-nan",
             ensure_min_samples=1 + reset,  # fit needs training and validation rows
             copy=True,
         )
-        is_missing = missing_mask(X, self.missing_values)
-        X[is_missing] = np.nan
-        return X, is_missing
+        if is_number(self.missing_values):
+            check_no_nan(np.isnan(X), self.missing_values)
+            X[self.missing_values == X] = np.nan
+        return X, np.isnan(X)
 
     def _make_autoencoder(self, n_rows: int, n_features: int):
         rng = check_random_state(self.random_state)
@@ -357,6 +362,7 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
     def _make_transform(self, reconstruct: Callable) -> Callable:
         """Make ``transform`` in torch, a function of a module and of rows."""
         columns, marker = np.flatnonzero(self._is_kept), self.missing_values
+        marker = marker if is_number(marker) else np.nan  # graphs have numbers
         order = np.arange(self.n_features_in_)  # imputed columns stand behind the others
         order[columns] = len(order) + np.arange(len(columns))
 

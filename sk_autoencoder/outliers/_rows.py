@@ -10,7 +10,7 @@ import torch
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._data import has_missing
@@ -39,6 +39,7 @@ from sk_autoencoder.utils._sklearn_compat import (
     wrap_like,
 )
 from sk_autoencoder.utils._transactions import as_fitted, atomic
+from sk_autoencoder.utils._validation import validate_rows
 
 # Chosen on the tables of benchmarks.outliers, 2026-11.
 N_DETECTOR_MEMBERS, N_WIDE_DETECTOR_MEMBERS = 12, 5
@@ -277,7 +278,7 @@ class AutoencoderOutlierDetector(
     def _check_X(self, X, **kwargs):
         kwargs |= {"dtype": [np.float64, np.float32]}
         kwargs |= {"ensure_all_finite": ensure_all_finite(self)}
-        return validate_data(self, X, accept_sparse="csr", **kwargs)
+        return validate_rows(self, X, accept_sparse="csr", **kwargs)
 
     def _make_autoencoder(self, n_features: int, rng: np.random.RandomState):
         seed = draw_seed(rng)

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sk_autoencoder.core._export import ExportMixin, ExportSpec
 from sk_autoencoder.outliers import _windows
@@ -33,6 +33,7 @@ from sk_autoencoder.utils._sklearn_compat import (
     wrap_like,
 )
 from sk_autoencoder.utils._transactions import as_fitted, atomic
+from sk_autoencoder.utils._validation import validate_rows
 
 
 def _explains(detector: "TimeSeriesOutlierDetector") -> bool:
@@ -208,7 +209,7 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
     def _check_X(self, X, **kwargs):
         kwargs |= {"dtype": [np.float64, np.float32], "order": "C"}
         kwargs |= {"ensure_all_finite": ensure_all_finite(self)}
-        return validate_data(self, X, **kwargs)
+        return validate_rows(self, X, **kwargs)
 
     def _make_series(self, X, groups) -> Series:
         if groups is not None:
