@@ -10,7 +10,9 @@ TESTS ?=
 OLDEST = common display_codes displays pipelines saving versions
 OLDEST_TESTS ?= $(OLDEST:%=tests/test_%.py)
 
-.PHONY: install demo test test-all test-oldest lint docs clean
+FUZZ_MINUTES ?= 10
+
+.PHONY: install demo test test-all test-oldest fuzz lint docs clean
 
 # torch is pinned in both files of constraints; an open range would fetch several GB of CUDA packages.
 # pip compiles modules with one processor; compileall takes all, and minds no test data of torch.
@@ -27,6 +29,10 @@ demo: $(VENV)/plot.installed
 
 test: $(VENV)/all,test.installed
 	$(RUN) -m pytest -n auto --dist worksteal $(TESTS)
+
+# Hostile tables, parameters, interruptions, files and threads, for FUZZ_MINUTES.
+fuzz: $(VENV)/all,test.installed
+	PYTHONPATH=tests $(RUN) tests/campaigns.py --minutes $(FUZZ_MINUTES)
 
 # Known answers of long trainings too, and scikit-learn's checks of default parameters.
 test-all: $(VENV)/all,test.installed

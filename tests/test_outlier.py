@@ -122,7 +122,9 @@ def test_the_threshold_comes_from_rows_not_trained_on():
     unseen = [x[0] for x in X if x.tobytes() not in detector.autoencoder_.seen_]
     assert len(unseen) == 100
     low, high = np.quantile(-np.array(unseen), [0.2, 0.8])
-    assert detector.offset_ == pytest.approx(low - 0.25 * (high - low))
+    expected = low - 0.25 * (high - low)
+    assert detector.offset_ == pytest.approx(expected, rel=2e-5)
+    assert detector.offset_ < expected  # rows at the threshold are inliers
 
 
 def test_the_fence_and_the_quantile_of_known_scores():
@@ -399,3 +401,16 @@ def test_what_needs_an_autoencoder_of_the_library(iris, parameters):
     detector = AutoencoderOutlierDetector(GaussianMixture(), **parameters)
     with pytest.raises(ValueError, match=r"needs an autoencoder.*GaussianMixture.*Use"):
         detector.fit(iris)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_identical_rows_get_one_answer(seed, dtype):
+    X = np.zeros((1000, 6), dtype)
+    X[:100] = np.random.default_rng(1).poisson(1.0, (100, 6))
+    detector = AutoencoderOutlierDetector(n_estimators=3, random_state=seed).fit(X)
+    is_zero = (X == 0).all(axis=1)
+    assert (detector.predict(X)[is_zero] == 1).all()
+    assert (detector.predict(X)[~is_zero] == -1).mean() > 0.9
+    for n_rows in (1, 2, 7, 100):
+        assert (detector.predict(np.zeros((n_rows, 6), dtype)) == 1).all()

@@ -76,7 +76,9 @@ def make_error_score(loss: Loss, fitted: Fitted) -> Callable:
         )
 
     def score(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
-        return -module.map_members(error, rows).mean(0)
+        # The error of a wild row may be more than a float holds.
+        largest = torch.finfo(rows.dtype).max
+        return -module.map_members(error, rows).mean(0).clamp(max=largest)
 
     return score
 
@@ -416,9 +418,13 @@ class BaseAutoencoder(
         for rows, target in zip(*chunks, strict=True):
             rows = self._fitted.map(reconstruct, rows)
             target = target.toarray() if issparse(target) else target
-            residual += np.nansum((rows - target) ** 2, dtype=np.float64)
+            with np.errstate(over="ignore", invalid="ignore"):
+                residual += np.nansum(np.subtract(rows, target, dtype=np.float64) ** 2)
         total = measure_moments(source.targets, indices).sum_of_squares.sum()
-        return float(1 - residual / total) if total else float(residual == 0)
+        if not total:
+            return float(residual == 0)
+        largest = np.finfo(np.float64).max
+        return float(np.nan_to_num(1 - min(residual / total, largest), nan=-largest))
 
     @as_fitted
     def map_rows(self, function: Callable, X) -> np.ndarray:

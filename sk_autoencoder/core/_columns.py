@@ -11,6 +11,7 @@ from sk_autoencoder.core._moments import MAX_PRODUCT_COLUMNS, Moments, measure_m
 from sk_autoencoder.core._scaling import make_row_scaler, make_scaler
 from sk_autoencoder.nn._losses import Loss
 from sk_autoencoder.nn._scalers import RowScaler, Scaler
+from sk_autoencoder.utils._checks import check_variance
 
 
 @dataclass(frozen=True)
@@ -63,5 +64,6 @@ class NumericColumns:
         has_products = with_products and is_narrow and not (issparse(X) or is_incomplete)
         moments = measure_moments(X, indices, self.kind.flatten, has_products)
         moments = backend.merge(moments)
+        check_variance(moments.variance)
         scaling = self.scaling if self.loss.scaled else None
         return make_scaler(moments, scaling, self.kind), moments

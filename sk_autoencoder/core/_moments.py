@@ -70,7 +70,8 @@ class Moments:
     def varies(self) -> np.ndarray:
         """Columns whose variance is more than rounding, by StandardScaler's rule."""
         eps, n = np.finfo(np.float64).eps, self.n_observed
-        rounding = n * eps * self.variance + (n * self.mean * eps) ** 2
+        with np.errstate(over="ignore"):
+            rounding = n * eps * self.variance + (n * self.mean * eps) ** 2
         return self.variance > rounding
 
 
@@ -92,6 +93,11 @@ def measure_moments(
     with_products : bool, default=False
         Whether to sum the products of columns too, of dense rows without missing entries.
     """
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller checks the variances
+        return _measure(X, indices, flatten, with_products)
+
+
+def _measure(X, indices: np.ndarray, flatten: Callable, with_products: bool) -> Moments:
     if issparse(X):
         mean, variance = mean_variance_axis(flatten(X[indices]), axis=0)
         n = np.full(len(mean), float(len(indices)))

@@ -7,6 +7,7 @@ from sklearn.utils import gen_batches
 from sk_autoencoder.core._data import RowDataset, iter_chunks
 from sk_autoencoder.core._moments import Moments, measure_moments
 from sk_autoencoder.nn._scalers import RowScaler, Scaler, row_lengths
+from sk_autoencoder.utils._checks import check_variance
 
 MIN_VARIANCE = 1e-12  # of a column, in squared scaled units
 
@@ -16,8 +17,10 @@ def scaled_moments(rows: RowDataset) -> tuple[np.ndarray, np.ndarray]:
     moments = rows.moments
     if moments is None:
         moments = measure_moments(rows.X, rows.indices, rows.scaler.flatten)
+        check_variance(moments.variance)
     center, scale = rows.scaler.center.cpu().numpy(), rows.scaler.scale.cpu().numpy()
-    return (moments.mean - center) / scale, moments.variance / scale**2
+    squared_scale = np.maximum(scale**2, np.finfo(np.float64).tiny)
+    return (moments.mean - center) / scale, moments.variance / squared_scale
 
 
 def has_variance(rows: RowDataset) -> bool:

@@ -274,7 +274,7 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
     def _fit_whitened_pca(self, member: Member) -> LinearAutoencoder:
         pca = fit_pca(member)
         n_axes = len(pca.variance)
-        if not n_axes:
+        if not pca.variance.any():
             return pca
         moments = prior_moments(self._get_prior(), member.n_components)
         mean, std = (moment[:n_axes].double().numpy() for moment in moments)

@@ -113,11 +113,14 @@ def select_output_noise(
         X = ImputedRows(X, fitted.module.scaler, fitted.imputer)
     real = as_tensor(X[subset], "cpu").numpy()
     # Columns get equal weight: noise may fit most of them and hide a quiet one.
-    scaler = StandardScaler().fit(real)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaler = StandardScaler().fit(real)
     codes = sample_codes(sampler, density, len(subset), fitted.n_components)
     accuracies = []
     for noise in (False, True):
-        sampled = scaler.transform(decode_samples(fitted, sampler, codes, noise))
+        sampled = np.nan_to_num(decode_samples(fitted, sampler, codes, noise))
+        with np.errstate(over="ignore", invalid="ignore"):  # wild samples
+            sampled = np.nan_to_num(scaler.transform(sampled))
         accuracies.append(nn_two_sample_accuracy(scaler.transform(real), sampled))
     return accuracies[1] < accuracies[0] - MIN_NOISE_GAIN
 

@@ -100,7 +100,8 @@ def log_likelihood_bound(
 
     def score(module: nn.Module, rows: Tensor) -> Tensor:
         bounds = module.map_members(member_bound, rows)
-        return bounds.logsumexp(0) - np.log(len(bounds))  # equal mixture of the members
+        score = bounds.logsumexp(0) - np.log(len(bounds))  # equal mixture of the members
+        return score.clamp(min=torch.finfo(score.dtype).min)
 
     return score
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 FENCE_QUANTILE = 0.2  # of the scores: quantile below which the fence lies
+ROUNDING = 1e-5  # of a score in float32, in multiples of a typical one
 FENCE_DISTANCE = 0.25  # of the fence, in distances between this and the opposite quantile
 
 
@@ -31,6 +32,9 @@ def find_offset(
 ) -> float:
     """Compute the score below which rows are outliers.
 
+    It is a little lower than the threshold: rows whose scores equal the threshold up to
+    rounding, as in a table of mostly identical rows, are all inliers.
+
     Parameters
     ----------
     scores : ndarray of shape (n_samples,)
@@ -42,8 +46,10 @@ def find_offset(
         Fraction of new regular rows to flag, see :func:`threshold`.
     """
     if contamination == "auto":
-        return threshold(scores, false_positive_rate)
-    return float(np.percentile(scores, 100 * contamination))
+        offset = threshold(scores, false_positive_rate)
+    else:
+        offset = float(np.percentile(scores, 100 * contamination))
+    return offset - ROUNDING * max(abs(offset), float(np.median(np.abs(scores))))
 
 
 def label(scores):

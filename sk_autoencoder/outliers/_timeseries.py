@@ -20,7 +20,7 @@ from sk_autoencoder.outliers._threshold import find_offset, label
 from sk_autoencoder.outliers._window_autoencoder import fit_window_autoencoder
 from sk_autoencoder.outliers._windows import Series
 from sk_autoencoder.persistence import PersistenceMixin
-from sk_autoencoder.utils._checks import check_columns
+from sk_autoencoder.utils._checks import check_columns, check_variance
 from sk_autoencoder.utils._constraints import count
 from sk_autoencoder.utils._random import clone_with_seed, draw_seed
 from sk_autoencoder.utils._sklearn_compat import (
@@ -196,7 +196,9 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
         """
         X = self._check_X(X, reset=True, ensure_min_samples=2)
         check_columns(X)
-        self.scaler_ = StandardScaler().fit(X)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.scaler_ = StandardScaler().fit(X)
+        check_variance(self.scaler_.var_)
         series = self._make_series(X, groups)
         is_auto = self.window == "auto"
         self.window_ = estimate_window(series) if is_auto else int(self.window)

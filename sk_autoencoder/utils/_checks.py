@@ -17,6 +17,16 @@ def as_floats(value, name: str) -> np.ndarray:
         raise TypeError(f"{name}={value!r} has to hold numbers: {error}.") from error
 
 
+def check_variance(variance: np.ndarray) -> None:
+    """Raise a ValueError if the variance of a column of X is not finite."""
+    wild = np.flatnonzero(~np.isfinite(variance))
+    if len(wild):
+        raise ValueError(
+            f"Column {wild[0]} of X has values so large that their variance is not finite "
+            "in float64. Divide X by a constant, or clip wild values."
+        )
+
+
 def check_n_observed(n_rows: int, n_min: int) -> None:
     """Raise a ValueError if fewer than `n_min` rows of X have an observed value."""
     if n_rows < n_min:

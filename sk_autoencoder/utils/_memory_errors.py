@@ -12,7 +12,8 @@ def explained_memory_errors(n_rows: int, n_features: int):
         yield
     except (MemoryError, RuntimeError) as error:
         is_out = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if not (is_out or "allocate memory" in str(error)):
+        is_explained = str(error).startswith("Out of memory at")
+        if is_explained or not (is_out or "allocate memory" in str(error)):
             raise
         raise MemoryError(
             f"Out of memory at {n_rows} rows of {n_features} columns ({error}). Lower "

@@ -26,7 +26,8 @@ def validate_rows(estimator, X: Any, **options):
     """
     check_temporal_columns(X)  # which some libraries convert to nanoseconds
     try:
-        rows = validate_data(estimator, X, **options)
+        with np.errstate(over="ignore", invalid="ignore"):  # the sum of inf and -inf
+            rows = validate_data(estimator, X, **options)
     except (ValueError, TypeError) as error:
         if reason := _find_reason(X):
             raise ValueError(reason) from error

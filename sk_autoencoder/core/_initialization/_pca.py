@@ -84,6 +84,14 @@ def _axes_of_moments(rows: RowDataset, mean: np.ndarray, n_axes: int) -> Princip
 
 
 def _fit_sparse(rows: RowDataset, n_axes: int, seed: int) -> PCA:
+    with np.errstate(all="ignore"):  # of columns of wildly different magnitudes
+        pca = _fit_sparse_pca(rows, n_axes, seed)
+    np.nan_to_num(pca.components_, copy=False)
+    np.nan_to_num(pca.explained_variance_, copy=False)
+    return pca
+
+
+def _fit_sparse_pca(rows: RowDataset, n_axes: int, seed: int) -> PCA:
     X = rows.scaler.flatten(rows.X[rows.indices])
     X = X.multiply(1 / rows.scaler.scale.cpu().numpy()).tocsr()
     if X.shape[1] <= MAX_PRODUCT_COLUMNS:
