@@ -6,9 +6,11 @@ import pytest
 from campaigns import CAMPAIGNS, run
 
 N_TRIALS = {"tables": 40, "parameters": 40, "files": 60}
+# A Ctrl-C at any moment may hit a callback of pytest's or hypothesis' instead of the fit.
+IN_SUITE = [name for name in CAMPAIGNS if name != "moments"]
 
 
-@pytest.mark.parametrize("name", CAMPAIGNS)
+@pytest.mark.parametrize("name", IN_SUITE)
 def test_a_campaign_has_no_failure(name):
     outcomes = Counter()
     run(name, N_TRIALS.get(name, 5), 0, outcomes)
