@@ -225,3 +225,20 @@ def test_few_rows_and_wide_dictionaries_do_not_warn():
     assert (
         n_entries(model.transform(X)).max() <= 3
     )  # no row needs more than it has features
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_atoms_of_a_row_do_not_depend_on_the_rows_beside_it(dtype):
+    X = np.random.default_rng(0).random((120, 6)).astype(dtype)
+    fitted = SparseAutoencoder(max_epochs=3, random_state=0).fit(X)
+    together = fitted.transform(X)
+    alone = np.concatenate([fitted.transform(row[None]) for row in X])
+    np.testing.assert_array_equal(together != 0, alone != 0)
+    np.testing.assert_allclose(together, alone, rtol=0, atol=loose_for(dtype))
+    reversed_ = fitted.transform(X[::-1])[::-1]
+    np.testing.assert_allclose(together, reversed_, rtol=0, atol=loose_for(dtype))
+
+
+def loose_for(dtype):
+    """Return the rounding of codes, which nearly parallel atoms multiply by up to 1,000."""
+    return 10_000 * np.finfo(dtype).eps
