@@ -30,7 +30,7 @@ from sk_autoencoder.core._recipe import (
     keep_random_weights,
     start_at,
 )
-from sk_autoencoder.core._trainer import AutoencoderNet
+from sk_autoencoder.core._trainer import AutoencoderNet, read_curve
 from sk_autoencoder.core._training import train, train_batch
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network
@@ -214,7 +214,7 @@ class BaseAutoencoder(
         draft = shallow_copy(self)
         recipe = self.make_recipe()
         source = self._read_rows(draft, recipe, X, y, previous, ensure_min_samples=2)
-        rows = np.atleast_2d(source.observed_rows() if rows is None else rows)
+        rows = np.atleast_2d(source.observed_rows if rows is None else rows)
         if previous is not None:
             check_same_width(self.n_components, previous.n_components)
         device = find_device(self.device)
@@ -269,7 +269,7 @@ class BaseAutoencoder(
             fitted = train_batch(
                 recipe,
                 source,
-                source.observed_rows(),
+                source.observed_rows,
                 seed=seed,
                 device=device,
                 previous=previous,
@@ -306,7 +306,7 @@ class BaseAutoencoder(
         source = RowSource(X, recipe.targets(X, y))
         if source.is_incomplete:
             n_min = kwargs["ensure_min_samples"]
-            check_n_observed(len(source.observed_rows()), n_min)
+            check_n_observed(len(source.observed_rows), n_min)
             if previous is None:
                 check_columns(X)
             elif not previous.is_incomplete:
@@ -514,16 +514,12 @@ class BaseAutoencoder(
     @property
     def loss_curve_(self) -> list[float]:
         """Training loss after each epoch."""
-        return self._curve("train_loss")
+        return read_curve(self.history_, "train_loss")
 
     @property
     def validation_curve_(self) -> list[float] | None:
         """Validation loss after each epoch, or None without validation rows."""
-        return self._curve("valid_loss") or None
-
-    def _curve(self, name: str) -> list[float]:
-        # An interrupted epoch has an entry without losses.
-        return [epoch[name] for epoch in self.history_ if name in epoch]
+        return read_curve(self.history_, "valid_loss") or None
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

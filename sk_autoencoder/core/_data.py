@@ -88,8 +88,9 @@ class RowSource:
         """Whether rows have targets other than themselves."""
         return self.targets is not self.X
 
+    @cached_property
     def observed_rows(self) -> np.ndarray:
-        """Select the rows with an observed entry: nothing can be learned from others."""
+        """Indices of rows with an observed entry: nothing can be learned from others."""
         if not self.is_incomplete:
             return np.arange(self.n_rows)
         return np.flatnonzero(~np.isnan(self.X).all(axis=1))

@@ -71,8 +71,9 @@ class Fitted:
 
     def iter_map(self, function: Callable, X, indices: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the values of `function` for the rows `indices` of X, chunk by chunk."""
+        module = self._replicate(X.dtype)
         for chunk in iter_chunks(X, indices):
-            yield map_array(self._replicate(chunk.dtype), function, chunk)
+            yield map_array(module, function, chunk)
 
     def _replicate(self, dtype: np.dtype) -> Autoencoder | Ensemble:
         """Choose the module for rows of `dtype`, a copy where it has to be one."""

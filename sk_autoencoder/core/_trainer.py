@@ -3,7 +3,7 @@
 import inspect
 import warnings
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from functools import cached_property, partial, reduce
 
@@ -30,6 +30,11 @@ from sk_autoencoder.utils._random import fork_rng_with_seed
 
 VALIDATION_SEED_OFFSET = 2**31  # added to the seed of training
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+
+def read_curve(history: Iterable[dict], name: str) -> list[float]:
+    """Read the value of `name` in each epoch; an interrupted epoch has no losses."""
+    return [epoch[name] for epoch in history if name in epoch]
 
 
 class EpochLog(PrintLog):
@@ -268,8 +273,7 @@ class AutoencoderNet(NeuralNet):
 
     def curve(self, name: str) -> list[float]:
         """Read the value of `name` in each epoch of the history."""
-        # An interrupted epoch has an entry without losses.
-        return [epoch[name] for epoch in self.history if name in epoch]
+        return read_curve(self.history, name)
 
     def get_weights(self) -> Weights:
         """Copy all weights and buffers, of the module and of the criterion."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from sk_autoencoder.core._trainer import read_curve
 from sk_autoencoder.inspection import _drawing as drawing
 from sk_autoencoder.utils import _pipelines
 
@@ -186,7 +187,7 @@ def _curves(history: Sequence[Mapping], prefix: str) -> dict[str, list[float]]:
     """Collect the curves whose names begin with `prefix`, by name without the prefix."""
     recorded = dict.fromkeys(name for epoch in history for name in epoch)
     return {
-        name.removeprefix(prefix): [epoch[name] for epoch in history if name in epoch]
+        name.removeprefix(prefix): read_curve(history, name)
         for name in recorded
         if name.startswith(prefix)
     }

@@ -104,10 +104,12 @@ def orthogonal_pursuit(
     for step in range(depth):
         # Infinity: a copy of the chosen atoms has no gain.
         divisor = F.threshold(orthogonal_norms, MIN_ORTHOGONAL_NORM, torch.inf)
-        gain, atom = (correlations.square() / divisor).max(-1, True)  # each (batch, 1)
+        squares = correlations.square()
+        atom_gains = squares / divisor
+        gain, atom = atom_gains.max(-1, True)  # each (batch, 1)
         if break_ties:
-            is_best = correlations.square() / divisor >= (1 - TIE_FRACTION) * gain
-            atom = _first_of_largest(torch.where(is_best, correlations.square(), -1.0))
+            is_best = atom_gains >= (1 - TIE_FRACTION) * gain
+            atom = _first_of_largest(torch.where(is_best, squares, -1.0))
         direction = gram.index_select(0, atom.squeeze(-1))  # (batch, n_atoms)
         products = [previous.gather(-1, atom) for previous in directions]
         for previous, product in zip(directions, products, strict=True):
