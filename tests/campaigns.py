@@ -23,13 +23,14 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import torch
-from catalogue import CLASSES, ONE_OF_EACH, PLAIN
+from catalogue import CATALOGUE, CLASSES, ONE_OF_EACH, PLAIN
 from hostile import MORE_VALUES, VALUES, list_parameters, try_parameter
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from scipy.sparse import csc_array, csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_iris
+from sklearn.utils import _safe_indexing
 
 from sk_autoencoder import load, save
 from sk_autoencoder.core._trainer import AutoencoderNet
@@ -37,14 +38,15 @@ from sk_autoencoder.persistence._files import DIGITS, _seal
 
 IRIS = load_iris().data[::3]
 METHODS = ("transform", "reconstruct", "score_samples", "predict")
+ROW_METHODS = (*METHODS, "decision_function", "denoise", "explain", "log_likelihood")
 PRIVATE = re.compile(r"\b(_\w+|Base\w+|\w+Mixin)\b(?=\()")  # classes that are no one's
 ESTIMATORS = st.sampled_from(ONE_OF_EACH)
 SEEDS = st.integers(0, 2**31 - 1)
 
 
-def outputs(estimator, X):
+def outputs(estimator, X, methods=METHODS):
     """Compute what each method of a fitted estimator gives."""
-    names = [name for name in METHODS if hasattr(estimator, name)]
+    names = [name for name in methods if hasattr(estimator, name)]
     values = [getattr(estimator, name)(X) for name in names]
     return [v.toarray() if hasattr(v, "toarray") else np.asarray(v) for v in values]
 
@@ -115,6 +117,31 @@ def try_table(outcomes, estimator, X, seed_):
     assert not PRIVATE.search(refusal)
     assert all(np.isfinite(value).all() for value in values)
     outcomes["refused" if refusal else "finite"] += 1
+
+
+# Rows
+
+
+def try_rows(outcomes, estimator, X, seed_):
+    """Ask for rows alone and in another order: the same as together, to rounding."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            fitted = restore(estimator, seed_, X)
+            together = outputs(fitted, X, ROW_METHODS)
+    except (ValueError, TypeError, MemoryError):
+        outcomes["refused"] += 1
+        return
+    order = np.random.default_rng(seed_).permutation(len(together[0]))
+    shuffled = outputs(fitted, _safe_indexing(X, order), ROW_METHODS)
+    alone = [outputs(fitted, _safe_indexing(X, [i]), ROW_METHODS) for i in order[:6]]
+    for values, *others in zip(together, shuffled, *alone, strict=True):
+        is_float = values.dtype.kind == "f"
+        eps = np.finfo(values.dtype).eps if is_float else 0.0
+        tolerance = 1e3 * eps * np.abs(values).max(axis=0)
+        in_turn = values[order].astype(float)
+        for other in (others[0], np.concatenate(others[1:])):
+            assert (np.abs(in_turn[: len(other)] - other) <= tolerance).all()
+    outcomes["same"] += 1
 
 
 # Parameters
@@ -278,6 +305,7 @@ DAMAGES += [
 INTERRUPTS = st.sampled_from([KeyboardInterrupt, MemoryError])
 CAMPAIGNS = {
     "tables": (try_table, (ESTIMATORS, tables(), SEEDS)),
+    "rows": (try_rows, (st.sampled_from(CATALOGUE), tables(), SEEDS)),
     "parameters": (
         try_value,
         (
@@ -326,7 +354,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     end = time.monotonic() + 60 * options.minutes
-    sizes = {"tables": 100, "parameters": 100, "files": 200}
+    sizes = {"tables": 100, "rows": 50, "parameters": 100, "files": 200}
     counts = {name: Counter() for name in CAMPAIGNS}
     seed_ = options.seed
     while time.monotonic() < end:

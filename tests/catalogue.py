@@ -34,6 +34,13 @@ CLASSES = [
     if inspect.isclass(value := getattr(sk_autoencoder, name))
     and issubclass(value, BaseEstimator)
 ]
+OWN_TRAINING = (
+    "AdversarialAutoencoder",
+    "AutoencoderTransformer",
+    "ConvolutionalAutoencoder",
+    "SparseAutoencoder",
+    "VAETransformer",
+)
 QUICK = {"hidden_layer_sizes": (16,), "channels": (8, 16), "max_epochs": 5}
 QUICK |= {"batch_size": 64, "random_state": 0}
 
@@ -84,14 +91,21 @@ _QUICKEST_FIRST = AUTOENCODERS + DETECTORS + IMPUTERS[::-1] + COMPRESSORS[::-1]
 ONE_OF_EACH = [next(e for e in _QUICKEST_FIRST if type(e) is cls) for cls in CLASSES]
 
 
-def one_of_each(estimators):
+# Each class with steps of its own from rows to weights; the others change a loss.
+ONE_OF_EACH_TRAINING = [e for e in ONE_OF_EACH if type(e).__name__ in OWN_TRAINING]
+
+
+def one_of_each(estimators, quick=ONE_OF_EACH):
     """Return parameters of a test: one estimator of each class, and the others as slow."""
-    slow = [each for each in estimators if each not in ONE_OF_EACH]
-    marks = [pytest.mark.slow if each in slow else () for each in estimators]
     return [
-        pytest.param(each, id=name(each), marks=mark)
-        for each, mark in zip(estimators, marks, strict=True)
+        pytest.param(each, id=name(each), marks=[] if each in quick else [pytest.mark.slow])
+        for each in estimators
     ]
+
+
+def slow(value):
+    """Return a parameter of a test that ``make test-all`` runs."""
+    return pytest.param(value, marks=pytest.mark.slow)
 
 
 def name(estimator):

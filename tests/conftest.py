@@ -12,7 +12,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 import pytest
-from catalogue import AUTOENCODERS, CATALOGUE, DETECTORS, name, one_of_each
+from catalogue import (
+    AUTOENCODERS,
+    CATALOGUE,
+    DETECTORS,
+    ONE_OF_EACH_TRAINING,
+    name,
+    one_of_each,
+)
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 
@@ -56,7 +63,7 @@ def estimator(request):
     return clone(request.param)
 
 
-@pytest.fixture(params=one_of_each(AUTOENCODERS))
+@pytest.fixture(params=one_of_each(AUTOENCODERS, ONE_OF_EACH_TRAINING))
 def autoencoder(request):
     """Each estimator that gives codes in turn, quick to fit."""
     return clone(request.param)

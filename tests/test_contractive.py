@@ -175,8 +175,10 @@ def test_codes_move_less_at_equal_reconstruction(n_components):
     assert ours[1] < 0.8 * plain[1]
 
 
-@pytest.mark.parametrize("network", [Dense(()), Dense((8,)), Dense((), code_noise=0.1)])
-@pytest.mark.parametrize("n_components", [2, 6])
+@pytest.mark.parametrize(
+    ("network", "n_components"),
+    [(Dense(()), 2), (Dense((8,)), 6), (Dense((), code_noise=0.1), 6)],
+)
 def test_members_of_an_ensemble_are_contracted_side_by_side(iris, network, n_components):
     autoencoder = ContractiveAutoencoder(n_components, network=network, max_epochs=5)
     detector = AutoencoderOutlierDetector(autoencoder, n_estimators=3, random_state=0)

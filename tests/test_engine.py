@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnxruntime
 import pytest
-from catalogue import CATALOGUE, PLAIN, fitted, one_of_each, quick
+from catalogue import CATALOGUE, PLAIN, fitted, one_of_each, quick, slow
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
@@ -73,7 +73,7 @@ def outputs(estimator, X):
     return [getattr(estimator, name)(X) for name in METHODS if hasattr(estimator, name)]
 
 
-STAGES = ("validation", "start", "first step", "last step", "calibration")
+STAGES = ["start", "last step", *map(slow, ("validation", "first step", "calibration"))]
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -157,7 +157,7 @@ def readings(estimator, X):
     return values
 
 
-@pytest.mark.parametrize("how", ["as it is", "from a file", "pickled"])
+@pytest.mark.parametrize("how", ["from a file", slow("as it is"), slow("pickled")])
 @pytest.mark.parametrize("estimator", one_of_each(CATALOGUE))
 def test_new_parameters_are_for_the_next_fit(estimator, how, iris, tmp_path):
     X = iris.copy()

@@ -17,6 +17,7 @@ from catalogue import (
     COMPRESSORS,
     DETECTORS,
     IMPUTERS,
+    ONE_OF_EACH,
     PLAIN,
     fit_once,
     name,
@@ -117,7 +118,11 @@ EXPORTS = [
         method,
         marks=[]
         if autoencoder is PLAIN
-        or (method == "score_samples" and has_own_steps(autoencoder))
+        or (
+            method == "score_samples"
+            and autoencoder in ONE_OF_EACH
+            and has_own_steps(autoencoder)
+        )
         else [pytest.mark.slow],
         id=f"{name(autoencoder)}-{method}",
     )

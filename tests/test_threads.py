@@ -108,6 +108,7 @@ import threading
 
 import numpy as np
 import torch
+from sklearn.base import clone
 
 from sk_autoencoder import AutoencoderOutlierDetector, AutoencoderTransformer
 from sk_autoencoder.utils._random import seeded_fit
@@ -116,15 +117,15 @@ torch.set_num_threads(2)
 large = torch.ones(2_000, 2_000)
 large @ large, large + large  # torch's threads begin
 rng = np.random.default_rng(0)
-X, many = rng.normal(size=(200, 8)), rng.normal(size=(50_000, 8)).astype(np.float32)
-fitted = AutoencoderOutlierDetector(n_estimators=2, random_state=0).fit(X)
+X, many = rng.normal(size=(200, 8)), rng.normal(size=(20_000, 8)).astype(np.float32)
+autoencoder = AutoencoderTransformer(2, max_epochs=2, random_state=0)
+fitted = AutoencoderOutlierDetector(autoencoder, n_estimators=2, random_state=0).fit(X)
 expected = fitted.score_samples(many)
 
 
 def work(queue):
-    autoencoder = AutoencoderTransformer(2, max_epochs=2, random_state=0).fit(many)
-    scores = fitted.score_samples(many)
-    queue.put((autoencoder.transform(many[:3]), (scores == expected).all()))
+    codes = clone(autoencoder).fit_transform(many)[:3]
+    queue.put((codes, (fitted.score_samples(many) == expected).all()))
 
 
 def hold(has_begun, may_end):  # torch's generators, while the process forks
@@ -145,8 +146,8 @@ may_end.set()
 codes, are_equal = queue.get(timeout=100)
 child.join()
 assert are_equal
-serial = AutoencoderTransformer(2, max_epochs=2, random_state=0).fit(many)
-np.testing.assert_allclose(codes, serial.transform(many[:3]), rtol=1e-4)
+serial = clone(autoencoder).fit_transform(many)[:3]
+np.testing.assert_allclose(codes, serial, rtol=1e-4)
 assert torch.get_num_threads() == 2
 """
 

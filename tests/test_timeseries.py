@@ -175,8 +175,7 @@ def test_any_detector_may_stand_inside(waves, inner):
     assert detector.get_params()["detector"] is inner
 
 
-@pytest.mark.parametrize("window", [2, 7, 33])
-@pytest.mark.parametrize("n_channels", [1, 3])
+@pytest.mark.parametrize(("window", "n_channels"), [(2, 3), (7, 1), (33, 3)])
 def test_temporal_networks_take_any_window(waves, window, n_channels):
     network = Temporal(channels=(4, 8, 8), kernel_size=3, dropout=0.1)
     inner = AutoencoderTransformer(2, network=network, max_epochs=3)
@@ -316,6 +315,7 @@ def test_the_larger_of_error_and_distance_counts():
     assert float(end - start) > 0
 
 
+@pytest.mark.slow
 def test_codes_decide_where_windows_have_no_error(wave):
     X = wave.copy()
     X[700:703] = 6.0

@@ -38,11 +38,12 @@ from sk_autoencoder.utils import _torch_compat
 torch.compiler.is_exporting = is_exporting  # torch 2.13 uses it too
 assert _torch_compat.is_exporting is torch.compiler.is_compiling
 X = np.random.default_rng(0).normal(size=(60, 4))
-detector = AutoencoderOutlierDetector(n_estimators=2, random_state=0)
+quick = AutoencoderTransformer(2, max_epochs=1)
+detector = AutoencoderOutlierDetector(quick, n_estimators=2, random_state=0)
 assert set(detector.fit_predict(X)) <= {-1, 1}
 assert SparseAutoencoder(6, max_epochs=1).fit(X).transform(X).shape == (60, 6)
 X[::7, 0] = np.nan
-imputer = AutoencoderImputer(AutoencoderTransformer(2, max_epochs=1))
+imputer = AutoencoderImputer(quick)
 assert np.isfinite(imputer.fit_transform(X)).all()
 """
 
