@@ -38,9 +38,10 @@ from sk_autoencoder.persistence._files import DIGITS, _seal
 
 IRIS = load_iris().data[::3]
 METHODS = ("transform", "reconstruct", "score_samples", "predict")
-ROW_METHODS = (*METHODS, "decision_function", "denoise", "explain", "log_likelihood")
+ROW_METHODS = (*METHODS, "denoise", "explain", "log_likelihood")
 PRIVATE = re.compile(r"\b(_\w+|Base\w+|\w+Mixin)\b(?=\()")  # classes that are no one's
 ESTIMATORS = st.sampled_from(ONE_OF_EACH)
+OF_ROWS = [each for each in CATALOGUE if not hasattr(each, "window")]
 SEEDS = st.integers(0, 2**31 - 1)
 
 
@@ -133,14 +134,16 @@ def try_rows(outcomes, estimator, X, seed_):
         return
     order = np.random.default_rng(seed_).permutation(len(together[0]))
     shuffled = outputs(fitted, _safe_indexing(X, order), ROW_METHODS)
-    alone = [outputs(fitted, _safe_indexing(X, [i]), ROW_METHODS) for i in order[:6]]
+    singles = (_safe_indexing(X, row) for row in order[:6, None])
+    alone = [outputs(fitted, row, ROW_METHODS) for row in singles]
     for values, *others in zip(together, shuffled, *alone, strict=True):
-        is_float = values.dtype.kind == "f"
-        eps = np.finfo(values.dtype).eps if is_float else 0.0
-        tolerance = 1e3 * eps * np.abs(values).max(axis=0)
-        in_turn = values[order].astype(float)
+        eps = np.finfo(np.float32 if values.dtype == np.float32 else np.float64).eps
+        expected = values[order].astype(float)
+        tolerance = (
+            1e3 * eps * max(1.0, np.abs(expected).max())
+        )  # errors are of scaled rows
         for other in (others[0], np.concatenate(others[1:])):
-            assert (np.abs(in_turn[: len(other)] - other) <= tolerance).all()
+            assert (np.abs(expected[: len(other)] - other) <= tolerance).all()
     outcomes["same"] += 1
 
 
@@ -305,7 +308,7 @@ DAMAGES += [
 INTERRUPTS = st.sampled_from([KeyboardInterrupt, MemoryError])
 CAMPAIGNS = {
     "tables": (try_table, (ESTIMATORS, tables(), SEEDS)),
-    "rows": (try_rows, (st.sampled_from(CATALOGUE), tables(), SEEDS)),
+    "rows": (try_rows, (st.sampled_from(OF_ROWS), tables(), SEEDS)),
     "parameters": (
         try_value,
         (

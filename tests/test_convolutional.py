@@ -23,6 +23,7 @@ from sk_autoencoder import (
     SparseAutoencoder,
     VAETransformer,
 )
+from sk_autoencoder.decomposition._convolutional import find_line_length
 from sk_autoencoder.nn import Convolutional, LinearInit, Patches
 from sk_autoencoder.nn._modules import Modules
 
@@ -324,3 +325,21 @@ def test_few_images_start_from_pca(n_images, starts):
         2, channels=(4, 8), max_epochs=1, early_stopping=False, random_state=0
     ).fit(images)
     assert (autoencoder.network_.linear is not None) == starts
+
+
+def test_images_that_are_no_square_of_pixels_need_their_shape(digits):
+    images = digits.reshape(-1, 8, 8)
+    wide = np.pad(images, [(0, 0), (0, 1), (4, 4)]).reshape(len(images), -1)  # 9 x 16
+    high = images[:, :, 1:7].reshape(len(images), -1)  # 8 x 6
+    for X, taken, shape in [(wide, "12, 12", (9, 16)), (high, "1, 48", (8, 6))]:
+        message = rf"\({taken}\).* {shape[1]} apart are alike.*image_shape=\({shape[0]}, "
+        with pytest.warns(UserWarning, match=message):
+            ConvolutionalAutoencoder(2, max_epochs=1).fit(X)
+        ConvolutionalAutoencoder(2, image_shape=shape, max_epochs=1).fit(X)
+
+
+def test_rows_that_are_no_images_have_no_lines():
+    rng = np.random.default_rng(0)
+    walks = rng.normal(size=(50, 48)).cumsum(axis=1)
+    for rows in (walks, rng.normal(size=(100, 48)), rng.normal(size=(100, 64))):
+        assert find_line_length(rows) is None

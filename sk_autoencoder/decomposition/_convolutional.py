@@ -1,8 +1,13 @@
 """The convolutional autoencoder."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from math import isqrt
 from typing import ClassVar
+
+import numpy as np
+from scipy.sparse import issparse
 
 from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._recipe import (
@@ -18,6 +23,40 @@ from sk_autoencoder.utils._constraints import count
 from sk_autoencoder.utils._sklearn_compat import StrOptions
 
 MAX_PCA_INIT_ROWS = 1_000  # above, a random initialisation learns more from images
+N_COMPARED_ROWS = 256  # in which lines of pixels are looked for
+PEAK = 0.8  # ratio of differences up to which columns are more alike than others
+
+
+def find_line_length(X: np.ndarray) -> int | None:
+    """Find the length of the lines that rows of `X` consist of, as images do.
+
+    Pixels below each other are alike: columns that are one line apart differ less than
+    those that are a column more or less apart.
+
+    Returns
+    -------
+    length : int or None
+        A divisor of the number of columns; None where no length explains more than the
+        square, or, without a square, one line.
+    """
+
+    def difference(lag: int) -> float:
+        return float(np.nanmean((X[:, lag:] - X[:, :-lag]) ** 2))
+
+    n_features = X.shape[1]
+    differences = {}
+    for length in range(3, n_features // 2 + 1):
+        if n_features % length == 0:
+            beside = min(difference(length - 1), difference(length + 1))
+            if (here := difference(length)) < PEAK * beside:
+                differences[length] = here
+    if not differences:
+        return None
+    length = min(differences, key=differences.get)
+    side = isqrt(n_features)
+    is_square = side**2 == n_features
+    limit = PEAK * difference(side) if is_square else difference(1) / PEAK
+    return length if differences[length] < limit else None
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -104,7 +143,8 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     image_shape : tuple of int or None, default=None
         ``(height, width)`` or ``(height, width, n_channels)`` in pixels; with
         ``data_format="channels_first"`` ``n_channels`` comes first. None takes one channel
-        and a square, or one line of pixels if the features form no square.
+        and a square, or one line of pixels if the features form no square, and warns where
+        rows look like images of another width.
     channels : int or sequence of int, default=(32, 64)
         Number of feature maps of each convolution of the encoder. From one convolution to
         the next, height and width are halved. The decoder mirrors the encoder.
@@ -223,7 +263,32 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
         )
         return replace(
             recipe,
+            check=self._check_images,
             network=network,
             initialize=start_few_at_pca if self.init == "auto" else recipe.initialize,
             schedule=replace(recipe.schedule, cosine_decay=True),
         )
+
+    def _check_images(self, X) -> None:
+        """Check the range of X, and warn where its columns are no square of pixels."""
+        self._check_loss(X)
+        if self.image_shape is not None:
+            return
+        rows = X[:: max(1, X.shape[0] // N_COMPARED_ROWS)]
+        rows = np.asarray(rows.toarray() if issparse(rows) else rows, np.float64)
+        length = find_line_length(rows)
+        if length is not None:
+            n_features = X.shape[1]
+            warnings.warn(
+                f"image_shape=None takes the {n_features} columns as "
+                f"{self._name_of_default(n_features)}, but columns that are {length} apart "
+                f"are alike, as pixels below each other are. Give image_shape="
+                f"({n_features // length}, {length}), or (height, width, n_channels), if "
+                f"rows are such images, and the shape that None takes if they are not.",
+                stacklevel=4,
+            )
+
+    @staticmethod
+    def _name_of_default(n_features: int) -> str:
+        side = isqrt(n_features)
+        return f"({side}, {side})" if side**2 == n_features else f"(1, {n_features})"
