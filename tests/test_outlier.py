@@ -136,7 +136,7 @@ def test_the_fence_and_the_quantile_of_known_scores():
 
 def test_usual_errors_are_quantiles_and_the_median_row_is_a_one():
     errors = np.random.default_rng(0).normal(size=(1001, 2, 3)) * [1, 10, 100]
-    scale, weight, unusual = _scores.fit_error_scale(errors)
+    scale, weight, unusual = _scores.fit_error_scale(errors, np.zeros((2, 3)))
     quantiles = np.array([1.645, 16.45, 164.5])  # and a hundredth of the largest
     np.testing.assert_allclose(scale, [quantiles + 1.645] * 2, rtol=0.1)
     np.testing.assert_allclose(np.median(unusual, axis=0), 1)
@@ -414,3 +414,20 @@ def test_identical_rows_get_one_answer(seed, dtype):
     assert (detector.predict(X)[~is_zero] == -1).mean() > 0.9
     for n_rows in (1, 2, 7, 100):
         assert (detector.predict(np.zeros((n_rows, 6), dtype)) == 1).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rounding_makes_no_score(dtype):
+    rng = np.random.default_rng(0)
+    X = np.c_[rng.normal(size=(60, 2)), np.full(60, 1e9), rng.normal(size=60) + 1e9]
+    X = X.astype(dtype)  # two float32 beside 1e9 are 64 apart
+    exact = AutoencoderTransformer(4, max_epochs=0, scaling="global")
+    detector = AutoencoderOutlierDetector(exact, n_estimators=2, random_state=0).fit(X)
+    together, alone = (
+        detector.score_samples(X),
+        [detector.score_samples(x) for x in X[:, None]],
+    )
+    np.testing.assert_allclose(np.concatenate(alone), together, atol=0.01)
+    assert (
+        detector.predict(X) == np.ravel([detector.predict(x) for x in X[:, None]])
+    ).all()

@@ -413,3 +413,12 @@ def test_the_loss_is_the_likelihood():
     assert "loss" not in VAETransformer().get_params()
     with pytest.raises(ValueError, match="Invalid parameter 'loss'"):
         VAETransformer().set_params(loss="huber")
+
+
+@pytest.mark.parametrize("exponent", [-400, 200, 400])
+def test_densities_are_finite_in_any_unit(iris, exponent):
+    scores = VAETransformer(2, **QUICK).fit(iris).score_samples(iris)
+    unit = 2.0**exponent
+    scaled = VAETransformer(2, **QUICK).fit(iris * unit).score_samples(iris * unit)
+    log_unit = exponent * np.log(2) * iris.shape[1]
+    np.testing.assert_allclose(scaled + log_unit, scores, atol=1e-3)

@@ -65,8 +65,8 @@ class Likelihood(nn.Module):
     def __init__(self, n_features: int) -> None:
         super().__init__()
         self.skips_missing = False
-        self.register_buffer("center", torch.zeros(n_features))
-        self.register_buffer("scale", torch.ones(n_features))
+        self.register_buffer("center", torch.zeros(n_features, dtype=torch.float64))
+        self.register_buffer("scale", torch.ones(n_features, dtype=torch.float64))
 
     @torch.no_grad()
     def start_from(self, center: Tensor, scale: Tensor, variance: Tensor) -> None:
@@ -147,7 +147,8 @@ class Gaussian(Likelihood):
 
     def sample(self, mean: Tensor) -> Tensor:
         """Draw rows (batch, n_features) with the given `mean`, in the units of X."""
-        return mean + self.scale * self.variance.sqrt() * torch.randn_like(mean)
+        std = self.scale.to(mean) * self.variance.sqrt()
+        return mean + std * torch.randn_like(mean)
 
     def log_abs_det_jacobian(self) -> Tensor:
         """Compute the logarithms (n_features,) of the scale of each feature."""
@@ -188,8 +189,9 @@ class Counts(Likelihood):
 
     def nll_per_entry(self, output: Tensor, x: Tensor) -> Tensor:
         """Compute the negative log-likelihood of the count of each entry of `x`."""
-        counts = (x * self.scale + self.center).expm1().round()
-        mean = count_mean(output * self.scale + self.center)
+        center, scale = self.center.to(x.dtype), self.scale.to(x.dtype)
+        counts = (x * scale + center).expm1().round()
+        mean = count_mean(output * scale + center)
         distribution = self.distribution(mean.clamp(min=MIN_COUNT_MEAN))
         return -distribution.log_prob(counts)
 

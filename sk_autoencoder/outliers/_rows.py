@@ -8,20 +8,26 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._data import has_missing
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
-from sk_autoencoder.core._memory import SAMPLE_BYTES, rows_within
+from sk_autoencoder.core._memory import (
+    FORWARD_BYTES,
+    MIN_FORWARD_ROWS,
+    SAMPLE_BYTES,
+    rows_within,
+)
 from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
 from sk_autoencoder.nn._dense import Dense
 from sk_autoencoder.outliers._scores import (
+    errors_in_two_precisions,
     fit_error_scale,
     make_score_function,
-    member_errors,
+    measure_rounding,
 )
 from sk_autoencoder.outliers._threshold import find_offset, label
 from sk_autoencoder.persistence import PersistenceMixin
@@ -77,10 +83,6 @@ def _is_ours(autoencoder) -> bool:
 
 def _has_density(autoencoder) -> bool:
     return hasattr(autoencoder, "log_likelihood")
-
-
-def _errors_by_row(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
-    return member_errors(module, rows).movedim(0, 1)
 
 
 def _explains(detector: "AutoencoderOutlierDetector") -> bool:
@@ -324,7 +326,7 @@ class AutoencoderOutlierDetector(
 
     def _calibrate(self, X, rows: np.ndarray, rng) -> np.ndarray:
         """Fit the error scales, and score training rows by members not fitted to them."""
-        row_bytes = 2 * X.dtype.itemsize * len(rows) * X.shape[1]  # errors, and a copy
+        row_bytes = 2 * X.dtype.itemsize * len(rows) * X.shape[1]  # in two precisions
         n_rows = max(N_CALIBRATION_ROWS, N_FLAGGED_ROWS / (self.false_positive_rate or 1))
         n_affordable = rows_within(SAMPLE_BYTES, row_bytes, MIN_CALIBRATION_ROWS)
         n_rows = min(n_affordable, int(n_rows))
@@ -332,8 +334,12 @@ class AutoencoderOutlierDetector(
         is_unseen = ~np.stack([np.isin(indices, subset) for subset in rows], axis=1)
         if self._scores_errors():
             self.method_ = "reconstruction"
-            errors = self.autoencoder_.map_rows(_errors_by_row, X[indices])
-            self.error_scale_, self.error_weight_, anomaly = fit_error_scale(errors)
+            errors, coarse = np.moveaxis(
+                self._map_rows(errors_in_two_precisions, X[indices]), 1, 0
+            )
+            rounding = measure_rounding(errors, coarse)
+            learned = fit_error_scale(errors, rounding)
+            self.error_scale_, self.error_weight_, anomaly = learned
             scores = -anomaly  # (n_rows, n_members)
         else:
             self.method_ = "score_samples"
@@ -371,7 +377,16 @@ class AutoencoderOutlierDetector(
     def _score(self, X) -> np.ndarray:
         if self.method_ == "score_samples":
             return self.autoencoder_.score_samples(X)
-        return self.autoencoder_.map_rows(self._score_function(), X)
+        return self._map_rows(self._score_function(), X)
+
+    def _map_rows(self, function: Callable, X) -> np.ndarray:
+        """Apply a function in torch to rows in float64: no score depends on rounding."""
+        size = rows_within(FORWARD_BYTES, 8 * X.shape[1], MIN_FORWARD_ROWS)
+        values = [
+            self.autoencoder_.map_rows(function, X[batch].astype(np.float64, copy=False))
+            for batch in gen_batches(X.shape[0], size)
+        ]
+        return np.concatenate(values).astype(X.dtype, copy=False)
 
     def _score_function(
         self, reduce: Callable = lambda entries: -entries.sum(-1)
@@ -425,7 +440,7 @@ class AutoencoderOutlierDetector(
         check_is_fitted(self)
         rows = self._check_X(X, reset=False)
         score_entries = self._score_function(lambda entries: entries)
-        shares = self.autoencoder_.map_rows(score_entries, rows)
+        shares = self._map_rows(score_entries, rows)
         return wrap_like(X, shares)
 
     @as_fitted

@@ -1,5 +1,6 @@
 """Anomaly scores of rows, from the errors of their reconstructions."""
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -13,6 +14,8 @@ from sk_autoencoder.utils._torch_compat import is_exporting
 ERROR_QUANTILE = 0.9  # of the absolute errors of a feature: the feature's error scale
 MIN_RMSE_FRACTION = 0.05  # least scale, in root mean squared errors: for constant features
 ERROR_SCALE_OFFSET = 1e-2  # added to scales, in multiples of the largest one of a member
+MIN_ROUNDINGS = 1e6  # least scale, in errors that rounding alone makes
+MIN_MEDIAN = 1e-3  # below it the rows of a member have no error to speak of
 ERROR_CAP = 4.0  # scaled errors are linear up to this value, and bounded above it
 
 
@@ -38,6 +41,13 @@ def member_errors(module: nn.Module, rows: Tensor) -> Tensor:
     return module.map_members(_error, rows)
 
 
+def errors_in_two_precisions(module: nn.Module, rows: Tensor) -> Tensor:
+    """Compute errors as they are and in float32, (batch, 2, n_members, n_features)."""
+    coarse = copy.deepcopy(module).float()
+    errors = [member_errors(module, rows), member_errors(coarse, rows.float())]
+    return torch.stack([each.to(rows) for each in errors]).movedim(2, 0)
+
+
 def cap_errors(errors: Tensor) -> Tensor:
     """Map scaled absolute errors above 4 to ``5 - 4 / error``, in place.
 
@@ -47,22 +57,43 @@ def cap_errors(errors: Tensor) -> Tensor:
     return errors.clamp_(max=ERROR_CAP).add_(1).sub_(reciprocal, alpha=ERROR_CAP)
 
 
-def fit_error_scale(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def measure_rounding(errors: np.ndarray, errors_in_float32: np.ndarray) -> np.ndarray:
+    """Measure the errors that rounding alone makes in float64, from those in float32.
+
+    Parameters
+    ----------
+    errors, errors_in_float32 : ndarray of shape (n_samples, n_members, n_features)
+        Errors of the same rows, NaN for missing entries.
+
+    Returns
+    -------
+    rounding : ndarray of shape (n_members, n_features)
+        0 for features whose values are too large for float32.
+    """
+    rounding = np.nan_to_num(np.abs(errors_in_float32 - errors), posinf=0).max(axis=0)
+    return rounding * (np.finfo(np.float64).eps / np.finfo(np.float32).eps)
+
+
+def fit_error_scale(
+    errors: np.ndarray, rounding: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Estimate error scales and member weights, and score the rows by each member.
 
     Parameters
     ----------
     errors : ndarray of shape (n_samples, n_members, n_features)
         Errors in scaled units, NaN for missing entries.
+    rounding : ndarray of shape (n_members, n_features)
+        Errors that rounding alone makes; such errors hardly count.
 
     Returns
     -------
     scale : ndarray of shape (n_members, n_features)
         Scale of the absolute errors of a feature.
     weight : ndarray of shape (n_members,)
-        Reciprocal of the median score of a member.
+        Reciprocal of the median score of a member; 1 where that is nearly 0.
     scores : ndarray of shape (n_samples, n_members)
-        Anomaly scores, with the median 1 for each member.
+        Anomaly scores, with the median 1 for each member that makes errors.
     """
     errors = np.abs(errors)
     n_observed = (~np.isnan(errors)).sum(axis=0)
@@ -73,12 +104,13 @@ def fit_error_scale(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
     mse = np.nansum(errors**2, axis=0) / np.maximum(n_observed, 1)
     scale = np.maximum(np.nan_to_num(scale), MIN_RMSE_FRACTION * np.sqrt(mse))
     scale += ERROR_SCALE_OFFSET * scale.max(axis=1, keepdims=True)
+    scale = np.maximum(scale, MIN_ROUNDINGS * rounding)
     scale = np.where(scale == 0, 1, scale)
     entries = cap_errors(torch.from_numpy(errors / scale)).movedim(0, 1)
     entries = rescale_observed(entries, torch.from_numpy(errors[:, 0]))
     scores = entries.sum(-1).T.numpy()
     median = np.median(scores, axis=0)
-    weight = 1 / np.where(median == 0, 1, median)
+    weight = 1 / np.where(median < MIN_MEDIAN, 1, median)
     return scale, weight, scores * weight
 
 
