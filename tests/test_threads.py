@@ -1,10 +1,12 @@
 """Fits and inference in threads: the same numbers, and nothing left behind."""
 
+import inspect
 import os
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -155,3 +157,50 @@ assert torch.get_num_threads() == 2
 def test_a_forked_child_fits_and_scores():
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
     subprocess.run([sys.executable, "-c", FORK], check=True, timeout=200, env=environment)
+
+
+def test_an_interrupt_at_any_call_leaves_the_generators_free():
+    def take():
+        with seeded_fit(0, torch.device("cpu")):
+            pass
+
+    def interrupt_at(n_events):
+        """Take the generators, and press Ctrl-C at the beginning or end of a call."""
+        n_seen = 0
+
+        def trace(frame, event, arg):
+            nonlocal n_seen
+            # Python looks for signals where functions begin and have ended. A generator
+            # ends in its caller: what a trace raises at a yield, no block would see.
+            is_generator = frame.f_code.co_flags & inspect.CO_GENERATOR
+            is_moment = event == "call" or (event == "return" and not is_generator)
+            if is_moment and Path(frame.f_code.co_filename).name in PLACES:
+                n_seen += 1
+                if n_seen == n_events:
+                    sys.settrace(None)
+                    raise KeyboardInterrupt
+            return trace
+
+        tracing = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            take()
+        finally:
+            sys.settrace(tracing)
+
+    state, n_interrupts = torch.get_rng_state(), 0
+    while True:
+        try:
+            interrupt_at(n_interrupts + 1)
+            break
+        except KeyboardInterrupt:
+            n_interrupts += 1
+        thread = threading.Thread(target=take, daemon=True)
+        thread.start()
+        thread.join(timeout=20)
+        assert not thread.is_alive(), n_interrupts
+        assert torch.equal(torch.get_rng_state(), state)
+    assert n_interrupts > 10
+
+
+PLACES = ("_random.py", "_threads.py", "contextlib.py")  # where the lock is taken

@@ -50,7 +50,7 @@ def fork_rng_with_seed(seed: int, device: torch.device):
     """
     use_one_thread_after_fork()
     cuda = [device] if device.type == "cuda" else []
-    with _GENERATORS, torch.random.fork_rng(devices=cuda):
+    with _GENERATORS.lock, torch.random.fork_rng(devices=cuda):
         torch.default_generator.manual_seed(seed)
         for cuda_device in cuda:
             with torch.cuda.device(cuda_device):

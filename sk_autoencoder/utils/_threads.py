@@ -12,6 +12,8 @@ class ForkSafeLock:
     """A lock that one thread may take several times, and that is free in a forked child.
 
     The thread that holds a lock does not live in a child: nothing would release it there.
+    ``with`` takes the attribute `lock`: Ctrl-C may hit methods in Python between the
+    lock and the block that releases it, and hits no method of C there.
     """
 
     def __init__(self) -> None:
@@ -19,20 +21,14 @@ class ForkSafeLock:
         os.register_at_fork(after_in_child=self._renew)
 
     def _renew(self) -> None:
-        self._lock = threading.RLock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *error) -> None:
-        self._lock.release()
+        self.lock = threading.RLock()
 
 
 class _Contexts:
     """The contexts that limit threads now, in all Python threads."""
 
     def __init__(self) -> None:
-        self.lock = ForkSafeLock()
+        self._counting = ForkSafeLock()
         self.n_open = 0
         self.n_before = 0  # threads of torch before the first of the open contexts
         self.is_forked = False
@@ -44,7 +40,7 @@ class _Contexts:
 
     def enter(self) -> int:
         """Count a context, and return the number of threads before all of them."""
-        with self.lock:
+        with self._counting.lock:
             if not self.n_open:
                 self.n_before = torch.get_num_threads()
             self.n_open += 1
@@ -52,7 +48,7 @@ class _Contexts:
 
     def exit(self) -> None:
         """Forget a context."""
-        with self.lock:
+        with self._counting.lock:
             self.n_open -= 1
 
 
