@@ -103,9 +103,9 @@ def one_of_each(estimators, quick=ONE_OF_EACH):
     ]
 
 
-def slow(value):
-    """Return a parameter of a test that ``make test-all`` runs."""
-    return pytest.param(value, marks=pytest.mark.slow)
+def slow(*values):
+    """Return parameters of a test that ``make test-all`` runs."""
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 def name(estimator):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from catalogue import PLAIN
+from catalogue import PLAIN, slow
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
@@ -173,14 +173,11 @@ def test_frames_are_rows_too(pixels):
 # The bound on errors
 
 
-MORE_BOUNDS = [("f4", 3.6), ("i4", 0.7), ("u1", 1.0)]
-
-
 @pytest.mark.parametrize(
     ("dtype", "max_error"),
     [
         *[("f4", 0.01), ("f8", 0.7), ("u1", 0.2), ("i4", 3.6)],
-        *(pytest.param(*each, marks=pytest.mark.slow) for each in MORE_BOUNDS),
+        *(slow("f4", 3.6), slow("i4", 0.7), slow("u1", 1.0)),
     ],
 )
 def test_no_cell_is_off_by_more_than_the_bound(pixels, dtype, max_error):

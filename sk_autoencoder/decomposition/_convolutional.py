@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from math import isqrt
 from typing import ClassVar
 
 import numpy as np
@@ -19,6 +18,7 @@ from sk_autoencoder.core._recipe import (
     start_at,
 )
 from sk_autoencoder.nn._convolutional import Convolutional
+from sk_autoencoder.utils._checks import default_image_shape
 from sk_autoencoder.utils._constraints import count
 from sk_autoencoder.utils._sklearn_compat import StrOptions
 
@@ -53,9 +53,8 @@ def find_line_length(X: np.ndarray) -> int | None:
     if not differences:
         return None
     length = min(differences, key=differences.get)
-    side = isqrt(n_features)
-    is_square = side**2 == n_features
-    limit = PEAK * difference(side) if is_square else difference(1) / PEAK
+    height, width = default_image_shape(n_features)
+    limit = PEAK * difference(width) if height > 1 else difference(1) / PEAK
     return length if differences[length] < limit else None
 
 
@@ -281,14 +280,9 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
             n_features = X.shape[1]
             warnings.warn(
                 f"image_shape=None takes the {n_features} columns as "
-                f"{self._name_of_default(n_features)}, but columns that are {length} apart "
+                f"{default_image_shape(n_features)}, but columns that are {length} apart "
                 f"are alike, as pixels below each other are. Give image_shape="
                 f"({n_features // length}, {length}), or (height, width, n_channels), if "
                 f"rows are such images, and the shape that None takes if they are not.",
                 stacklevel=4,
             )
-
-    @staticmethod
-    def _name_of_default(n_features: int) -> str:
-        side = isqrt(n_features)
-        return f"({side}, {side})" if side**2 == n_features else f"(1, {n_features})"

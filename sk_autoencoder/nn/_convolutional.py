@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from math import isqrt
 
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
@@ -17,7 +16,7 @@ from sk_autoencoder.nn._bottleneck import (
     upsampling,
     zero_parameters,
 )
-from sk_autoencoder.utils._checks import check_image_shape
+from sk_autoencoder.utils._checks import check_image_shape, default_image_shape
 
 FORMATS = ("channels_last", "channels_first")
 
@@ -265,8 +264,7 @@ class Convolutional(BaseEstimator):
         """
         last = self._is_last()
         if self.image_shape is None:
-            side = isqrt(n_features)
-            return [1, side, side] if side**2 == n_features else [1, 1, n_features]
+            return [1, *default_image_shape(n_features)]
         sides = tuple(check_positive_sizes("image_shape", self.image_shape))
         shape = check_image_shape(sides, n_features)
         if len(shape) == 2:

@@ -8,19 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sk_autoencoder.core._base import BaseAutoencoder
-from sk_autoencoder.core._data import has_missing
+from sk_autoencoder.core._data import has_missing, iter_chunks
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
-from sk_autoencoder.core._memory import (
-    FORWARD_BYTES,
-    MIN_FORWARD_ROWS,
-    SAMPLE_BYTES,
-    rows_within,
-)
+from sk_autoencoder.core._memory import SAMPLE_BYTES, rows_within
 from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
 from sk_autoencoder.nn._dense import Dense
 from sk_autoencoder.outliers._scores import (
@@ -334,12 +329,12 @@ class AutoencoderOutlierDetector(
         is_unseen = ~np.stack([np.isin(indices, subset) for subset in rows], axis=1)
         if self._scores_errors():
             self.method_ = "reconstruction"
-            errors, coarse = np.moveaxis(
-                self._map_rows(errors_in_two_precisions, X[indices]), 1, 0
+            errors, coarse = self._map_rows(errors_in_two_precisions, X[indices]).swapaxes(
+                0, 1
             )
-            rounding = measure_rounding(errors, coarse)
-            learned = fit_error_scale(errors, rounding)
-            self.error_scale_, self.error_weight_, anomaly = learned
+            self.error_scale_, self.error_weight_, anomaly = fit_error_scale(
+                errors, measure_rounding(errors, coarse)
+            )
             scores = -anomaly  # (n_rows, n_members)
         else:
             self.method_ = "score_samples"
@@ -381,12 +376,13 @@ class AutoencoderOutlierDetector(
 
     def _map_rows(self, function: Callable, X) -> np.ndarray:
         """Apply a function in torch to rows in float64: no score depends on rounding."""
-        size = rows_within(FORWARD_BYTES, 8 * X.shape[1], MIN_FORWARD_ROWS)
+        if X.dtype == np.float64:
+            return self.autoencoder_.map_rows(function, X)
         values = [
-            self.autoencoder_.map_rows(function, X[batch].astype(np.float64, copy=False))
-            for batch in gen_batches(X.shape[0], size)
+            self.autoencoder_.map_rows(function, chunk.astype(np.float64))
+            for chunk in iter_chunks(X, np.arange(X.shape[0]))
         ]
-        return np.concatenate(values).astype(X.dtype, copy=False)
+        return np.concatenate(values).astype(X.dtype)
 
     def _score_function(
         self, reduce: Callable = lambda entries: -entries.sum(-1)

@@ -44,8 +44,9 @@ def member_errors(module: nn.Module, rows: Tensor) -> Tensor:
 def errors_in_two_precisions(module: nn.Module, rows: Tensor) -> Tensor:
     """Compute errors as they are and in float32, (batch, 2, n_members, n_features)."""
     coarse = copy.deepcopy(module).float()
-    errors = [member_errors(module, rows), member_errors(coarse, rows.float())]
-    return torch.stack([each.to(rows) for each in errors]).movedim(2, 0)
+    errors = member_errors(module, rows)
+    coarse_errors = member_errors(coarse, rows.float())
+    return torch.stack([errors, coarse_errors.to(errors)]).movedim(2, 0)
 
 
 def cap_errors(errors: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Checks of arrays and parameters."""
 
 from collections.abc import Sequence
-from math import prod
+from math import isqrt, prod
 from numbers import Integral
 
 import numpy as np
@@ -70,6 +70,12 @@ def check_counts(X, likelihood: str) -> None:
             f"likelihood={likelihood!r} needs counts (0, 1, 2, …), and X has the value "
             f"{wrong[0]:.6g}. Use likelihood='gaussian' for other numbers."
         )
+
+
+def default_image_shape(n_features: int) -> tuple[int, int]:
+    """Choose the shape of images without one: a square, or else a line of pixels."""
+    side = isqrt(n_features)
+    return (side, side) if side**2 == n_features else (1, n_features)
 
 
 def check_image_shape(image_shape: Sequence[int], n_features: int) -> tuple[int, ...]:
