@@ -1,6 +1,7 @@
 """Convolutional networks: rows are images of any size; and modules of the user's own."""
 
 import copy
+import warnings
 
 import numpy as np
 import pytest
@@ -343,3 +344,11 @@ def test_rows_that_are_no_images_have_no_lines():
     walks = rng.normal(size=(50, 48)).cumsum(axis=1)
     for rows in (walks, rng.normal(size=(100, 48)), rng.normal(size=(100, 64))):
         assert find_line_length(rows) is None
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1.0, 1e300])
+def test_lines_of_images_of_any_magnitude_with_holes(digits, factor):
+    images = np.pad(digits.reshape(-1, 8, 8), [(0, 0), (0, 1), (4, 4)]) * factor
+    images[:, 4, 4] = np.nan
+    with warnings.catch_warnings(action="error"):
+        assert find_line_length(images.reshape(len(images), -1)) == 16

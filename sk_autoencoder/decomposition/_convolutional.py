@@ -40,8 +40,11 @@ def find_line_length(X: np.ndarray) -> int | None:
         square, or, without a square, one line.
     """
 
+    rows = X / (np.nanmax(np.abs(X), initial=0) or 1)  # the square of 1e200 is no number
+
     def difference(lag: int) -> float:
-        return float(np.nanmean((X[:, lag:] - X[:, :-lag]) ** 2))
+        squares = (rows[:, lag:] - rows[:, :-lag]) ** 2
+        return float(np.nansum(squares) / max(np.sum(~np.isnan(squares)), 1))
 
     n_features = X.shape[1]
     differences = {}
