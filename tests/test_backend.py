@@ -1,5 +1,6 @@
 """Backends: moments, losses and gradients over the processes that train together."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -64,7 +65,12 @@ def test_two_processes_with_equal_rows_learn_what_one_learns(iris, monkeypatch):
 def test_scales_come_from_the_rows_of_all_processes(iris, monkeypatch):
     class Shifted(LocalBackend):
         def merge(self, moments):
-            other = type(moments)(moments.n_observed, moments.mean + 2, moments.scatter)
+            other = replace(
+                moments,
+                mean=moments.mean + 2,
+                low=moments.low + 2,
+                high=moments.high + 2,
+            )
             return moments.merge(other)
 
     with_others = fit_with(Shifted(), PLAIN, iris, monkeypatch)
@@ -72,3 +78,5 @@ def test_scales_come_from_the_rows_of_all_processes(iris, monkeypatch):
     alone = clone(PLAIN).fit(iris).net_.module_.scaler
     torch.testing.assert_close(scaler.center, alone.center + 1)
     torch.testing.assert_close(scaler.scale**2, alone.scale**2 + 1)
+    ranges = ((each.high - each.low) * each.scale for each in (scaler, alone))
+    torch.testing.assert_close(next(ranges), next(ranges) + 2)

@@ -128,7 +128,7 @@ def test_convolutions_beat_pca():
 
 def test_a_denoiser_keeps_the_image_for_a_code(digits):
     options = {"network": SMALL, "early_stopping": False, **QUICK}  # all rows set the scale
-    denoiser = DenoisingAutoencoder(**options).fit(digits)
+    denoiser = DenoisingAutoencoder(scaling="standard", **options).fit(digits)
     assert denoiser.n_components_ == 64
     scaled = StandardScaler().fit_transform(digits)
     np.testing.assert_allclose(denoiser.transform(digits), scaled, atol=1e-6)

@@ -94,7 +94,9 @@ def mean_bounds(vae, X, sizes):
     found = []
     for size in sizes:
         draws = torch.randn(size, len(x), vae.n_components_).double()
-        bound = importance_bound(network, x, normal_log_prob, draws).mean()
+        bound = importance_bound(
+            network, x, network.posterior(x), normal_log_prob, draws
+        ).mean()
         found.append(float(bound - network.likelihood.log_abs_det_jacobian().sum()))
     network.float()
     return found

@@ -64,9 +64,10 @@ class AutoencoderCompressor(
         Bound of the error of every entry, in the units of X. The bound is met by stored
         residuals, which take additional bytes. Below 1, integer rows are restored exactly.
         None stores no residuals.
-    scaling : {"global", "standard"} or None, default="global"
+    scaling : {"auto", "global", "standard"} or None, default="auto"
         Units of errors: ``"global"`` those of X, ``"standard"`` standard deviations of each
-        feature. None takes X as it is; PCA is centred nevertheless.
+        feature, ``"auto"`` one of both, as in :class:`AutoencoderTransformer`. None takes X
+        as it is; PCA is centred nevertheless.
     verbose : int, default=0
         With 1, a line is printed after each epoch of training.
     random_state : int, RandomState instance or None, default=None
@@ -130,7 +131,7 @@ class AutoencoderCompressor(
     autoencoder: Any = field(default=None, kw_only=False)
     bytes_per_row: float = 16.0
     max_error: float | None = None
-    scaling: str | None = "global"
+    scaling: str | None = "auto"
     verbose: int = 0
     random_state: Any = None
 
@@ -141,7 +142,7 @@ class AutoencoderCompressor(
         ],
         "bytes_per_row": [Interval(Real, 0, None, closed="neither")],
         "max_error": [Interval(Real, 0, None, closed="neither"), None],
-        "scaling": [StrOptions({"global", "standard"}), None],
+        "scaling": [StrOptions({"auto", "global", "standard"}), None],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }

@@ -70,7 +70,7 @@ def make_error_score(loss: Loss, fitted: Fitted) -> Callable:
 
     def error(autoencoder: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
         x = autoencoder.scaler(rows)
-        output = autoencoder.network.reconstruct(x)
+        output = autoencoder.network.reconstruct(autoencoder.scaler.bound(x))
         return observed_error(loss.error, loss.neutral_output, output, x) / observed_share(
             x
         )
@@ -397,8 +397,9 @@ class BaseAutoencoder(
         """Compute the coefficient of determination R² of the reconstruction.
 
         R² is one minus the squared error of the reconstruction divided by the squared
-        deviation from the mean row, each summed over all entries in the units of X. A
-        perfect reconstruction scores 1, and the mean row scores 0.
+        deviation from the mean row, each summed over all entries in scaled units: columns
+        of one unit count as they are, and columns of mixed units count equally. A perfect
+        reconstruction scores 1, and the mean row scores 0.
 
         Parameters
         ----------
@@ -414,13 +415,16 @@ class BaseAutoencoder(
         X = check_rows(self, X, reset=False)
         source = RowSource(X, self.make_recipe().targets(X, y))
         indices, residual = np.arange(source.n_rows), 0.0
+        units = self._fitted.module.scaler.units
         chunks = (iter_chunks(rows, indices) for rows in (source.X, source.targets))
         for rows, target in zip(*chunks, strict=True):
             rows = self._fitted.map(reconstruct, rows)
             target = target.toarray() if issparse(target) else target
             with np.errstate(over="ignore", invalid="ignore"):
-                residual += np.nansum(np.subtract(rows, target, dtype=np.float64) ** 2)
-        total = measure_moments(source.targets, indices).sum_of_squares.sum()
+                error = np.subtract(rows, target, dtype=np.float64) / units
+                residual += np.nansum(error**2)
+        moments = measure_moments(source.targets, indices)
+        total = float(np.sum(moments.sum_of_squares / units**2))
         if not total:
             return float(residual == 0)
         largest = np.finfo(np.float64).max

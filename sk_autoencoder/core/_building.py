@@ -117,9 +117,16 @@ def build(
     )
 
 
-def continue_from(previous: Fitted) -> Start:
-    """Start at a copy of the weights of an earlier fit."""
+def continue_from(
+    previous: Fitted,
+    recipe: Recipe,
+    source: RowSource,
+    rows: np.ndarray,
+    backend: Backend,
+) -> Start:
+    """Start at a copy of the weights of an earlier fit; its bounds include new rows."""
     module = copy.deepcopy(previous.module)
+    recipe.columns.widen(module.scaler, source, np.unique(rows), backend)
     return Start(
         module,
         is_linear=False,

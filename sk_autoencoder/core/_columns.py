@@ -22,7 +22,7 @@ class NumericColumns:
     ----------
     loss : Loss
         Losses of shares need rows of one length, and other losses no scale.
-    scaling : {"global", "standard"} or None
+    scaling : {"auto", "global", "standard"} or None
     kind : type of Scaler
     """
 
@@ -55,6 +55,25 @@ class NumericColumns:
         moments : Moments
             Of the rows before they are centred and divided.
         """
+        scaler, moments = self._fit_targets(source, indices, backend, with_products)
+        if source.has_targets:  # the network sees the input rows
+            self.widen(scaler, source, indices, backend)
+        return scaler, moments
+
+    def widen(
+        self, scaler: Scaler, source: RowSource, indices: np.ndarray, backend: Backend
+    ) -> None:
+        """Widen the bounds of `scaler` to the range of the input rows at `indices`."""
+        moments = backend.merge(measure_moments(source.X, indices, scaler.flatten))
+        scaler.widen(moments.low, moments.high)
+
+    def _fit_targets(
+        self,
+        source: RowSource,
+        indices: np.ndarray,
+        backend: Backend,
+        with_products: bool,
+    ) -> tuple[Scaler, Moments]:
         X, order = source.targets, self.loss.norm_order
         if order is not None:
             moments = backend.merge(measure_moments(X, indices, RowScaler.flatten))

@@ -32,7 +32,7 @@ class ImputedRows:
 
     def __getitem__(self, index) -> np.ndarray:
         rows = as_tensor(self.X_missing[index], "cpu")
-        imputed = self.imputer(self.scaler(rows).float()).to(rows.dtype)
+        imputed = self.imputer(self.scaler.bounded(rows).float()).to(rows.dtype)
         return torch.where(rows.isnan(), self.scaler.inverse(imputed), rows).numpy()
 
 

@@ -6,7 +6,7 @@ from functools import reduce
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils.sparsefuncs import mean_variance_axis
+from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 
 from sk_autoencoder.core._data import iter_chunks
 from sk_autoencoder.nn._scalers import Scaler
@@ -16,7 +16,7 @@ MAX_PRODUCT_COLUMNS = 1_000  # above, a matrix of products costs more than the a
 
 @dataclass(frozen=True)
 class Moments:
-    """Counts, means and sums of squared deviations of the columns of some rows.
+    """Counts, means, sums of squared deviations and ranges of the columns of some rows.
 
     Parameters
     ----------
@@ -26,6 +26,8 @@ class Moments:
         Zero for a column without an observed entry.
     scatter : ndarray of shape (n_features,) or (n_features, n_features)
         Sums of squared deviations from the mean; with two axes, sums of products.
+    low, high : ndarray of shape (n_features,)
+        Smallest and largest observed entries; NaN for a column without one.
 
     References
     ----------
@@ -36,6 +38,8 @@ class Moments:
     n_observed: np.ndarray
     mean: np.ndarray
     scatter: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
 
     def merge(self, other: "Moments") -> "Moments":
         """Compute the moments of the rows of both."""
@@ -49,6 +53,8 @@ class Moments:
             self.n_observed + other.n_observed,
             self.mean + shift * other.n_observed / n,
             self.scatter + other.scatter + between,
+            np.fmin(self.low, other.low),
+            np.fmax(self.high, other.high),
         )
 
     @property
@@ -99,9 +105,10 @@ def measure_moments(
 
 def _measure(X, indices: np.ndarray, flatten: Callable, with_products: bool) -> Moments:
     if issparse(X):
-        mean, variance = mean_variance_axis(flatten(X[indices]), axis=0)
+        rows = flatten(X[indices])
+        mean, variance = (m.astype(np.float64) for m in mean_variance_axis(rows, axis=0))
         n = np.full(len(mean), float(len(indices)))
-        return Moments(n, mean.astype(np.float64), variance.astype(np.float64) * n)
+        return Moments(n, mean, variance * n, *min_max_axis(rows, axis=0))
     chunks = (
         _measure_chunk(np.asarray(flatten(chunk), np.float64), with_products)
         for chunk in iter_chunks(X, indices)
@@ -110,13 +117,15 @@ def _measure(X, indices: np.ndarray, flatten: Callable, with_products: bool) -> 
 
 
 def _measure_chunk(rows: np.ndarray, with_products: bool) -> Moments:
+    low, high = np.fmin.reduce(rows, axis=0), np.fmax.reduce(rows, axis=0)
     if with_products or not np.isnan(rows.sum()):
         mean = rows.mean(axis=0)
         n, deviation = np.full(len(mean), float(len(rows))), rows - mean
         if with_products:
-            return Moments(n, mean, deviation.T @ deviation)
-        return Moments(n, mean, np.einsum("ij,ij->j", deviation, deviation))
+            return Moments(n, mean, deviation.T @ deviation, low, high)
+        scatter = np.einsum("ij,ij->j", deviation, deviation)
+        return Moments(n, mean, scatter, low, high)
     is_observed = ~np.isnan(rows)
     n = is_observed.sum(axis=0, dtype=np.float64)
     mean = np.nansum(rows, axis=0) / np.maximum(n, 1)
-    return Moments(n, mean, np.nansum((rows - mean) ** 2, axis=0))
+    return Moments(n, mean, np.nansum((rows - mean) ** 2, axis=0), low, high)

@@ -26,7 +26,7 @@ class Parameters(BaseEstimator):
     network: Callable | Sequence | None = None
     init: str = "pca"
     loss: str | Callable = "squared_error"
-    scaling: str | None = "global"
+    scaling: str | None = "auto"
     noise_level: float = 0.3
     linear_penalty: float = 0.75
     l1_penalty: float = 0.0
@@ -59,7 +59,7 @@ class Parameters(BaseEstimator):
         "network": [callable, tuple, list, None],
         "init": [StrOptions({"pca", "random"})],
         "loss": [StrOptions(set(LOSSES)), callable],
-        "scaling": [StrOptions({"global", "standard"}), None],
+        "scaling": [StrOptions({"auto", "global", "standard"}), None],
         "noise_level": [noise()],
         "linear_penalty": [weight()],
         "l1_penalty": [weight()],

@@ -10,6 +10,9 @@ from sk_autoencoder.nn._scalers import RowScaler, Scaler, row_lengths
 from sk_autoencoder.utils._checks import check_variance
 
 MIN_VARIANCE = 1e-12  # of a column, in squared scaled units
+ROUNDING = np.finfo(np.float32).eps  # of a constant column, more than float64 makes
+MIN_PARTICIPATION = 0.45  # of the variances of columns that share a unit
+MAX_RATIO = 0.2  # of the least to the largest standard deviation, where some hardly vary
 
 
 def scaled_moments(rows: RowDataset) -> tuple[np.ndarray, np.ndarray]:
@@ -34,18 +37,56 @@ def make_scaler(
     """Make the scaler that `scaling` names, for columns with these `moments`.
 
     ``"standard"`` divides each column by its standard deviation. ``"global"`` divides all
-    columns by the root of their mean variance. None leaves X unchanged. A constant column
-    is only centred.
+    columns by the root of their mean variance. ``"auto"`` is ``"global"`` for columns that
+    share a unit and of which some hardly vary: the others would drown in what is blown up.
+    Else it is ``"standard"``. None leaves X unchanged. A constant column is only centred;
+    one of 1e30 is divided too, such that nothing is left of its rounding.
     """
-    n_features = len(moments.mean)
     if scaling is None:
-        center, scale = np.zeros(n_features), np.ones(n_features)
-    else:
-        center, variance = moments.mean, np.where(moments.varies, moments.variance, 0)
-        if scaling == "global":
-            variance = np.full(n_features, variance.mean())
-        scale = np.where(variance > 0, np.sqrt(variance), 1.0)
-    return kind(torch.from_numpy(center), torch.from_numpy(scale))
+        center = np.zeros(len(moments.mean))
+        return make_bounded_scaler(moments, center, np.ones_like(center), kind)
+    variance = np.where(moments.varies, moments.variance, 0)
+    if scaling == "global" or (scaling == "auto" and are_like_pixels(variance)):
+        variance = np.full_like(variance, variance.mean())
+    scale = np.where(variance > 0, np.sqrt(variance), 1.0)
+    least = np.where(moments.varies, 0, ROUNDING * np.abs(moments.mean))
+    scale = np.maximum(scale, least)
+    return make_bounded_scaler(moments, moments.mean, scale, kind)
+
+
+def are_like_pixels(variance: np.ndarray) -> bool:
+    """Judge by their variances whether columns share a unit and some hardly vary.
+
+    Most pixels have variances of one order, and so have zeros and ones of categories: many
+    columns take part in the total. In a table of mixed units few columns make the total, by
+    their units alone. The measure is the participation ratio of the variances [1]_, brought
+    to 0 for one column that outweighs all others, and to 1 for equal ones.
+
+    References
+    ----------
+    .. [1] R. J. Bell and P. Dean, "Atomic vibrations in vitreous silica", Discussions of
+       the Faraday Society 50, 1970.
+    """
+    varying = variance[variance > 0]
+    if len(varying) < 2:
+        return False
+    share = varying / varying.max()
+    n_participating = share.sum() ** 2 / (share**2).sum()
+    share_unit = (n_participating - 1) / (len(varying) - 1) >= MIN_PARTICIPATION
+    return bool(share_unit and share.min() < MAX_RATIO**2)
+
+
+def make_bounded_scaler(
+    moments: Moments,
+    center: np.ndarray,
+    scale: np.ndarray,
+    kind: type[Scaler] = Scaler,
+    **kwargs,
+) -> Scaler:
+    """Make a scaler of `kind` that knows the range of the rows with these `moments`."""
+    bounds = (np.nan_to_num((x - center) / scale) for x in (moments.low, moments.high))
+    tensors = map(torch.from_numpy, (center, scale, *bounds))
+    return kind(*tensors, **kwargs)
 
 
 def make_row_scaler(moments: Moments, X, indices: np.ndarray, order: int) -> RowScaler:
@@ -58,7 +99,8 @@ def make_row_scaler(moments: Moments, X, indices: np.ndarray, order: int) -> Row
     scale = np.full(X.shape[1], np.sqrt(variance.mean()) or 1.0)
     lengths = [row_lengths(chunk, order) for chunk in iter_chunks(X, indices)]
     size = float(np.concatenate(lengths).mean())
-    return RowScaler(torch.zeros(X.shape[1]), torch.from_numpy(scale), size, order)
+    center = np.zeros(X.shape[1])
+    return make_bounded_scaler(moments, center, scale, RowScaler, size=size, order=order)
 
 
 def column_ranges(rows: RowDataset) -> tuple[torch.Tensor, torch.Tensor]:

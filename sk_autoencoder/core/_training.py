@@ -71,7 +71,8 @@ def train(
         rebuild = make_builder(recipe, source, rows, seed, backend)
         start = rebuild(rows[:, train_indices])
     else:
-        rebuild, start = None, continue_from(previous)
+        rebuild = None
+        start = continue_from(previous, recipe, source, rows, backend)
     watch = ("report", report(partial(make_fitted, start)))
     callbacks = [*recipe.schedule.callbacks(), *recipe.callbacks(), watch]
     net = make_net(recipe, start, callbacks, device, recipe.schedule.max_epochs, backend)
@@ -79,6 +80,8 @@ def train(
     train_rows = RowDataset(source, start.module.scaler, rows[:, train_indices])
     valid = None
     if validation_indices is not None:
+        held_out = np.unique(rows[:, validation_indices])
+        recipe.columns.widen(start.module.scaler, source, held_out, backend)
         valid = RowDataset(source, start.module.scaler, rows[:, validation_indices])
     with busy_threads(start.module, net.batch_size):
         net.initialize()
@@ -107,11 +110,12 @@ def train_batch(
     if previous is not None and previous.is_partial:
         net, learned = copy.deepcopy(previous.net), dict(previous.learned)
         fitted = replace(previous, net=net, learned=learned)
+        recipe.columns.widen(fitted.module.scaler, source, rows, LOCAL)
     else:
         if previous is None:
             start = make_builder(recipe, source, indices, seed, LOCAL)(indices)
         else:
-            start = continue_from(previous)
+            start = continue_from(previous, recipe, source, indices, LOCAL)
         net = make_net(recipe, start, recipe.callbacks(), device, max_epochs=1).initialize()
         fitted = make_fitted(start, net, best_epoch=0)
         fitted.is_partial = True

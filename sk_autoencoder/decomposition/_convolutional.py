@@ -39,7 +39,6 @@ def find_line_length(X: np.ndarray) -> int | None:
         A divisor of the number of columns; None where no length explains more than the
         square, or, without a square, one line.
     """
-
     rows = X / (np.nanmax(np.abs(X), initial=0) or 1)  # the square of 1e200 is no number
 
     def difference(lag: int) -> float:
@@ -92,10 +91,11 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
         Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``,
         ``"binary_cross_entropy"``, ``"multinomial"``, ``"cosine"`` (Notes of
         :class:`AutoencoderTransformer`) or ``(output, x) -> error of each row``, in torch.
-    scaling : {"global", "standard"} or None, default="global"
-        ``"global"`` subtracts the mean row and divides by the root mean variance of the
-        features, which keeps PCA's objective. ``"standard"`` divides each feature by its
-        standard deviation. None does not scale.
+    scaling : {"auto", "global", "standard"} or None, default="auto"
+        ``"standard"`` divides each centred feature by its standard deviation, ``"global"``
+        by the root of their mean variance. ``"auto"`` is ``"global"`` for features like
+        pixels (Notes of :class:`AutoencoderTransformer`), else ``"standard"``. None does
+        not scale.
     noise_level : float, default=0.7
         Standard deviation, in scaled units, of the Gaussian noise that training adds to
         each entry. The noise keeps the codes of neighbouring rows together [2]_.

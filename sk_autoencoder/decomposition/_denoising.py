@@ -96,10 +96,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``,
         ``"binary_cross_entropy"``, ``"multinomial"``, ``"cosine"`` (Notes of
         :class:`AutoencoderTransformer`) or ``(output, x) -> error of each row``, in torch.
-    scaling : {"global", "standard"} or None, default="standard"
-        ``"standard"`` divides each feature by its standard deviation; ``"global"``
-        subtracts the mean row and divides by the root mean variance of the features; None
-        does not scale. Clean rows of pairs determine the scale.
+    scaling : {"auto", "global", "standard"} or None, default="auto"
+        As in :class:`AutoencoderTransformer`. Clean rows of pairs determine the scale.
     noise_level : float, default=0.5
         Standard deviation of ``"gaussian"`` noise, in scaled units (units of X with
         ``scaling=None``). For the other named corruptions the fraction of the entries that
@@ -253,7 +251,6 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     n_components: int | float | None = field(default=None, kw_only=False)
     hidden_layer_sizes: int | Sequence[int] = (512, 128)
-    scaling: str | None = "standard"
     noise_level: float = 0.5
     linear_penalty: float = 0.0
     lr: float = 1e-3

@@ -51,7 +51,7 @@ def start_at_rows(member: Member) -> Initialization:
 def path_gains(module: nn.Module, rows: torch.Tensor) -> torch.Tensor:
     """Compute the gain of each step of the pursuits, (batch, n_members, n_steps)."""
     gains = module.map_members(
-        lambda member, rows: member.network.path(member.scaler(rows)).gains, rows
+        lambda member, rows: member.network.path(member.scaler.bounded(rows)).gains, rows
     )
     return gains.movedim(0, 1)
 
@@ -128,10 +128,11 @@ class SparseAutoencoder(BaseAutoencoder):
         Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``,
         ``"binary_cross_entropy"``, ``"multinomial"``, ``"cosine"`` (Notes of
         :class:`AutoencoderTransformer`) or ``(output, x) -> error of each row``, in torch.
-    scaling : {"global", "standard"} or None, default="global"
-        ``"global"`` subtracts the mean row and divides by the root mean variance of the
-        features, which keeps PCA's objective. ``"standard"`` divides each feature by its
-        standard deviation. None does not scale.
+    scaling : {"auto", "global", "standard"} or None, default="auto"
+        ``"standard"`` divides each centred feature by its standard deviation, ``"global"``
+        by the root of their mean variance. ``"auto"`` is ``"global"`` for features like
+        pixels (Notes of :class:`AutoencoderTransformer`), else ``"standard"``. None does
+        not scale.
     noise_level : float, default=0.0
         Standard deviation, in scaled units, of the Gaussian noise that training adds to
         each entry.

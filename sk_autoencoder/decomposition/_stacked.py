@@ -69,10 +69,11 @@ class StackedAutoencoder(BaseAutoencoder):
         Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``,
         ``"binary_cross_entropy"``, ``"multinomial"``, ``"cosine"`` (Notes of
         :class:`AutoencoderTransformer`) or ``(output, x) -> error of each row``, in torch.
-    scaling : {"global", "standard"} or None, default="global"
-        ``"global"`` subtracts the mean row and divides by the root mean variance of the
-        features, which keeps PCA's objective. ``"standard"`` divides each feature by its
-        standard deviation. None does not scale.
+    scaling : {"auto", "global", "standard"} or None, default="auto"
+        ``"standard"`` divides each centred feature by its standard deviation, ``"global"``
+        by the root of their mean variance. ``"auto"`` is ``"global"`` for features like
+        pixels (Notes of :class:`AutoencoderTransformer`), else ``"standard"``. None does
+        not scale.
     noise_level : float, default=0.3
         Standard deviation, in scaled units, of the Gaussian noise that training adds to
         each entry. The noise keeps the codes of neighbouring rows together [3]_.

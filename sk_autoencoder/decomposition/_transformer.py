@@ -48,10 +48,11 @@ class AutoencoderTransformer(BaseAutoencoder):
         Error of a reconstruction: ``"squared_error"``, ``"absolute_error"``, ``"huber"``,
         ``"binary_cross_entropy"``, ``"multinomial"``, ``"cosine"`` (Notes of
         :class:`AutoencoderTransformer`) or ``(output, x) -> error of each row``, in torch.
-    scaling : {"global", "standard"} or None, default="global"
-        ``"global"`` subtracts the mean row and divides by the root mean variance of the
-        features, which keeps PCA's objective. ``"standard"`` divides each feature by its
-        standard deviation. None does not scale.
+    scaling : {"auto", "global", "standard"} or None, default="auto"
+        ``"standard"`` divides each centred feature by its standard deviation, ``"global"``
+        by the root of their mean variance. ``"auto"`` is ``"global"`` for features like
+        pixels (Notes of :class:`AutoencoderTransformer`), else ``"standard"``. None does
+        not scale.
     noise_level : float, default=0.3
         Standard deviation, in scaled units, of the Gaussian noise that training adds to
         each entry. The noise keeps the codes of neighbouring rows together [2]_.
@@ -157,8 +158,20 @@ class AutoencoderTransformer(BaseAutoencoder):
     **Precision.** Training runs in float32. Rows of float64 are scaled in float64 and use a
     float64 copy of the weights, so that codes do not depend on the other rows of a batch.
 
-    **Units.** Codes are in scaled units: with ``scaling="global"`` neither a shift of X nor
-    a factor changes them.
+    **Units.** Codes and errors are in scaled units, and ``score`` is R² in these units. With
+    ``scaling="auto"`` features of different units count equally, and the start is PCA of
+    standardised features. Features like pixels are not standardised, since that would
+    magnify the noise of pixels that hardly vary; the start is PCA of X then, and ``score``
+    is R² over all entries of X. They are recognised by their variances: many features have
+    a large part in the total (the participation ratio [4]_ of the variances, brought to
+    0 for one feature that outweighs the others and to 1 for equal ones, is 0.45 or more),
+    and the smallest standard deviation is below a fifth of the largest. Other features of
+    one unit have variances of one order, so that standardising them changes little;
+    ``scaling="global"`` leaves them as they are to each other.
+
+    **Bounds.** The network sees no entry further outside the range of training rows than
+    half the width of that range: it knows nothing there, and one wild entry would change
+    the whole row. Errors and scores count such entries as they are.
 
     References
     ----------
@@ -168,6 +181,8 @@ class AutoencoderTransformer(BaseAutoencoder):
        Neural Computation 7, 1995.
     .. [3] P. J. Rousseeuw, "Least median of squares regression", Journal of the American
        Statistical Association 79, 1984.
+    .. [4] R. J. Bell and P. Dean, "Atomic vibrations in vitreous silica", Discussions of
+       the Faraday Society 50, 1970.
 
     Examples
     --------

@@ -27,7 +27,7 @@ def posterior_moments(module: nn.Module, rows: Tensor) -> Tensor:
     """Compute means and standard deviations of codes, (batch, 2, n_components)."""
 
     def member_moments(member: Autoencoder, rows: Tensor) -> Tensor:
-        posterior = member.network.posterior(member.scaler(rows))
+        posterior = member.network.posterior(member.scaler.bounded(rows))
         return torch.stack([posterior.mean, posterior.scale], dim=-2)
 
     # (n_members, batch, 2, n_components): the codes of members stand side by side.
@@ -93,7 +93,8 @@ def log_likelihood_bound(
         # The score of a row without observed entries is that of its imputation.
         is_empty = x.isnan().all(-1, keepdim=True)
         x = torch.where(is_empty, member.link(member.network.reconstruct(x)), x)
-        bound = importance_bound(member.network, x, log_prior, noise.to(x))
+        posterior = member.network.posterior(member.scaler.bound(x))
+        bound = importance_bound(member.network, x, posterior, log_prior, noise.to(x))
         log_det = member.network.likelihood.log_abs_det_jacobian().to(x)
         log_det = torch.where(x.isnan(), 0.0, log_det)
         return (bound - log_det.sum(-1)) / observed_share(x)

@@ -84,10 +84,9 @@ class VAETransformer(GenerativeAutoencoder):
         ``"pca"`` starts as probabilistic PCA [2]_, whose components above the noise are in
         use, and validation rows select how far training leaves it, as in
         :class:`AutoencoderTransformer`. ``"random"`` gives the network alone.
-    scaling : {"global", "standard"} or None, default="global"
-        ``"global"`` subtracts the mean row and divides by the root mean variance of the
-        features, ``"standard"`` by each standard deviation; None does not scale. Counts
-        become ``log1p(X)``; ``"bernoulli"`` does not scale.
+    scaling : {"auto", "global", "standard"} or None, default="auto"
+        As in :class:`AutoencoderTransformer`. Counts become ``log1p(X)``, and
+        ``"bernoulli"`` does not scale.
     noise_level : float, default=0.0
         Standard deviation, in scaled units, of the Gaussian noise that training adds to
         each entry.
@@ -422,4 +421,4 @@ class VAETransformer(GenerativeAutoencoder):
 
 def sample_posterior(module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
     """Sample a code of each row from its posterior."""
-    return module.network.posterior(module.scaler(rows)).sample()
+    return module.network.posterior(module.scaler.bounded(rows)).sample()

@@ -176,7 +176,7 @@ def make_reconstruction(fitted: Fitted) -> Callable:
         return reconstruct
 
     def impute(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
-        x = module.scaler(rows)
+        x = module.scaler.bounded(rows)
         guess = member_predictions(module, x).mean(1)
         return module.scaler.match(nearest(x, guess), rows)
 

@@ -31,11 +31,11 @@ def sample_missing(module: Autoencoder, rows: Tensor) -> Tensor:
         log_joint = normal_log_prob(code) - network.likelihood(output, x)
         return log_joint - proposal.log_prob(code).sum(-1)
 
-    code = network.posterior(module.scaler(rows)).sample()
+    code = network.posterior(module.scaler.bounded(rows)).sample()
     output = network.decode(code)
     for _ in range(N_GIBBS_STEPS):
         x = module.scaler(impute(output))
-        proposal = network.posterior(x)
+        proposal = network.posterior(module.scaler.bound(x))
         new_code = proposal.sample()
         new_output = network.decode(new_code)
         log_ratio = log_weight(new_code, new_output, proposal, x)

@@ -68,8 +68,9 @@ def reconstruction_r2(y_true, y_pred) -> float:
     """Compute the coefficient of determination R² of a reconstruction.
 
     R² is one minus the squared error divided by the variance of the rows, each summed over
-    all entries. An autoencoder's ``score`` is the same number. Features are weighted by
-    their variance, unlike in the default mean of :func:`sklearn.metrics.r2_score`.
+    all entries. Features are weighted by their variance, unlike in the default mean of
+    :func:`sklearn.metrics.r2_score`. An autoencoder's ``score`` is the same number for rows
+    in scaled units: with ``scaling="global"`` for X as it is.
 
     Parameters
     ----------

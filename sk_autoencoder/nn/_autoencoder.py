@@ -60,7 +60,7 @@ class Autoencoder(nn.Module):
 
     def forward(self, x: Tensor) -> NetworkOutput:
         """Corrupt, encode and decode scaled rows `x` of shape (batch, n_features)."""
-        return self.network(self.corruption(x))
+        return self.network(self.scaler.bound(self.corruption(x)))
 
     def map_members(self, function: Callable, rows: Tensor) -> Tensor:
         """Apply ``function(autoencoder, rows)``, along a new first axis of length 1.
@@ -82,7 +82,7 @@ class Autoencoder(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Encode rows `x` (batch, n_features) to codes (batch, n_components)."""
-        return self.network.encode(self.scaler(x))
+        return self.network.encode(self.scaler.bounded(x))
 
     def decode(self, code: Tensor) -> Tensor:
         """Decode `code` (batch, n_components) to rows (batch, n_features)."""

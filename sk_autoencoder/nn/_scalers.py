@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from sk_autoencoder.nn._likelihoods import count_mean
 
+MARGIN = 0.5  # beyond the range of training rows, in widths of that range
+
 
 class Scaler(nn.Module):
     """Subtract a center and divide by a scale, in the precision of the input.
@@ -19,15 +21,28 @@ class Scaler(nn.Module):
         In the units of X. float64, so that a large center loses no digits of X.
     scale : Tensor of shape (n_features,)
         In the units of X. float64.
+    low, high : Tensor of shape (n_features,), optional
+        Range of training rows in scaled units; by default it has no bounds.
     """
 
     center: Tensor
     scale: Tensor
+    low: Tensor
+    high: Tensor
 
-    def __init__(self, center: Tensor, scale: Tensor) -> None:
+    def __init__(
+        self,
+        center: Tensor,
+        scale: Tensor,
+        low: Tensor | None = None,
+        high: Tensor | None = None,
+    ) -> None:
         super().__init__()
+        infinite = torch.full_like(center, torch.inf)
         self.register_buffer("center", center)
         self.register_buffer("scale", scale)
+        self.register_buffer("low", -infinite if low is None else low)
+        self.register_buffer("high", infinite if high is None else high)
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale `x` of shape (batch, n_features)."""
@@ -40,6 +55,40 @@ class Scaler(nn.Module):
     def match(self, x: Tensor, like: Tensor) -> Tensor:
         """Convert scaled `x` to the units of X, as a reconstruction of the rows `like`."""
         return self.inverse(x)
+
+    def bound(self, x: Tensor) -> Tensor:
+        """Clip scaled `x` to the range of training rows and half its width beyond.
+
+        No network sees an entry further away: it knows nothing there, and one wild entry
+        would change the whole row.
+        """
+        low, high = self.low.to(x.dtype), self.high.to(x.dtype)
+        margin = MARGIN * (high - low)
+        return x.clamp(low - margin, high + margin)
+
+    def bounded(self, x: Tensor) -> Tensor:
+        """Scale rows `x` (batch, n_features) and bound them, for a network."""
+        return self.bound(self(x))
+
+    def widen(self, low: np.ndarray, high: np.ndarray) -> None:
+        """Extend the range of training rows by that of further ones.
+
+        Parameters
+        ----------
+        low, high : ndarray of shape (n_features,)
+            After ``flatten``, before they are centred and divided; NaN extends nothing.
+        """
+        for bound, values, extreme in (
+            (self.low, low, torch.fmin),
+            (self.high, high, torch.fmax),
+        ):
+            scaled = (torch.from_numpy(values).to(self.center) - self.center) / self.scale
+            bound.copy_(extreme(bound, scaled))
+
+    @property
+    def units(self) -> np.ndarray:
+        """Units in which columns of X have equal weights, of shape (n_features,)."""
+        return self.scale.cpu().numpy()
 
     @staticmethod
     def flatten(X: Any) -> Any:
@@ -64,6 +113,11 @@ class LogScaler(Scaler):
         """Convert scaled logarithms `x` (batch, n_features) to mean counts."""
         return count_mean(super().inverse(x))
 
+    @property
+    def units(self) -> np.ndarray:
+        """Ones: all columns are counts."""
+        return np.ones(len(self.scale))
+
     @staticmethod
     def flatten(X: Any) -> Any:
         """Compute ``log1p`` of an array, dense or sparse."""
@@ -79,6 +133,8 @@ class RowScaler(Scaler):
         Zeros: the losses compare proportions or angles of rows that are not centred.
     scale : Tensor of shape (n_features,)
         Divisor of rows of unit length.
+    low, high : Tensor of shape (n_features,), optional
+        Range of training rows in scaled units.
     size : float, default=1.0
         Norm of the rows that ``inverse`` returns, in the units of X.
     order : int, default=2
@@ -86,9 +142,16 @@ class RowScaler(Scaler):
     """
 
     def __init__(
-        self, center: Tensor, scale: Tensor, size: float = 1.0, order: int = 2
+        self,
+        center: Tensor,
+        scale: Tensor,
+        low: Tensor | None = None,
+        high: Tensor | None = None,
+        *,
+        size: float = 1.0,
+        order: int = 2,
     ) -> None:
-        super().__init__(center, scale)
+        super().__init__(center, scale, low, high)
         self.size = size
         self.order = order
 
@@ -103,6 +166,11 @@ class RowScaler(Scaler):
     def match(self, x: Tensor, like: Tensor) -> Tensor:
         """Convert scaled `x` to rows, each with the norm of the same row of `like`."""
         return x / _length(x, self.order) * _length(like, self.order)
+
+    @property
+    def units(self) -> np.ndarray:
+        """Ones: all columns share a unit."""
+        return np.ones(len(self.scale))
 
     @staticmethod
     def flatten(X: Any) -> Any:

@@ -202,6 +202,7 @@ def mixture_log_prob(
 def importance_bound(
     network: VariationalNetwork,
     x: Tensor,
+    posterior: Normal,
     log_prior: Callable[[Tensor], Tensor],
     noise: Tensor,
 ) -> Tensor:
@@ -217,6 +218,8 @@ def importance_bound(
     network : VariationalNetwork
     x : Tensor of shape (batch, n_features)
         Scaled rows.
+    posterior : Normal
+        Of the codes of these rows, (batch, n_components).
     log_prior : callable
         Log-density (batch,) of codes (batch, n_components).
     noise : Tensor of shape (n_samples, batch or 1, n_components)
@@ -231,7 +234,6 @@ def importance_bound(
     .. [1] Y. Burda, R. Grosse and R. Salakhutdinov, "Importance weighted autoencoders",
        ICLR 2016.
     """
-    posterior = network.posterior(x)
     log_abs_det_jacobian = posterior.scale.log().sum(-1)  # (batch,), of noise to code
     log_weights = []
     for chunk in noise.split(SAMPLES_PER_CHUNK):

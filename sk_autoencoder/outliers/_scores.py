@@ -21,7 +21,9 @@ ERROR_CAP = 4.0  # scaled errors are linear up to this value, and bounded above 
 
 def _error(autoencoder: Autoencoder, rows: Tensor) -> Tensor:
     x = autoencoder.scaler(rows)
-    return autoencoder.link(autoencoder.network.reconstruct(x)) - x
+    return (
+        autoencoder.link(autoencoder.network.reconstruct(autoencoder.scaler.bound(x))) - x
+    )
 
 
 def rescale_observed(entries: Tensor, rows: Tensor) -> Tensor:

@@ -183,7 +183,7 @@ def _check_seal(content: bytes, path) -> None:
     seal = SEAL.search(content[-200:])
     if seal is None:
         raise ValueError(f"{path} is not a file that save of sk_autoencoder has written.")
-    format_, version, digest = (part.decode() for part in seal.groups())
+    format_, version, digest = (part.decode(errors="replace") for part in seal.groups())
     if format_ != FORMAT:
         raise ValueError(
             f"{path} has the format {format_!r}, written by sk_autoencoder {version}, and "
