@@ -36,9 +36,7 @@ pca = PCA(20).fit(X_fit)
 kernel_pca = KernelPCA(
     64, kernel="rbf", gamma=0.2, fit_inverse_transform=True, alpha=5e-3
 ).fit(X_fit)
-ours = DenoisingAutoencoder(
-    scaling=None, noise_level=0.25, max_epochs=100, random_state=0
-).fit(X_fit)
+ours = DenoisingAutoencoder(max_epochs=100, random_state=0).fit(X_fit)
 pictures = {
     "clean": clean,
     "noisy": noisy,
@@ -60,7 +58,7 @@ def blur(rows):
     return (images + noise).reshape(rows.shape)
 
 
-pairs = DenoisingAutoencoder(scaling=None, max_epochs=60, random_state=0)
+pairs = DenoisingAutoencoder(paired=True, max_epochs=60, random_state=0)
 pairs.fit(blur(X_fit), X_fit)
 pictures |= {"blurred": blur(clean), "sharpened": pairs.denoise(blur(clean))}
 print(f"\nblurred    mean squared error {error(pictures['blurred']):.4f}")

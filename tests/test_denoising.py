@@ -5,6 +5,8 @@ import pytest
 import torch
 from scipy.sparse import csr_array
 from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -16,6 +18,7 @@ from sk_autoencoder import (
     DenoisingAutoencoder,
 )
 from sk_autoencoder.core._initialization import _wiener
+from sk_autoencoder.metrics import make_denoising_scorer, reconstruction_r2
 from sk_autoencoder.nn import Dense, Network, SteinPenalty
 from sk_autoencoder.nn import _corruptions as damage
 
@@ -81,7 +84,7 @@ def test_a_code_is_as_wide_as_a_row_up_to_a_limit():
 
 def test_pairs_start_at_the_least_squares_map():
     distorted = NOISY @ RNG.normal(size=(8, 8)) + 3
-    fitted = DenoisingAutoencoder(**START).fit(distorted, FACTORS)
+    fitted = DenoisingAutoencoder(paired=True, **START).fit(distorted, FACTORS)
     assert error(fitted, distorted) < 1.01 * linear_denoiser(distorted, FACTORS)
 
 
@@ -145,8 +148,9 @@ def test_every_corruption_is_undone_better_than_linearly(corruption, curved):
 @pytest.mark.slow
 def test_pairs_teach_what_no_corruption_does(curved):
     bent = np.sign(curved) * curved**2 + 1  # another map than noise
-    fitted = DenoisingAutoencoder(hidden_layer_sizes=(64, 32), random_state=0)
-    fitted.fit(bent[:400], curved[:400])
+    fitted = DenoisingAutoencoder(
+        hidden_layer_sizes=(64, 32), paired=True, random_state=0
+    ).fit(bent[:400], curved[:400])
     assert error(fitted, bent[400:], curved[400:]) < 0.5 * linear_denoiser(bent, curved)
     assert fitted.score(bent[400:], curved[400:]) > 0.9
     expected = DenoisingAutoencoder(**fitted.get_params()).fit(
@@ -159,7 +163,9 @@ def test_pairs_teach_what_no_corruption_does(curved):
 
 def test_sparse_pairs_train_as_dense_ones(curved):
     bent = np.sign(curved) * curved**2 + 1
-    small = DenoisingAutoencoder(hidden_layer_sizes=(8,), max_epochs=2, random_state=0)
+    small = DenoisingAutoencoder(
+        hidden_layer_sizes=(8,), max_epochs=2, paired=True, random_state=0
+    )
     dense = clone(small).fit(bent, curved).denoise(bent)
     sparse = small.fit(csr_array(bent), csr_array(curved)).denoise(bent)
     np.testing.assert_allclose(sparse, dense, rtol=1e-3, atol=1e-3)
@@ -167,7 +173,9 @@ def test_sparse_pairs_train_as_dense_ones(curved):
 
 def test_pairs_train_in_batches_and_in_a_search(curved):
     noisy = curved + 0.3 * RNG.normal(size=curved.shape)
-    small = DenoisingAutoencoder(hidden_layer_sizes=(8,), max_epochs=2, random_state=0)
+    small = DenoisingAutoencoder(
+        hidden_layer_sizes=(8,), max_epochs=2, paired=True, random_state=0
+    )
     streamed = clone(small).partial_fit(noisy, curved).partial_fit(noisy, curved)
     assert error(streamed, noisy, curved) < 0.9 * np.mean((noisy - curved) ** 2)
     search = GridSearchCV(small, {"hidden_layer_sizes": [(4,), (8,)]}, cv=2)
@@ -183,6 +191,87 @@ def test_labels_of_a_pipeline_are_ignored(iris):
     np.testing.assert_array_equal(
         pipeline[:2].transform(iris), alone.transform(StandardScaler().fit_transform(iris))
     )
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr_array])
+def test_rows_beside_x_are_no_partners_unless_asked_for(form, curved):
+    X = form(curved)
+    small = DenoisingAutoencoder(hidden_layer_sizes=(8,), max_epochs=2, random_state=0)
+    expected = clone(small).fit(X).denoise(X)
+    targets = [
+        X,  # the habit of Keras
+        curved[:, :1],
+        (curved[:, :3] > 1).astype(int),
+        (curved > 1).astype(int),  # as wide as X
+    ]
+    for y in targets:
+        np.testing.assert_array_equal(clone(small).fit(X, y).denoise(X), expected)
+    with pytest.warns(UserWarning, match=r"is ignored\. Set paired=True"):
+        found = clone(small).fit(X, form(2 * curved)).denoise(X)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_the_score_measures_denoising_under_noise_of_its_own(curved):
+    small = DenoisingAutoencoder(hidden_layer_sizes=(8,), max_epochs=2, random_state=0)
+    fitted = small.fit(curved[:400])
+    noise = np.random.default_rng(0).normal(0, 0.5 * curved[400:].std(0), (200, 6))
+    denoised = fitted.denoise(curved[400:] + noise)
+    residual = (curved[400:] - denoised) / fitted.net_.module_.scaler.units
+    total = (curved[400:] - curved[400:].mean(0)) / fitted.net_.module_.scaler.units
+    expected = 1 - np.sum(residual**2) / np.sum(total**2)
+    assert fitted.score(curved[400:]) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("scoring", [None, make_denoising_scorer(4.0)])
+def test_a_search_over_the_noise_does_not_take_the_least(scoring):
+    X = load_digits().data[::2]
+    quick = DenoisingAutoencoder(hidden_layer_sizes=(8,), max_epochs=1, random_state=0)
+    grid = {"noise_level": [0.01, 0.1, 0.25, 0.5]}
+    search = GridSearchCV(quick, grid, scoring=scoring, cv=2).fit(X)
+    assert search.best_params_["noise_level"] > 0.01
+
+
+def test_the_score_of_noisy_rows_is_that_against_the_clean_ones():
+    rng = np.random.default_rng(1)
+    clean = rng.normal(size=(5_000, 3)) @ rng.normal(size=(3, 8))
+    noisy = clean + rng.normal(0, 0.5, clean.shape)
+    for rank in (1, 3, 8):
+        fitted = DenoisingAutoencoder(rank, noise_std=0.5, **START).fit(noisy)
+        units = fitted.net_.module_.scaler.units
+        expected = reconstruction_r2(clean / units, fitted.denoise(noisy) / units)
+        assert fitted.score(noisy) == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize("how", ["corrupted", "paired", "noisy"])
+def test_rows_are_denoised_no_worse_than_they_were(how):
+    rng = np.random.default_rng(0)
+    clean = rng.normal(size=(2_000, 8))  # a code of two components loses most of it
+    noisy = clean + rng.normal(0, 0.05, clean.shape)
+    params = {
+        "corrupted": {"noise_level": 0.05},
+        "paired": {"paired": True},
+        "noisy": {"noise_std": 0.05},
+    }[how]
+    fitted = DenoisingAutoencoder(2, max_epochs=2, random_state=0, **params)
+    fitted.fit(clean if how == "corrupted" else noisy, clean if how == "paired" else None)
+    assert np.mean((fitted.reconstruct(noisy) - clean) ** 2) > 0.5
+    assert np.mean((fitted.denoise(noisy) - clean) ** 2) < 0.05**2
+    assert 0.99 < fitted.input_weight_ < 1
+
+
+def test_a_code_that_denoises_keeps_nothing_of_its_input(curved):
+    fitted = DenoisingAutoencoder(max_epochs=2, random_state=0).fit(curved)
+    assert fitted.input_weight_ == 0
+    np.testing.assert_array_equal(fitted.denoise(curved), fitted.reconstruct(curved))
+
+
+def test_pixels_that_hardly_vary_do_not_drown_the_others_in_noise():
+    X = load_digits().data / 16
+    noisy = X[1000:] + np.random.default_rng(0).normal(0, 0.25, (797, 64))
+    fitted = DenoisingAutoencoder(max_epochs=0, random_state=0).fit(X[:1000])
+    pca = PCA(16).fit(X[:1000])
+    projected = pca.inverse_transform(pca.transform(noisy))
+    assert error(fitted, noisy, X[1000:]) < 0.9 * np.mean((projected - X[1000:]) ** 2)
 
 
 def test_a_level_of_zero_is_the_plain_autoencoder_bit_for_bit(curved):
@@ -330,9 +419,10 @@ def test_a_callable_and_a_module_may_corrupt(curved):
         ({"noise_std": [1.0, 2.0]}, None, "noise_std=.*each of the 6 features"),
         ({"noise_std": -1.0}, None, "noise_std"),
         ({"noise_std": 0.1, "loss": "huber"}, None, "loss='huber'.*squared_error"),
-        ({"noise_std": 0.1}, np.zeros((600, 6)), "noise_std=0.1.*clean partners"),
-        ({}, np.zeros((600, 2)), r"y has shape \(600, 2\) and X has \(600, 6\)"),
-        ({}, np.full((600, 6), np.nan), "NaN"),
+        ({"noise_std": 0.1, "paired": True}, np.ones((600, 6)), "Leave one of them out"),
+        ({"paired": True}, np.ones((600, 2)), r"y has shape \(600, 2\) and X \D*600, 6"),
+        ({"paired": True}, np.full((600, 6), np.nan), "NaN"),
+        ({"paired": True}, None, "paired=True needs the clean partner"),
         ({"corruption": "fog"}, None, "corruption"),
         ({"corruption": lambda x: x[:, :1]}, None, r"should return \(2, 6\)"),
     ],

@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from catalogue import fit_once, quick
 from scipy.sparse import csr_array
@@ -235,13 +236,30 @@ def test_wrappers_are_measured_by_what_they_hold(iris):
 
 def test_clean_partners_are_what_noisy_rows_are_compared_with(digits):
     noisy = digits + np.random.default_rng(0).normal(0, 0.3, digits.shape)
-    denoiser = quick(DenoisingAutoencoder).fit(noisy, digits)
-    score = metrics.reconstruction_r2_scorer(denoiser, noisy, digits)
-    assert score == pytest.approx(denoiser.score(noisy, digits))
-    labels = np.zeros(len(digits))
-    assert metrics.reconstruction_r2_scorer(denoiser, noisy, labels) == pytest.approx(
-        denoiser.score(noisy)
-    )
+    denoiser = quick(DenoisingAutoencoder, paired=True).fit(noisy, digits)
+    r2 = metrics.reconstruction_r2
+    paired = metrics.make_reconstruction_scorer(r2, paired=True)
+    expected = r2(digits, denoiser.reconstruct(noisy))
+    assert paired(denoiser, noisy, digits) == pytest.approx(expected)
+    with pytest.raises(ValueError, match="paired=True compares with y"):
+        paired(denoiser, noisy)
+    expected = r2(noisy, denoiser.reconstruct(noisy))
+    for y in (None, np.zeros(len(digits)), digits):
+        found = metrics.reconstruction_r2_scorer(denoiser, noisy, y)
+        assert found == pytest.approx(expected)
+
+
+def test_a_denoising_scorer_damages_rows_itself(digits):
+    pca = PCA(8).fit(digits)
+    noise = np.random.RandomState(3).normal(size=digits.shape) * 2.0
+    restored = pca.inverse_transform(pca.transform(digits + noise))
+    expected = metrics.reconstruction_r2(digits, restored)
+    for given in (2.0, np.full(digits.shape[1], 2.0), lambda X, rng: X + noise):
+        scorer = metrics.make_denoising_scorer(given, random_state=3)
+        assert scorer(pca, digits) == scorer(pca, digits) == pytest.approx(expected)
+    frame = pd.DataFrame(digits).add_prefix("pixel ")
+    scorer = metrics.make_denoising_scorer(2.0, random_state=3)
+    assert scorer(PCA(8).fit(frame), frame) == pytest.approx(expected)
 
 
 def test_sparse_rows_and_lists_are_measured(digits):

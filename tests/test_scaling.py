@@ -80,5 +80,5 @@ def test_rows_of_a_warm_start_and_noisy_partners_widen_the_bounds(iris):
     fitted.fit(np.vstack([iris, far]))
     assert not np.allclose(fitted.transform(far), before, atol=0.1)
     noisy = 100 * iris
-    pairs = DenoisingAutoencoder(**START).fit(noisy, iris)
+    pairs = DenoisingAutoencoder(paired=True, **START).fit(noisy, iris)
     np.testing.assert_allclose(pairs.denoise(noisy), iris, atol=0.5)

@@ -1,9 +1,9 @@
 """The base class of all autoencoders: scikit-learn's interface to torch networks."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from sk_autoencoder.core._export import ExportMixin, ExportSpec
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._inference import decode, encode
 from sk_autoencoder.core._model_selection import hold_out
-from sk_autoencoder.core._moments import measure_moments
+from sk_autoencoder.core._moments import Moments, measure_moments
 from sk_autoencoder.core._optimizers import OPTIMIZERS
 from sk_autoencoder.core._parameters import Parameters
 from sk_autoencoder.core._recipe import (
@@ -413,18 +413,21 @@ class BaseAutoencoder(
         """
         check_is_fitted(self)
         X = check_rows(self, X, reset=False)
-        source = RowSource(X, self.make_recipe().targets(X, y))
-        indices, residual = np.arange(source.n_rows), 0.0
-        units = self._fitted.module.scaler.units
-        chunks = (iter_chunks(rows, indices) for rows in (source.X, source.targets))
-        for rows, target in zip(*chunks, strict=True):
-            rows = self._fitted.map(reconstruct, rows)
+        chunks = iter_chunks(X, np.arange(X.shape[0]))
+        pairs = ((rows, rows) for rows in chunks)
+        return self._score_pairs(pairs, self.make_recipe().reconstruct(self._fitted))
+
+    def _score_pairs(self, pairs: Iterable[tuple], reconstruct: Callable) -> float:
+        """Compute R² of the reconstructions of rows, for chunks of rows and of targets."""
+        units, residual, moments = self._fitted.module.scaler.units, 0.0, []
+        for rows, target in pairs:
+            output = self._fitted.map(reconstruct, rows)
             target = target.toarray() if issparse(target) else target
             with np.errstate(over="ignore", invalid="ignore"):
-                error = np.subtract(rows, target, dtype=np.float64) / units
+                error = np.subtract(output, target, dtype=np.float64) / units
                 residual += np.nansum(error**2)
-        moments = measure_moments(source.targets, indices)
-        total = float(np.sum(moments.sum_of_squares / units**2))
+            moments.append(measure_moments(target, np.arange(len(target))))
+        total = float(np.sum(reduce(Moments.merge, moments).sum_of_squares / units**2))
         if not total:
             return float(residual == 0)
         largest = np.finfo(np.float64).max

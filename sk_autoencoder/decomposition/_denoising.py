@@ -1,6 +1,7 @@
 """The denoising autoencoder."""
 
 import copy
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
@@ -8,11 +9,12 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
 
-from sk_autoencoder.core._base import BaseAutoencoder
-from sk_autoencoder.core._data import RowDataset
+from sk_autoencoder.core._base import BaseAutoencoder, check_rows
+from sk_autoencoder.core._data import RowDataset, iter_chunks
 from sk_autoencoder.core._initialization._pca import LinearAutoencoder
 from sk_autoencoder.core._initialization._wiener import (
     estimate_noise_std,
@@ -29,6 +31,12 @@ from sk_autoencoder.core._recipe import (
     start_at,
 )
 from sk_autoencoder.core._scaling import column_ranges
+from sk_autoencoder.decomposition._denoising_errors import (
+    damage_rows,
+    fit_input_weight,
+    make_denoising,
+    stein_r2,
+)
 from sk_autoencoder.nn._checks import check_corruption
 from sk_autoencoder.nn._corruptions import (
     GaussianNoise,
@@ -39,8 +47,9 @@ from sk_autoencoder.nn._corruptions import (
 )
 from sk_autoencoder.nn._losses import ROW_LOSSES
 from sk_autoencoder.nn._penalties import SteinPenalty
-from sk_autoencoder.utils._checks import as_floats, is_2d
+from sk_autoencoder.utils._checks import as_floats
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions, fit_context
+from sk_autoencoder.utils._transactions import as_fitted
 
 MAX_DEFAULT_COMPONENTS = 512  # wider codes did not improve the denoising of images
 CORRUPTIONS: dict[str, Callable[[float, RowDataset], torch.nn.Module]] = {
@@ -64,7 +73,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     where :math:`\ell` is the `loss`, summed over features in scaled units.
     :math:`\tilde x_i` is the row :math:`x_i` after a random `corruption` that is sampled
-    anew each time [1]_ [2]_, or the noisy partner of the row if rows come in pairs.
+    anew each time [1]_ [2]_, or the noisy partner of the row with ``paired=True``.
     Validation rows are corrupted too: their loss measures denoising.
 
     Parameters
@@ -153,6 +162,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Standard deviation, in units of X, of independent Gaussian noise in X, for noisy
         rows without clean partners (see Notes); it replaces `corruption`. ``"auto"``
         estimates one number. None stands for clean rows or pairs.
+    paired : bool, default=False
+        Whether ``fit``, ``partial_fit`` and ``score`` take noisy rows as X and the clean
+        partner of each row as y. Otherwise they ignore y.
 
     Attributes
     ----------
@@ -180,6 +192,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
     noise_std_ : ndarray of shape (n_features,) or None
         Standard deviation of the noise in each column of X, given or estimated, and at most
         that of the column; None for clean rows.
+    input_weight_ : float
+        Weight of a noisy row beside its reconstruction in ``denoise``. It is 0 unless that
+        leaves a larger error in held-out rows, as for a narrow code and little noise.
 
     See Also
     --------
@@ -257,6 +272,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     max_epochs: int = 200
     corruption: str | Callable = "gaussian"
     noise_std: float | Sequence[float] | str | None = None
+    paired: bool = False
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoencoder._parameter_constraints,
@@ -267,6 +283,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
             StrOptions({"auto"}),
             None,
         ],
+        "paired": ["boolean"],
     }
 
     @fit_context
@@ -276,11 +293,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Clean rows, which are corrupted while training, or noisy rows, if `y` holds
-            their clean partners or `noise_std` is set.
+            Clean rows, which are corrupted while training, or noisy rows, with `paired` or
+            `noise_std`.
         y : {array-like, sparse matrix} of shape (n_samples, n_features) or None
-            The clean partner of each row of X. One-dimensional values, such as labels in a
-            pipeline, are ignored.
+            The clean partner of each row of X with `paired`, else ignored.
 
         Returns
         -------
@@ -296,6 +312,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     def denoise(self, X):
         """Remove noise from X: encode and decode it.
 
+        The result is that of ``reconstruct``, unless `input_weight_` is positive.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
@@ -305,34 +323,55 @@ class DenoisingAutoencoder(BaseAutoencoder):
         rows : ndarray of shape (n_samples, n_features)
             In the units and the precision of X.
         """
-        return self.reconstruct(X)
+        check_is_fitted(self)
+        return self.map_rows(make_denoising(self._fitted), X)
 
+    @as_fitted
     def score(self, X, y=None):
-        """Compute R², the coefficient of determination, of the reconstruction.
+        """Compute R², the coefficient of determination, of denoised rows.
+
+        Clean rows X are damaged by Gaussian noise of half the scale of each column, always
+        the same, whatever the parameters are: a search over `noise_level`, `corruption` or
+        `n_components` compares like with like.
+        :func:`~sk_autoencoder.metrics.make_denoising_scorer` takes other noise.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Clean rows; noisy rows with `paired` or `noise_std`.
         y : {array-like, sparse matrix} of shape (n_samples, n_features) or None
-            The clean partner of each row of X, to compare the reconstruction with. Without
-            them the reconstruction is compared with X.
+            The clean partner of each row of X with `paired`, else ignored.
 
         Returns
         -------
         score : float
-            R² over all entries: 1 is perfect, and the mean row scores 0.
+            R² of the denoised rows against the clean ones, over all entries in scaled
+            units: 1 is perfect, and the mean row scores 0. With `noise_std`, where nobody
+            knows the clean rows, it is Stein's estimate, which may exceed 1.
         """
-        return super().score(X, y)
+        check_is_fitted(self)
+        X, denoise = check_rows(self, X, reset=False), make_denoising(self._fitted)
+        if self.paired:
+            indices = np.arange(X.shape[0])
+            both = (X, self._read_clean_rows(X, y))
+            chunks = (iter_chunks(rows, indices) for rows in both)
+            return self._score_pairs(zip(*chunks, strict=True), denoise)
+        if self.noise_std is not None:
+            return stein_r2(self._fitted, X, self.noise_std_)
+        loss = self.make_recipe().loss
+        pairs = damage_rows(X)
+        bounded = ((x.clip(loss.low, loss.high), y) for x, y in pairs)
+        return self._score_pairs(bounded, denoise)
 
     def make_recipe(self) -> Recipe:
         """Corrupt rows, or read pairs or noisy rows, and start at the Wiener filter."""
-        recipe = super().make_recipe()
+        recipe = super().make_recipe().add_summary(fit_input_weight)
         if self.noise_std is not None:
             return self._make_noisy_recipe(recipe)
         start = start_at(self._fit_wiener_filter, recipe.loss)
         return replace(
             recipe,
-            targets=clean_partners,
+            targets=self._read_clean_rows if self.paired else warn_of_ignored_rows,
             default_n_components=self._count_components,
             corruption=self._make_corruption,
             corrupts_validation=True,
@@ -344,10 +383,16 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
         def check(X) -> None:
             recipe.check(X)
+            if self.paired:
+                raise ValueError(
+                    f"noise_std={self.noise_std!r} is for noisy rows without clean "
+                    "partners, and paired=True for rows with them. Leave one of them out."
+                )
             if self.loss != "squared_error":
                 raise ValueError(
                     f"loss={self.loss!r} has no unbiased estimate from noisy rows. Use "
-                    "loss='squared_error' with noise_std=, or give clean rows as y."
+                    "loss='squared_error' with noise_std=, or paired=True with clean rows "
+                    "as y."
                 )
 
         def fit_filter(member: Member) -> LinearAutoencoder:
@@ -366,7 +411,6 @@ class DenoisingAutoencoder(BaseAutoencoder):
         return replace(
             recipe.add_penalties(stein),
             check=check,
-            targets=self._refuse_partners,
             measure=lambda X, rows, seed: {"noise_std_": self._find_noise_std(X, rows)},
             default_n_components=self._count_components,
             corruption=lambda rows, measured: torch.nn.Identity(),  # they are noisy already
@@ -374,12 +418,22 @@ class DenoisingAutoencoder(BaseAutoencoder):
             initialize=lambda member: initialize(member)._replace(learned=member.measured),
         )
 
-    def _refuse_partners(self, X, y) -> None:
-        if is_2d(y):
+    def _read_clean_rows(self, X, y) -> np.ndarray | csr_array:
+        """Check the clean partners of X."""
+        if y is None:
             raise ValueError(
-                f"noise_std={self.noise_std!r} is for noisy rows without clean partners, "
-                "and y holds clean partners. Leave one of them out."
+                "paired=True needs the clean partner of each row of X as y. Give them, or "
+                "set paired=False."
             )
+        clean = check_array(
+            y, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="y"
+        )
+        if clean.shape != X.shape:
+            raise ValueError(
+                f"y has shape {clean.shape} and X has {X.shape}. With paired=True y holds "
+                "the clean partner of each row of X."
+            )
+        return clean
 
     def _count_components(self, n_rows: int, n_features: int) -> int:
         if getattr(self.network, "identity_code", False):
@@ -425,16 +479,15 @@ class DenoisingAutoencoder(BaseAutoencoder):
         return tags
 
 
-def clean_partners(X, y) -> np.ndarray | csr_array | None:
-    """Check the clean partners of X; labels are ignored."""
-    if not is_2d(y):
-        return None
-    clean = check_array(
-        y, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="y"
-    )
-    if clean.shape != X.shape:
-        raise ValueError(
-            f"y has shape {clean.shape} and X has {X.shape}. Clean partners have the "
-            "shape of X; labels have one dimension and are ignored."
+def warn_of_ignored_rows(X, y) -> None:
+    """Warn of rows y that look like the clean partners of X, which are ignored."""
+    if X.shape[1] == 1 or getattr(y, "shape", None) != X.shape:
+        return
+    values, rows = (rows.toarray() if issparse(rows) else rows for rows in (y, X))
+    values = np.asarray(values)
+    if values.dtype.kind == "f" and not np.array_equal(values, rows, equal_nan=True):
+        warnings.warn(
+            f"y has the shape {X.shape} of X, and is ignored. Set paired=True if it holds "
+            "the clean partners of noisy rows X.",
+            stacklevel=4,
         )
-    return clean

@@ -158,7 +158,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     **Precision.** Training runs in float32. Rows of float64 are scaled in float64 and use a
     float64 copy of the weights, so that codes do not depend on the other rows of a batch.
 
-    **Units.** Codes and errors are in scaled units, and ``score`` is R² in these units. With
+    **Units.** Codes and errors are in scaled units, and ``score`` is R² in them. With
     ``scaling="auto"`` features of different units count equally, and the start is PCA of
     standardised features. Features like pixels are not standardised, since that would
     magnify the noise of pixels that hardly vary; the start is PCA of X then, and ``score``

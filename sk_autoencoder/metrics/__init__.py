@@ -20,6 +20,7 @@ from sk_autoencoder.metrics._reconstruction import (
 from sk_autoencoder.metrics._samples import two_sample_accuracy
 from sk_autoencoder.metrics._scorers import (
     make_code_scorer,
+    make_denoising_scorer,
     make_reconstruction_scorer,
     make_sample_scorer,
     neg_reconstruction_error_scorer,
@@ -33,6 +34,7 @@ __all__ = [
     "active_components",
     "dead_components",
     "make_code_scorer",
+    "make_denoising_scorer",
     "make_reconstruction_scorer",
     "make_sample_scorer",
     "mean_participation",

@@ -5,16 +5,17 @@ from functools import partial
 from inspect import signature
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 from sk_autoencoder.metrics._codes import trustworthiness
 from sk_autoencoder.metrics._reconstruction import reconstruction_error, reconstruction_r2
 from sk_autoencoder.metrics._samples import two_sample_accuracy
 from sk_autoencoder.utils import _pipelines
-from sk_autoencoder.utils._checks import is_2d
+from sk_autoencoder.utils._checks import as_dense, as_floats
 
 
 def make_reconstruction_scorer(
-    measure: Callable, *, greater_is_better: bool = True, **kwargs
+    measure: Callable, *, greater_is_better: bool = True, paired: bool = False, **kwargs
 ) -> Callable:
     """Make a scorer from a measure of reconstructions.
 
@@ -25,6 +26,9 @@ def make_reconstruction_scorer(
         a number, or an array, whose mean is the score.
     greater_is_better : bool, default=True
         Whether high values are better. If False, the score is minus the measure.
+    paired : bool, default=False
+        Whether reconstructions are compared with y, the clean partners of noisy rows X.
+        Otherwise they are compared with X, and y is ignored.
     **kwargs
         Passed on to `measure`.
 
@@ -33,8 +37,11 @@ def make_reconstruction_scorer(
     scorer : callable
         ``scorer(estimator, X, y=None)``. It calls ``reconstruct``, or ``transform`` and
         ``inverse_transform``, through all steps of a pipeline. The reconstruction is in
-        the units of X. It is compared with X, or with `y` if `y` is a table (the clean
-        targets of noisy rows).
+        the units of X.
+
+    See Also
+    --------
+    make_denoising_scorer : Scorer under noise that it adds itself.
 
     Examples
     --------
@@ -51,7 +58,58 @@ def make_reconstruction_scorer(
     >>> search.best_params_
     {'n_components': 8}
     """
-    return partial(score_reconstruction, measure, _sign(greater_is_better), kwargs)
+    sign = _sign(greater_is_better)
+    return partial(score_reconstruction, measure, sign, paired, kwargs)
+
+
+def make_denoising_scorer(
+    noise,
+    measure: Callable = reconstruction_r2,
+    *,
+    greater_is_better: bool = True,
+    random_state=0,
+    **kwargs,
+) -> Callable:
+    """Make a scorer that damages clean rows, and measures how well they are restored.
+
+    All candidates of a search are judged under the same noise, whatever noise they were
+    trained with.
+
+    Parameters
+    ----------
+    noise : float, array-like of shape (n_features,) or callable
+        Standard deviation of Gaussian noise in units of X, of all features or of each. A
+        callable ``noise(X, random_state) -> ndarray`` damages dense rows itself.
+    measure : callable, default=reconstruction_r2
+        ``measure(X, X_denoised, **kwargs)``. It returns a number, or an array, whose mean
+        is the score.
+    greater_is_better : bool, default=True
+        Whether high values are better. If False, the score is minus the measure.
+    random_state : int or RandomState instance, default=0
+        Seeds the noise; an int makes it the same in every call.
+    **kwargs
+        Passed on to `measure`.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y=None)``. It calls ``reconstruct``, or ``transform`` and
+        ``inverse_transform``, through all steps of a pipeline; y is ignored.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sk_autoencoder.metrics import make_denoising_scorer
+    >>> scorer = make_denoising_scorer(4.0)
+    >>> grid = {"n_components": [4, 16, 64]}
+    >>> search = GridSearchCV(PCA(), grid, scoring=scorer).fit(load_digits().data)
+    >>> search.best_params_
+    {'n_components': 16}
+    """
+    sign = _sign(greater_is_better)
+    return partial(score_denoising, measure, sign, noise, random_state, kwargs)
 
 
 def make_code_scorer(
@@ -139,10 +197,29 @@ def _sign(greater_is_better: bool) -> int:
 # pickled.
 
 
-def score_reconstruction(measure, sign: int, kwargs: dict, estimator, X, y=None) -> float:
+def score_reconstruction(
+    measure, sign: int, paired: bool, kwargs: dict, estimator, X, y=None
+) -> float:
     X_reconstructed = _pipelines.reconstruct(estimator, X)
-    target = y if y is not None and is_2d(y) else X
+    if paired and y is None:
+        raise ValueError("paired=True compares with y, the clean rows. Give them.")
+    target = y if paired else X
     return sign * float(np.mean(measure(target, X_reconstructed, **kwargs)))
+
+
+def score_denoising(
+    measure, sign: int, noise, random_state, kwargs: dict, estimator, X, y=None
+) -> float:
+    clean = as_dense(X, "X", "allow-nan")
+    rng = check_random_state(random_state)
+    if callable(noise):
+        noisy = noise(clean, rng)
+    else:
+        noisy = clean + rng.normal(size=clean.shape) * as_floats(noise, "noise")
+    if hasattr(X, "iloc"):
+        noisy = type(X)(noisy, index=X.index, columns=X.columns)
+    X_denoised = _pipelines.reconstruct(estimator, noisy)
+    return sign * float(np.mean(measure(clean, X_denoised, **kwargs)))
 
 
 def score_codes(measure, sign: int, kwargs: dict, estimator, X, y=None) -> float:

@@ -100,11 +100,6 @@ def as_dense(X, name: str, finite: bool | str = True) -> np.ndarray:
     return check_array(X, dtype=np.float64, ensure_all_finite=finite, input_name=name)
 
 
-def is_2d(y) -> bool:
-    """Check whether `y` has two dimensions."""
-    return (y.ndim if hasattr(y, "ndim") else np.asarray(y).ndim) > 1
-
-
 def check_same_width(n_components, fitted: int) -> None:
     """Raise a ValueError if a warm start changes the number of components."""
     if isinstance(n_components, Integral) and n_components != fitted:

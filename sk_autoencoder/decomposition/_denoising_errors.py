@@ -1,0 +1,145 @@
+"""Errors of denoised rows: what a score measures, and where the input is better."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from scipy.sparse import issparse
+from torch import Tensor, nn
+
+from sk_autoencoder.core._data import BatchIterator, RowDataset, iter_chunks
+from sk_autoencoder.core._fitted import Fitted
+from sk_autoencoder.core._model_selection import MIN_VALIDATION_ROWS
+from sk_autoencoder.core._moments import measure_moments
+from sk_autoencoder.core._scaling import make_scaler
+from sk_autoencoder.nn._autoencoder import Autoencoder
+
+SCORE_NOISE_LEVEL = 0.5  # of the rows that score damages, in scaled units
+SCORE_SEED = 0  # of their noise
+STEP = 1e-2  # of numerical derivatives, in standard deviations of the noise
+BATCH_ROWS = 1_000
+
+
+def reconstruct(autoencoder: Autoencoder, x: Tensor) -> Tensor:
+    """Encode and decode scaled rows `x`, in scaled units."""
+    return autoencoder.link(autoencoder.network.reconstruct(autoencoder.scaler.bound(x)))
+
+
+def divergence(autoencoder: Autoencoder, x: Tensor, output: Tensor, std: Tensor) -> Tensor:
+    r"""Estimate :math:`\sum_j \sigma_j^2 \partial g_j / \partial x_j` of each row `x`.
+
+    `output` is the reconstruction :math:`g` of `x`. The derivatives are numerical ones,
+    along one direction a row: Ramani, Blu and Unser, "Monte-Carlo SURE", IEEE Transactions
+    on Image Processing 17, 2008, equation 14.
+    """
+    generator = torch.Generator().manual_seed(SCORE_SEED)
+    signs = torch.randint(0, 2, x.shape, generator=generator).to(x) * 2 - 1
+    direction = signs * std.to(x)
+    moved = reconstruct(autoencoder, x + STEP * direction)
+    return ((moved - output) / STEP * direction).sum(-1)
+
+
+# Score
+
+
+def damage_rows(X) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield chunks of X with noise added, and the chunks without it.
+
+    The noise is Gaussian, of half the scale of each column of X with ``scaling="auto"``.
+    """
+    indices = np.arange(X.shape[0])
+    scaler = make_scaler(measure_moments(X, indices), "auto")
+    std = SCORE_NOISE_LEVEL * scaler.scale.numpy()
+    rng = np.random.default_rng(SCORE_SEED)
+    for chunk in iter_chunks(X, indices):
+        clean = chunk.toarray() if issparse(chunk) else chunk
+        yield (clean + rng.normal(0, std, clean.shape)).astype(clean.dtype), clean
+
+
+def stein_r2(fitted: Fitted, X, noise_std: np.ndarray) -> float:
+    """Estimate the R² of denoised rows against clean ones from noisy rows X.
+
+    Error and variance of the clean rows are Stein's unbiased estimates.
+    """
+    units = fitted.module.scaler.units
+    std = torch.from_numpy(noise_std / units)
+    noise = float(std.square().sum())
+    share = 1 - fitted.learned["input_weight_"]  # of the step to the reconstruction
+
+    def errors(module: nn.Module, rows: Tensor) -> Tensor:
+        return module.map_members(row_errors, rows).mean(0)
+
+    def row_errors(autoencoder: Autoencoder, rows: Tensor) -> Tensor:
+        x = autoencoder.scaler(rows)
+        output = reconstruct(autoencoder, x)
+        squares = (output - x).square().sum(-1)
+        product = noise - divergence(autoencoder, x, output, std)
+        return share**2 * squares - 2 * share * product + noise
+
+    error = fitted.map(errors, X).sum(dtype=np.float64)
+    moments = measure_moments(X, np.arange(X.shape[0]))
+    total = np.sum(moments.sum_of_squares / units**2) - X.shape[0] * noise
+    return float(1 - error / total) if total > 0 else float(error <= 0)
+
+
+# The input beside its reconstruction
+
+
+def fit_input_weight(
+    fitted: Fitted, train: RowDataset, valid: RowDataset | None
+) -> dict[str, float]:
+    r"""Weigh noisy rows against their reconstructions, by errors of held-out rows.
+
+    The weight :math:`w` of noisy rows :math:`y` is 0 where the reconstructions :math:`g(y)`
+    have the smaller error. Otherwise it minimises that of :math:`w y + (1 - w) g(y)`.
+    """
+    rows = train if valid is None else valid
+    std = fitted.measured.get("noise_std_")
+    terms = [
+        fitted.module.map_batch(lambda a, b: compare_steps(a, b, std), batch)
+        for batch in BatchIterator(rows, BATCH_ROWS, shuffle=False)
+    ]
+    products, squares = (
+        torch.cat([each.flatten() for each in term]).double().cpu().numpy()
+        for term in zip(*terms, strict=True)
+    )
+    if len(squares) < MIN_VALIDATION_ROWS or squares.sum() <= 2 * products.sum():
+        return {"input_weight_": 0.0}
+    return {"input_weight_": 1 - float(np.clip(products.sum() / squares.sum(), 0, 1))}
+
+
+@torch.no_grad()
+def compare_steps(
+    autoencoder: Autoencoder, batch, noise_std: np.ndarray | None
+) -> tuple[Tensor, Tensor]:
+    """Compare the step from a noisy row to its reconstruction with that to the clean row.
+
+    Returns
+    -------
+    products, squares : Tensor of shape (batch,)
+        Inner product of both steps, and squared length of the first. For noisy rows of
+        known `noise_std` the product is its unbiased estimate.
+    """
+    autoencoder.eval()
+    x = autoencoder.corruption(batch.x)
+    output = reconstruct(autoencoder, x)
+    step = (output - x).nan_to_num()
+    if noise_std is None:
+        products = (step * (batch.target - x).nan_to_num()).sum(-1)
+    else:
+        std = torch.from_numpy(noise_std).to(x) / autoencoder.scaler.scale.to(x)
+        products = std.square().sum() - divergence(autoencoder, x, output, std)
+    return products, step.square().sum(-1)
+
+
+def make_denoising(fitted: Fitted) -> Callable:
+    """Make the function ``(module, rows) -> rows`` that denoises."""
+    weight = fitted.learned["input_weight_"]
+
+    def denoise(module: nn.Module, rows: Tensor) -> Tensor:
+        output = module.reconstruct(rows)
+        if not weight:
+            return output
+        return torch.where(rows.isnan(), output, weight * rows + (1 - weight) * output)
+
+    return denoise
