@@ -188,6 +188,39 @@ def test_a_collapse_is_reported(digits):
     assert vae.kl_per_component_.max() < 0.1
 
 
+def mixed_units(n_rows=800):
+    """Draw money, a count, a rare flag, a category, and a number that is its function."""
+    rng = np.random.default_rng(0)
+    category = rng.choice(3, n_rows, p=[0.6, 0.35, 0.05])
+    columns = [
+        rng.lognormal(8, 1, n_rows),
+        rng.poisson(3, n_rows),
+        rng.random(n_rows) < 0.05,
+        np.array([10.0, 25.0, 70.0])[category],
+        np.eye(3)[category],
+        np.full(n_rows, 5.0),
+    ]
+    return np.column_stack(columns)
+
+
+def test_rows_of_mixed_units_are_drawn_with_their_shares_and_relations():
+    X = mixed_units()
+    drawn = VAETransformer(max_epochs=20, random_state=0).fit(X).sample(2_000, 0)
+    shares = (X[:, 4:7].mean(axis=0), np.eye(3)[drawn[:, 4:7].argmax(axis=1)].mean(axis=0))
+    np.testing.assert_allclose(*shares, atol=0.03)
+    assert (drawn[:, 2] > 0.5).mean() == pytest.approx(X[:, 2].mean(), abs=0.03)
+    np.testing.assert_allclose(drawn[:, :7].std(axis=0), X[:, :7].std(axis=0), rtol=0.15)
+    nearest = np.abs(drawn[:, 3, None] - [10, 25, 70]).argmin(axis=1)
+    assert (nearest == drawn[:, 4:7].argmax(axis=1)).mean() > 0.95
+    np.testing.assert_array_equal(drawn[:, 7], 5)
+
+
+def test_a_collapse_by_units_names_the_scaling():
+    vae = VAETransformer(6, scaling="global", max_epochs=3, random_state=0)
+    with pytest.warns(UserWarning, match="scaling='global' the others hardly.*'auto'"):
+        vae.fit(mixed_units()[:200])
+
+
 def test_free_bits_and_a_warm_up_avoid_a_collapse(digits):
     options = {"init": "random", "variance": 10.0, "early_stopping": False, **QUICK}
     with pytest.warns(UserWarning, match="collapsed"):

@@ -55,7 +55,13 @@ def make_scaler(
 
 
 def are_like_pixels(variance: np.ndarray) -> bool:
-    """Judge by their variances whether columns share a unit and some hardly vary.
+    """Judge by their variances whether columns share a unit and some hardly vary."""
+    varying = variance[variance > 0]
+    return share_unit(variance) and varying.min() < MAX_RATIO**2 * varying.max()
+
+
+def share_unit(variance: np.ndarray) -> bool:
+    """Judge by the variances of columns whether they share a unit.
 
     Most pixels have variances of one order, and so have zeros and ones of categories: many
     columns take part in the total. In a table of mixed units few columns make the total, by
@@ -69,11 +75,10 @@ def are_like_pixels(variance: np.ndarray) -> bool:
     """
     varying = variance[variance > 0]
     if len(varying) < 2:
-        return False
+        return True
     share = varying / varying.max()
     n_participating = share.sum() ** 2 / (share**2).sum()
-    share_unit = (n_participating - 1) / (len(varying) - 1) >= MIN_PARTICIPATION
-    return bool(share_unit and share.min() < MAX_RATIO**2)
+    return bool((n_participating - 1) / (len(varying) - 1) >= MIN_PARTICIPATION)
 
 
 def make_bounded_scaler(

@@ -94,7 +94,9 @@ def decode_samples(
 
     def decode(module: Autoencoder, codes: torch.Tensor) -> torch.Tensor:
         rows = module.decode(codes)
-        return sampler.add_noise(fitted, module, rows) if noise else rows
+        if noise:
+            rows = sampler.add_noise(fitted, module, rows)
+        return module.scaler.restore_constants(rows)
 
     return map_array(fitted.module, decode, codes)
 

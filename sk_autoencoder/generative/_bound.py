@@ -54,12 +54,20 @@ def component_usage(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return nats.mean(0).numpy(), active_components(mean)
 
 
-def warn_of_collapse(is_active: np.ndarray, beta: float) -> None:
+def warn_of_collapse(
+    is_active: np.ndarray, beta: float, scaling: str | None, has_mixed_units: bool
+) -> None:
     """Warn that most components carry no information about a row."""
+    remedy = f"Lower n_components or beta={beta}, or raise free_bits."
+    if has_mixed_units:
+        remedy = (
+            f"Some features vary much more than others, perhaps by their units alone, and "
+            f"with scaling={scaling!r} the others hardly count. Set scaling='auto' or "
+            f"'standard'. Otherwise lower n_components or beta={beta}, or raise free_bits."
+        )
     warnings.warn(
         f"{(~is_active).sum()} of {len(is_active)} components have collapsed to the "
-        f"prior and carry no information about a row. Lower n_components or "
-        f"beta={beta}, or raise free_bits.",
+        f"prior and carry no information about a row. {remedy}",
         UserWarning,
         stacklevel=2,
     )

@@ -21,7 +21,7 @@ from sk_autoencoder.core._initialization._factor_model import (
 )
 from sk_autoencoder.core._initialization._pca import principal_axes
 from sk_autoencoder.core._recipe import Initialization, Member, Recipe
-from sk_autoencoder.core._scaling import has_variance, scaled_moments
+from sk_autoencoder.core._scaling import has_variance, scaled_moments, share_unit
 from sk_autoencoder.generative._base import GenerativeAutoencoder, Sampler
 from sk_autoencoder.generative._bound import (
     component_usage,
@@ -347,7 +347,8 @@ class VAETransformer(GenerativeAutoencoder):
         nats, is_active = component_usage(np.concatenate(list(chunks)))
         # Identical rows need no active component: no warning for them.
         if is_active.mean() < 0.5 and has_variance(train):
-            warn_of_collapse(is_active, self.beta)
+            is_mixed = not share_unit(scaled_moments(train)[1])
+            warn_of_collapse(is_active, self.beta, self.scaling, is_mixed)
         return {"kl_per_component_": nats, "active_components_": is_active}
 
     def _make_bound(self, fitted: Fitted, n_samples: int) -> Callable:

@@ -85,6 +85,11 @@ class Scaler(nn.Module):
             scaled = (torch.from_numpy(values).to(self.center) - self.center) / self.scale
             bound.copy_(extreme(bound, scaled))
 
+    def restore_constants(self, x: Tensor) -> Tensor:
+        """Set columns of `x`, in the units of X, that were constant to their constant."""
+        is_constant = self.low == self.high
+        return torch.where(is_constant, self.inverse(self.low.to(x.dtype)), x)
+
     @property
     def units(self) -> np.ndarray:
         """Units in which columns of X have equal weights, of shape (n_features,)."""
@@ -162,6 +167,10 @@ class RowScaler(Scaler):
     def inverse(self, x: Tensor) -> Tensor:
         """Convert scaled `x` (batch, n_features) to rows with the norm `size`."""
         return x / _length(x, self.order) * self.size
+
+    def restore_constants(self, x: Tensor) -> Tensor:
+        """Return `x`: no column is constant by itself where rows have one length."""
+        return x
 
     def match(self, x: Tensor, like: Tensor) -> Tensor:
         """Convert scaled `x` to rows, each with the norm of the same row of `like`."""
