@@ -1,5 +1,7 @@
 """The detector: IsolationForest's contract, thresholds, explanations, ensembles."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -428,3 +430,17 @@ def test_rounding_makes_no_score(dtype):
     np.testing.assert_allclose(scores, detector.score_samples(X), atol=0.01)
     labels = np.ravel([detector.predict(row) for row in rows])
     np.testing.assert_array_equal(labels, detector.predict(X))
+
+
+@pytest.mark.parametrize("n_rows", [2, 10, 11])
+def test_a_detector_of_few_rows_warns(n_rows):
+    X = np.random.default_rng(0).normal(size=(n_rows, 3))
+    detector = AutoencoderOutlierDetector(random_state=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        detector.fit(X)
+    said = [str(each.message) for each in caught]
+    assert any(f"fitted to {n_rows} rows flags many" in text for text in said) == (
+        n_rows <= 10
+    )
+    assert all(each.filename == __file__ for each in caught)

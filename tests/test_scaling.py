@@ -82,3 +82,10 @@ def test_rows_of_a_warm_start_and_noisy_partners_widen_the_bounds(iris):
     noisy = 100 * iris
     pairs = DenoisingAutoencoder(paired=True, **START).fit(noisy, iris)
     np.testing.assert_allclose(pairs.denoise(noisy), iris, atol=0.5)
+
+
+@pytest.mark.parametrize("n_components", [0.5, 0.9])
+def test_a_fraction_of_no_variance_is_one_component(n_components):
+    fitted = AutoencoderTransformer(n_components, **START).fit(np.ones((20, 4)))
+    assert fitted.n_components_ == 1
+    np.testing.assert_array_equal(fitted.reconstruct(np.ones((3, 4))), 1)

@@ -56,8 +56,8 @@ def make_scaler(
 
 def are_like_pixels(variance: np.ndarray) -> bool:
     """Judge by their variances whether columns share a unit and some hardly vary."""
-    varying = variance[variance > 0]
-    return share_unit(variance) and varying.min() < MAX_RATIO**2 * varying.max()
+    least = np.min(variance, where=variance > 0, initial=np.inf)
+    return share_unit(variance) and bool(least < MAX_RATIO**2 * variance.max())
 
 
 def share_unit(variance: np.ndarray) -> bool:

@@ -24,7 +24,7 @@ from sk_autoencoder.outliers._scores import (
     make_score_function,
     measure_rounding,
 )
-from sk_autoencoder.outliers._threshold import find_offset, label
+from sk_autoencoder.outliers._threshold import find_offset, label, warn_of_few_rows
 from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._checks import check_n_observed
 from sk_autoencoder.utils._constraints import count
@@ -253,11 +253,17 @@ class AutoencoderOutlierDetector(
         ------
         ValueError
             If a parameter or X is invalid.
+
+        Warns
+        -----
+        UserWarning
+            If X has ten rows or fewer.
         """
         X = self._check_X(X, reset=True, ensure_min_samples=2)
         if has_missing(X):
             X = X[~np.isnan(X).all(axis=1)]
             check_n_observed(len(X), 2)
+        warn_of_few_rows(X.shape[0])
         rng = check_random_state(self.random_state)
         autoencoder = self._make_autoencoder(X.shape[1], rng)
         rows = self._draw_rows(*X.shape, rng)  # (n_members, n_rows of each)

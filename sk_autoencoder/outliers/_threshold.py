@@ -1,10 +1,24 @@
 """The threshold of a detector."""
 
+import warnings
+
 import numpy as np
 
 FENCE_QUANTILE = 0.2  # of the scores: quantile below which the fence lies
 ROUNDING = 1e-5  # of a score in float32, in multiples of a typical one
 FENCE_DISTANCE = 0.25  # of the fence, in distances between this and the opposite quantile
+FEW_ROWS = 10  # that say next to nothing about what is usual
+
+
+def warn_of_few_rows(n_rows: int) -> None:
+    """Warn that a threshold from few training rows means little."""
+    if n_rows <= FEW_ROWS:
+        warnings.warn(
+            f"A detector fitted to {n_rows} rows flags many regular ones: {FEW_ROWS} rows "
+            "or fewer do not show what is usual. Fit to more rows, or compare scores "
+            "instead of labels.",
+            stacklevel=5,
+        )
 
 
 def threshold(scores: np.ndarray, false_positive_rate: float | None) -> float:

@@ -109,7 +109,12 @@ def _fit_streamed(rows: RowDataset, n_axes: int) -> IncrementalPCA:
 
 
 def count_components(axes: PrincipalAxes, fraction: float) -> int:
-    """Count the leading axes that explain more than a `fraction` of the variance."""
+    """Count the leading axes that explain more than a `fraction` of the variance.
+
+    There is one at least, as in PCA, also of rows without variance.
+    """
+    if not axes.variance.sum() > 0:
+        return 1
     explained = np.cumsum(axes.variance) / axes.variance.sum()
     return min(int(np.searchsorted(explained, fraction, side="right")) + 1, len(explained))
 
