@@ -1,9 +1,11 @@
 """Time series: windows without copies, a score for every timestamp, several series."""
 
 import tracemalloc
+import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 from sklearn.base import clone
@@ -20,6 +22,7 @@ from sk_autoencoder import (
 )
 from sk_autoencoder.nn import Temporal
 from sk_autoencoder.outliers._period import estimate_window
+from sk_autoencoder.outliers._timestamps import find_positions, find_step
 from sk_autoencoder.outliers._window_autoencoder import WindowScore
 from sk_autoencoder.outliers._windows import Series, overlap_average, window_view
 
@@ -353,3 +356,117 @@ def test_scores_of_huge_values_are_finite():
     X[300] = 1e10
     assert np.isfinite(detector.score_samples(X)).all()
     assert np.isfinite(detector.explain(X)).all()
+
+
+# The window
+
+
+def seasonal(n_timestamps=1_000, period=25):
+    """A sine with a little noise, and the times of its values."""
+    t = np.arange(n_timestamps)
+    noise = np.random.default_rng(0).normal(size=n_timestamps)
+    return np.sin(2 * np.pi * t / period) + 0.1 * noise, t
+
+
+DISTURBANCES = {
+    "one wild value": lambda x, t: np.where(t == 500, 50, x),
+    "wilder values": lambda x, t: np.where(t % 300 == 7, 1e6, x),
+    "missing values": lambda x, t: np.where(t % 10 < 3, np.nan, x),
+    "a gap": lambda x, t: np.where((t > 300) & (t < 500), np.nan, x),
+    "a trend": lambda x, t: x + 0.1 * t,
+    "a parabola": lambda x, t: x + (t / 200) ** 2,
+    "a level": lambda x, t: x + 5 * (t > 500),
+}
+
+
+@pytest.mark.parametrize("disturb", DISTURBANCES.values(), ids=DISTURBANCES.keys())
+def test_a_disturbed_series_keeps_its_period(disturb):
+    x = disturb(*seasonal())[:, None]
+    scaled = (x - np.nanmean(x)) / np.nanstd(x)
+    assert estimate_window(Series(scaled, None)) == 25
+
+
+@pytest.mark.parametrize("wild", [0, 1e4])
+def test_noise_has_no_period(wild):
+    noise = np.random.default_rng(0).normal(size=(1_000, 1))
+    noise[3] += wild
+    assert estimate_window(Series(noise, None)) == 1
+
+
+# Timestamps
+
+
+def quick_detector(**params):
+    """Return a detector of windows that fits at once."""
+    return TimeSeriesOutlierDetector(LocalOutlierFactor(novelty=True), **params)
+
+
+@pytest.fixture
+def half_hours():
+    """600 half hours with a period of a day."""
+    x, _ = seasonal(600, 48)
+    index = pd.date_range("2024-03-01", periods=600, freq="30min", tz="Europe/Paris")
+    return pd.Series(x, index=index, name="load")
+
+
+def test_a_series_is_a_frame_of_one_column(half_hours):
+    expected = quick_detector().fit(half_hours.to_frame())
+    for given in (half_hours, pl.Series("load", half_hours.to_numpy())):
+        fitted = quick_detector().fit(given)
+        assert fitted.feature_names_in_.tolist() == ["load"]
+        np.testing.assert_array_equal(
+            fitted.score_samples(given), expected.score_samples(half_hours.to_frame())
+        )
+
+
+def test_timestamps_out_of_order_are_refused(half_hours):
+    with pytest.raises(ValueError, match=r"goes back. Sort it, X.sort_index\(\)"):
+        quick_detector().fit(half_hours.iloc[::-1])
+    fitted, twice = quick_detector().fit(half_hours), pd.concat([half_hours] * 2)
+    with pytest.raises(ValueError, match="X is not in the order of time"):
+        fitted.predict(twice)
+    quick_detector().fit(twice, groups=np.repeat([0, 1], 600))
+
+
+def test_missing_timestamps_are_rows_without_a_value(half_hours):
+    is_there = np.ones(600, bool)
+    is_there[[50, 51, 52, 200]] = False
+    holed = half_hours.where(is_there)
+    detector = TimeSeriesOutlierDetector(window=4, random_state=0)
+    expected = clone(detector).fit(holed)
+    with pytest.warns(UserWarning, match="has 2 holes, which are taken as rows") as caught:
+        fitted = detector.fit(half_hours[is_there])
+    assert [each.filename for each in caught] == [__file__]
+    with pytest.warns(UserWarning, match="2 holes"):
+        found = fitted.score_samples(half_hours[is_there])
+    np.testing.assert_allclose(found, expected.score_samples(holed)[is_there], rtol=1e-9)
+    with pytest.warns(UserWarning, match="2 holes"):
+        shares = fitted.explain(half_hours[is_there].to_frame())
+    np.testing.assert_allclose(shares.sum(axis=1), -found, rtol=1e-6)
+
+
+def test_a_detector_without_missing_values_passes_holes_over(half_hours):
+    rest = half_hours.drop(half_hours.index[50:53])
+    with pytest.warns(UserWarning, match="has 1 holes, which are passed over"):
+        fitted = quick_detector(window=4).fit(rest)
+    expected = quick_detector(window=4).fit(rest.to_numpy()[:, None])
+    assert fitted.offset_ == expected.offset_
+
+
+def test_times_of_no_step_are_only_an_order(half_hours):
+    rng = np.random.default_rng(0)
+    half_hours.index = (
+        half_hours.index + pd.to_timedelta(rng.random(600), unit="h").sort_values()
+    )
+    with warnings.catch_warnings(action="error"):
+        fitted = quick_detector(window=4).fit(half_hours)
+    expected = quick_detector(window=4).fit(half_hours.to_numpy()[:, None])
+    assert fitted.offset_ == expected.offset_
+
+
+@pytest.mark.parametrize("freq", ["s", "7ms", "D", "MS", "B"])
+def test_every_calendar_has_its_step(freq):
+    times = pd.date_range("2020-01-06", periods=40, freq=freq).asi8.astype(float)
+    positions = find_positions(times, find_step([times]))
+    n_weekends = 7 if freq == "B" else 0
+    assert positions[-1] == 39 + 2 * n_weekends

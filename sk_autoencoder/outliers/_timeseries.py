@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
@@ -17,6 +17,13 @@ from sk_autoencoder.outliers import _windows
 from sk_autoencoder.outliers._period import estimate_window
 from sk_autoencoder.outliers._rows import AutoencoderOutlierDetector
 from sk_autoencoder.outliers._threshold import find_offset, label
+from sk_autoencoder.outliers._timestamps import (
+    as_frame,
+    find_positions,
+    find_step,
+    read_timestamps,
+    warn_of_holes,
+)
 from sk_autoencoder.outliers._window_autoencoder import fit_window_autoencoder
 from sk_autoencoder.outliers._windows import Series
 from sk_autoencoder.persistence import PersistenceMixin
@@ -178,8 +185,9 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
 
         Parameters
         ----------
-        X : array-like of shape (n_timestamps, n_channels)
-            Rows in the order of time, with or without outliers.
+        X : array-like of shape (n_timestamps, n_channels), or a pandas or polars Series
+            Rows in the order of time, with or without outliers. If X has a DatetimeIndex,
+            missing timestamps become rows without a value, and a warning counts them.
         y : None
             Ignored.
         groups : array-like of shape (n_timestamps,), default=None
@@ -192,14 +200,18 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
         Raises
         ------
         ValueError
-            If a parameter or X is invalid, or a series is shorter than a window.
+            If a parameter or X is invalid, a series is shorter than a window, or a
+            DatetimeIndex is not in the order of time.
         """
+        X, times = as_frame(X), read_timestamps(X)
         X = self._check_X(X, reset=True, ensure_min_samples=2)
         check_columns(X)
         with np.errstate(over="ignore", invalid="ignore"):
             self.scaler_ = StandardScaler().fit(X)
         check_variance(self.scaler_.var_)
-        series = self._make_series(X, groups)
+        series = self._make_series(X, groups, times)
+        self._step = None if times is None else find_step(series.times)
+        self._fill_holes(series)
         is_auto = self.window == "auto"
         self.window_ = estimate_window(series) if is_auto else int(self.window)
         series.check(self.window_)
@@ -213,11 +225,21 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
         kwargs |= {"ensure_all_finite": ensure_all_finite(self)}
         return validate_rows(self, X, **kwargs)
 
-    def _make_series(self, X, groups) -> Series:
+    def _make_series(self, X, groups, times: np.ndarray | None) -> Series:
         if groups is not None:
             groups = np.asarray(groups)
             check_consistent_length(X, groups)
-        return Series(self.scaler_.transform(X), groups)
+        return Series(self.scaler_.transform(X), groups, times)
+
+    def _fill_holes(self, series: Series) -> None:
+        """Put rows without a value where timestamps are missing, and warn once."""
+        if self._step is None or series.times is None:
+            return
+        positions = [find_positions(each, self._step) for each in series.times]
+        can_be_missing = get_tags(self).input_tags.allow_nan
+        warn_of_holes(positions, can_be_missing)
+        if can_be_missing:
+            series.fill(positions)
 
     def _fit_detector(self, windows: np.ndarray, n_channels: int):
         seed = draw_seed(check_random_state(self.random_state))
@@ -270,7 +292,7 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
 
         Parameters
         ----------
-        X : array-like of shape (n_timestamps, n_channels)
+        X : array-like of shape (n_timestamps, n_channels), or a pandas or polars Series
             Rows in the order of time.
         groups : array-like of shape (n_timestamps,), default=None
             The series of each row.
@@ -285,7 +307,9 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
     @as_fitted
     def _map(self, score: Callable, X, groups) -> np.ndarray:
         check_is_fitted(self)
-        series = self._make_series(self._check_X(X, reset=False), groups)
+        X, times = as_frame(X), read_timestamps(X)
+        series = self._make_series(self._check_X(X, reset=False), groups, times)
+        self._fill_holes(series)
         series.check(self.window_)
         return self._over_timestamps(score, series)
 
@@ -294,7 +318,7 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
 
         Parameters
         ----------
-        X : array-like of shape (n_timestamps, n_channels)
+        X : array-like of shape (n_timestamps, n_channels), or a pandas or polars Series
             Rows in the order of time.
         groups : array-like of shape (n_timestamps,), default=None
             The series of each row.
@@ -311,7 +335,7 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
 
         Parameters
         ----------
-        X : array-like of shape (n_timestamps, n_channels)
+        X : array-like of shape (n_timestamps, n_channels), or a pandas or polars Series
             Rows in the order of time.
         groups : array-like of shape (n_timestamps,), default=None
             The series of each row.
@@ -328,7 +352,7 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
 
         Parameters
         ----------
-        X : array-like of shape (n_timestamps, n_channels)
+        X : array-like of shape (n_timestamps, n_channels), or a pandas or polars Series
             Rows in the order of time.
         y : None
             Ignored.
@@ -348,7 +372,7 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
 
         Parameters
         ----------
-        X : array-like of shape (n_timestamps, n_channels)
+        X : array-like of shape (n_timestamps, n_channels), or a pandas or polars Series
             Rows in the order of time.
         groups : array-like of shape (n_timestamps,), default=None
             The series of each row.
@@ -364,7 +388,7 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
             entries = self.detector_.explain(windows)
             return entries.reshape(len(entries), self.window_, -1).sum(axis=1)
 
-        return wrap_like(X, self._map(sum_by_channel, X, groups))
+        return wrap_like(as_frame(X), self._map(sum_by_channel, X, groups))
 
     def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:
         raise ValueError(

@@ -6,10 +6,13 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from sk_autoencoder.core._memory import CHUNK_BYTES, rows_within
+from sk_autoencoder.outliers._timestamps import check_order
 
 
 class Series:
     """Rows of X, split into series; the rows of a series are contiguous and in time order.
+
+    Iteration yields the rows of each series, with those that fill holes.
 
     Parameters
     ----------
@@ -17,9 +20,21 @@ class Series:
         Rows of one or more series. Rows of different series may alternate.
     groups : ndarray of shape (n_timestamps,) or None
         The series of each row; None for one series.
+    times : ndarray of shape (n_timestamps,) or None, default=None
+        Times of the rows, in any unit.
+
+    Raises
+    ------
+    ValueError
+        If the times of a series are not in order.
     """
 
-    def __init__(self, X: np.ndarray, groups: np.ndarray | None) -> None:
+    def __init__(
+        self,
+        X: np.ndarray,
+        groups: np.ndarray | None,
+        times: np.ndarray | None = None,
+    ) -> None:
         self.n_timestamps, self.n_channels = X.shape
         self.names = np.array([None])
         self.order, ends = None, []
@@ -29,6 +44,22 @@ class Series:
             ends = np.cumsum(np.bincount(codes))[:-1].tolist()
         rows = np.ascontiguousarray(X if self.order is None else X[self.order])
         self.arrays = np.split(rows, ends)
+        self.positions: list[np.ndarray] = []  # of the rows of X in the arrays
+        self.times = None
+        if times is not None:
+            times = times if self.order is None else times[self.order]
+            self.times = np.split(times, ends)
+            for i, each in enumerate(self.times):
+                check_order(each, self._name(i))
+
+    def fill(self, positions: list[np.ndarray]) -> None:
+        """Put rows at `positions` of their series, and rows without a value between."""
+        self.positions, filled = positions, []
+        for rows, where in zip(self.arrays, positions, strict=True):
+            filled.append(np.full((where[-1] + 1, self.n_channels), np.nan, rows.dtype))
+            filled[-1][where] = rows
+        self.arrays = filled
+        self.n_timestamps = sum(map(len, filled))
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return iter(self.arrays)
@@ -56,6 +87,9 @@ class Series:
 
     def restore_order(self, arrays: list[np.ndarray]) -> np.ndarray:
         """Concatenate an array for each series, in the row order of X."""
+        if self.positions:
+            pairs = zip(arrays, self.positions, strict=True)
+            arrays = [values[where] for values, where in pairs]
         joined = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
         if self.order is None:
             return joined
