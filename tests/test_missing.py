@@ -212,7 +212,7 @@ def test_sparse_rows_teach_nothing_about_missing_cells():
 
 def test_clean_partners_teach_what_is_missing():
     rows, holed = make_rows(1_000)
-    denoiser = quick(DenoisingAutoencoder, noise_level=0).fit(holed, rows)
+    denoiser = quick(DenoisingAutoencoder, paired=True).fit(holed, rows)
     new, holes = make_rows(300, seed=1)
     missing = np.isnan(holes)
     residual = (denoiser.denoise(holes) - new)[missing]

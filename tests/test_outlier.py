@@ -171,6 +171,7 @@ def test_a_planted_fault_is_found(correlated, autoencoder):
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+@pytest.mark.filterwarnings("ignore:A detector fitted to")
 def test_shares_of_a_frame_are_a_frame(iris, frame):
     names = ["sepal length", "sepal width", "petal length", "petal width"]
     X = frame(dict(zip(names, iris.T, strict=True)))

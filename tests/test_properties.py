@@ -336,6 +336,7 @@ def check_codes(autoencoder, X):
     assert autoencoder.score(X) <= 1
 
 
+@pytest.mark.filterwarnings("ignore:A detector fitted to")
 @pytest.mark.parametrize("table", ODD_TABLES)
 def test_odd_tables_train(estimator, table):
     X = ODD_TABLES[table]

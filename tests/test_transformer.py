@@ -276,6 +276,54 @@ def test_partial_fit_learns_from_batches():
     assert autoencoder.score(X[1200:]) > pca_score(X[:1200], X[1200:], 2) + 0.1
 
 
+def test_a_column_that_wakes_in_a_stream_does_no_harm():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(800, 3)) @ rng.normal(size=(3, 7))
+    X[:100, 6] = 4.0  # all of the first batch
+    X[100:, 6] *= 1e4
+    streamed = AutoencoderTransformer(3, random_state=0)
+    for batch in np.split(X, 8):
+        streamed.partial_fit(batch)
+    found = streamed.reconstruct(X[100:])
+    assert r2_score(X[100:], found, multioutput="raw_values").min() > 0.9
+    assert streamed.n_iter_ == len(streamed.loss_curve_) == 8
+
+
+def test_a_late_column_gets_its_scale_without_a_new_start(iris):
+    X = np.column_stack([iris, np.zeros(150)])
+    streamed = AutoencoderTransformer(2, **QUICK)
+    for _ in range(4):
+        streamed.partial_fit(X)
+    X[:, 4] = 1e6 * iris[:, 0]
+    before = streamed.transform(X[:, :4] @ np.eye(4, 5))
+    late = streamed.partial_fit(X)
+    scaler = late.net_.module_.scaler
+    assert scaler.scale[4] == pytest.approx(np.r_[np.zeros(600), X[:, 4]].std())
+    np.testing.assert_allclose(late.transform(iris @ np.eye(4, 5)), before, atol=0.5)
+
+
+def test_a_stream_by_class_is_learned_as_a_shuffled_one():
+    digits = load_digits()
+    by_class = np.argsort(digits.target, kind="stable")
+    scores = []
+    for order in (by_class, np.random.default_rng(0).permutation(by_class)):
+        streamed = AutoencoderTransformer(8, random_state=0)
+        for _ in range(2):
+            for rows in np.array_split(order, 10):
+                streamed.partial_fit(digits.data[rows])
+        scores.append(streamed.score(digits.data))
+    assert scores[0] > scores[1] - 0.1
+    assert scores[0] > pca_score(digits.data, digits.data, 8)
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr_array])
+def test_a_stream_of_a_few_rows_at_a_time(form, iris):
+    streamed = AutoencoderTransformer(2, random_state=0).partial_fit(form(iris[:2]))
+    for i in range(2, 60):
+        streamed.partial_fit(form(iris[i : i + 1]))
+    assert streamed.score(iris[:60]) > 0.5
+
+
 def test_partial_fit_goes_on_where_fit_stopped(digits):
     autoencoder = AutoencoderTransformer(5, **QUICK).fit(digits)
     before = autoencoder.transform(digits)

@@ -30,8 +30,9 @@ from sk_autoencoder.core._recipe import (
     keep_random_weights,
     start_at,
 )
+from sk_autoencoder.core._streaming import train_batch
 from sk_autoencoder.core._trainer import AutoencoderNet, read_curve
-from sk_autoencoder.core._training import train, train_batch
+from sk_autoencoder.core._training import train
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._checks import as_specification, check_loss
@@ -244,7 +245,12 @@ class BaseAutoencoder(
         """Train for one epoch on a batch of rows.
 
         The first batch sets the scale of the features and, with ``init="pca"``, the
-        initial weights. No rows are held out, and the learning rate is constant.
+        initial weights. Both are revised as rows come in: a feature that begins to vary
+        gets its scale, and each time the rows have doubled, training starts anew at PCA of
+        all rows so far if that reconstructs rows better than the network does. A random
+        sample of at most 512 rows is kept, and trained on again with each batch, so that
+        batches in an order do not make the network forget. No rows are held out, and the
+        learning rate is constant.
 
         Parameters
         ----------

@@ -9,6 +9,7 @@ from skorch.history import History
 
 from sk_autoencoder.core._data import has_missing, iter_chunks
 from sk_autoencoder.core._inference import Replicas, busy_threads, map_array
+from sk_autoencoder.core._moments import Moments
 from sk_autoencoder.core._trainer import AutoencoderNet
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
@@ -40,6 +41,12 @@ class Fitted:
         History of the trainings before, which this one went on from.
     is_partial : bool, default=False
         Whether the last rows came by ``partial_fit``.
+    moments : Moments or None, default=None
+        Of all rows that came by ``partial_fit``.
+    n_compared : float, default=0.0
+        Number of these rows when the weights were last compared with a new start.
+    sample : RowSample or None, default=None
+        A random sample of these rows.
     """
 
     net: AutoencoderNet
@@ -51,6 +58,9 @@ class Fitted:
     learned: dict[str, Any]
     earlier: list[dict[str, Any]] = field(default_factory=list)
     is_partial: bool = False
+    moments: Moments | None = None
+    n_compared: float = 0.0
+    sample: Any = None
     _replicas: Replicas = field(default_factory=Replicas, init=False, repr=False)
 
     @property

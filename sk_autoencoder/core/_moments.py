@@ -1,7 +1,7 @@
 """Mergeable moments of rows: the source of scales and of principal axes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
@@ -42,7 +42,9 @@ class Moments:
     high: np.ndarray
 
     def merge(self, other: "Moments") -> "Moments":
-        """Compute the moments of the rows of both."""
+        """Compute the moments of the rows of both, with products if both have them."""
+        if self.has_products != other.has_products:
+            return self.without_products().merge(other.without_products())
         n = np.maximum(self.n_observed + other.n_observed, 1)
         shift = other.mean - self.mean
         weight = self.n_observed * other.n_observed / n
@@ -56,6 +58,10 @@ class Moments:
             np.fmin(self.low, other.low),
             np.fmax(self.high, other.high),
         )
+
+    def without_products(self) -> "Moments":
+        """Drop the sums of products of different columns."""
+        return replace(self, scatter=self.sum_of_squares)
 
     @property
     def has_products(self) -> bool:

@@ -4,9 +4,7 @@ No function here knows an estimator or changes an argument. Random numbers are t
 caller seeds them.
 """
 
-import copy
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -94,38 +92,6 @@ def train(
             _refit(recipe, fitted, source, rows, valid, step, rebuild)
         fitted.learned |= recipe.summarize(fitted, train_rows, valid)
     return end_training(fitted)
-
-
-def train_batch(
-    recipe: Recipe,
-    source: RowSource,
-    rows: np.ndarray,
-    *,
-    seed: int,
-    device: torch.device,
-    previous: Fitted | None,
-) -> Fitted:
-    """Train for one epoch on rows of a source; a copy of `previous` goes on."""
-    indices = np.atleast_2d(rows)
-    if previous is not None and previous.is_partial:
-        net, learned = copy.deepcopy(previous.net), dict(previous.learned)
-        fitted = replace(previous, net=net, learned=learned)
-        recipe.columns.widen(fitted.module.scaler, source, rows, LOCAL)
-    else:
-        if previous is None:
-            start = make_builder(recipe, source, indices, seed, LOCAL)(indices)
-        else:
-            start = continue_from(previous, recipe, source, indices, LOCAL)
-        net = make_net(recipe, start, recipe.callbacks(), device, max_epochs=1).initialize()
-        fitted = make_fitted(start, net, best_epoch=0)
-        fitted.is_partial = True
-    net = fitted.net.set_params(batch_size=recipe.batch_size(len(rows)))
-    with busy_threads(fitted.module, net.batch_size):
-        batch = RowDataset(source, fitted.module.scaler, indices)
-        net.partial_fit((batch, None))
-        fitted.learned |= recipe.summarize(fitted, batch, None)
-    fitted.best_epoch = len(net.curve("train_loss"))
-    return fitted
 
 
 # Nets and their result

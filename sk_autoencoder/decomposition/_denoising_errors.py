@@ -18,6 +18,7 @@ SCORE_NOISE_LEVEL = 0.5  # of the rows that score damages, in scaled units
 SCORE_SEED = 0  # of their noise
 STEP = 1e-2  # of numerical derivatives, in standard deviations of the noise
 BATCH_ROWS = 1_000
+N_REPEATS = 8  # of the corruption of held-out rows: a user's may be one a batch
 
 
 def reconstruct(autoencoder: Autoencoder, x: Tensor) -> Tensor:
@@ -97,13 +98,14 @@ def fit_input_weight(
     std = fitted.measured.get("noise_std_")
     terms = [
         fitted.module.map_batch(lambda a, b: compare_steps(a, b, std), batch)
+        for _ in range(N_REPEATS)
         for batch in BatchIterator(rows, BATCH_ROWS, shuffle=False)
     ]
     products, squares = (
         torch.cat([each.flatten() for each in term]).double().cpu().numpy()
         for term in zip(*terms, strict=True)
     )
-    if len(squares) < MIN_VALIDATION_ROWS or squares.sum() <= 2 * products.sum():
+    if len(rows) < MIN_VALIDATION_ROWS or squares.sum() <= 2 * products.sum():
         return {"input_weight_": 0.0}
     return {"input_weight_": 1 - float(np.clip(products.sum() / squares.sum(), 0, 1))}
 

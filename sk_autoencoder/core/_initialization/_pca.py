@@ -51,14 +51,19 @@ def principal_axes(rows: RowDataset, n_components: int | None, seed: int) -> Pri
     and fastest. Other rows go through PCA.
     """
     n_features = rows.X.shape[1]
-    n_axes = min(len(rows), n_features, n_components or np.inf)
+    moments, n_rows = rows.moments, len(rows)
+    has_products = moments is not None and moments.has_products
+    if has_products:  # perhaps of further rows, which are not at hand
+        n_rows = int(moments.n_observed[0])
+    n_axes = min(n_rows, n_features, n_components or np.inf)
     mean, variance = scaled_moments(rows)
     if not variance.sum() > len(rows) * np.finfo(np.float32).eps ** 2:
         return PrincipalAxes(mean, np.zeros((0, n_features)), np.zeros(0))
     if issparse(rows.X):
         pca = _fit_sparse(rows, n_axes, seed)
-    elif n_features <= MAX_PRODUCT_COLUMNS and (
-        rows.cached is None or len(rows) >= MIN_ROWS_PER_COLUMN * n_features
+    elif (has_products and n_rows > len(rows)) or (
+        n_features <= MAX_PRODUCT_COLUMNS
+        and (rows.cached is None or len(rows) >= MIN_ROWS_PER_COLUMN * n_features)
     ):
         return _axes_of_moments(rows, mean, n_axes)
     elif rows.cached is not None:
