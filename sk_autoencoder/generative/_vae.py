@@ -215,8 +215,7 @@ class VAETransformer(GenerativeAutoencoder):
     gaps decode to atypical rows. The mixture has more components the more codes there are
     to estimate them.
 
-    Columns in different units should be scaled first: by ``scaling="standard"``, or by
-    scikit-learn's QuantileTransformer with ``output_distribution="normal"``, which makes
+    scikit-learn's QuantileTransformer with ``output_distribution="normal"`` in front makes
     samples of tables more like real rows.
 
     ``likelihood="bernoulli"`` takes any values of X in [0, 1], not only 0 and 1.
