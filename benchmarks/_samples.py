@@ -13,6 +13,13 @@ from sk_autoencoder.metrics import two_sample_accuracy
 N_NEIGHBORS = 5
 
 
+def finish(drawn: np.ndarray, X: np.ndarray) -> np.ndarray:
+    """Return `drawn` in the range of the rows X, whole numbers rounded."""
+    whole = (X % 1 == 0).all(axis=0)
+    drawn = np.where(whole, drawn.round(), drawn)
+    return drawn.clip(X.min(axis=0), X.max(axis=0))
+
+
 def _check_sizes(drawn: np.ndarray, held: np.ndarray) -> None:
     if len(drawn) != len(held):
         raise ValueError(f"{len(drawn)} drawn rows against {len(held)} held-out rows")

@@ -70,9 +70,7 @@ class Rows:
 
     def finish(self, drawn: np.ndarray) -> np.ndarray:
         """Return `drawn` in the range of the fitted rows, integers rounded."""
-        whole = (self.X % 1 == 0).all(axis=0)
-        drawn = np.where(whole, drawn.round(), drawn)
-        return drawn.clip(self.X.min(axis=0), self.X.max(axis=0))
+        return _samples.finish(drawn, self.X)
 
 
 class Rival(BaseEstimator):

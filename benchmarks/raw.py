@@ -27,9 +27,10 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks import _datasets
+from benchmarks import _datasets, _samples
 from benchmarks._report import Claims, Table
 from benchmarks.denoising import best_kernel_pca, best_pca, error, is_measured
+from benchmarks.generation import image_shape
 from sk_autoencoder import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
 from sk_autoencoder.metrics import make_denoising_scorer
 
@@ -55,16 +56,11 @@ def mean_and_error(values: list[float]) -> tuple[float, float]:
 # Denoising
 
 
-def is_image(table: _datasets.Table) -> bool:
-    """Whether the rows of a table are images."""
-    return bool(table.image_shape) or table.name == "digits"
-
-
 def denoise(table: _datasets.Table, seed: int) -> dict[str, float]:
     """Compute the error of each method on held-out rows in noise."""
     fit, held = (table.X[rows] for rows in split(table, seed))
     std = fit.std(axis=0)
-    if is_image(table):
+    if image_shape(table):
         std = np.full_like(std, np.sqrt(fit.var(axis=0).mean()))
     kept = std > 0
     fit, clean, std = fit[:, kept], held[:1_000, kept], NOISE * std[kept]
@@ -83,9 +79,9 @@ def on_noise(tables: list, n_seeds: int, claims: Claims) -> Table:
     """Compare denoisers on images and tables."""
     columns = ["table", "noisy", "PCA", "KernelPCA", "ours", "ours / better", "s.e."]
     report = Table("denoising: error in squared deviations of the noise", columns)
-    measured = [t for t in tables if is_measured(t) and not is_image(t)]
+    measured = [t for t in tables if is_measured(t) and not image_shape(t)]
     chosen = sorted(measured, key=lambda t: -t.X.size)[:N_TABLES]
-    chosen += [t for t in tables if is_image(t) and "train" not in t.name][:N_IMAGES]
+    chosen += [t for t in tables if image_shape(t) and "train" not in t.name][:N_IMAGES]
     ratios, gains = [], []
     for table in chosen:
         runs = [denoise(table, seed) for seed in range(n_seeds)]
@@ -187,8 +183,7 @@ def spread_of_columns(drawn: np.ndarray, X: np.ndarray) -> float:
 def draw(X: np.ndarray, seed: int) -> np.ndarray:
     """Draw 2,000 rows, in the range of X, whole numbers where X has them."""
     vae = VAETransformer(random_state=seed).fit(X)
-    drawn = vae.sample(2_000, random_state=seed).clip(X.min(axis=0), X.max(axis=0))
-    return np.where((X % 1 == 0).all(axis=0), drawn.round(), drawn)
+    return _samples.finish(vae.sample(2_000, random_state=seed), X)
 
 
 def on_drawing(tables: list, n_seeds: int, claims: Claims) -> Table:

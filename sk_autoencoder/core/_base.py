@@ -7,7 +7,6 @@ from functools import partial, reduce
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
@@ -426,13 +425,9 @@ class BaseAutoencoder(
     def _score_pairs(self, pairs: Iterable[tuple], reconstruct: Callable) -> float:
         """Compute R² of the reconstructions of rows, for chunks of rows and of targets."""
         units, residual, moments = self._fitted.module.scaler.units, 0.0, []
-        for rows, target in pairs:
-            output = self._fitted.map(reconstruct, rows)
-            target = target.toarray() if issparse(target) else target
-            with np.errstate(over="ignore", invalid="ignore"):
-                error = np.subtract(output, target, dtype=np.float64) / units
-                residual += np.nansum(error**2)
-            moments.append(measure_moments(target, np.arange(len(target))))
+        for rows, targets in pairs:
+            residual += self._fitted.sum_squared_errors(reconstruct, rows, targets, units)
+            moments.append(measure_moments(targets, np.arange(targets.shape[0])))
         total = float(np.sum(reduce(Moments.merge, moments).sum_of_squares / units**2))
         if not total:
             return float(residual == 0)

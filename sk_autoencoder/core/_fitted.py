@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from skorch.history import History
 
 from sk_autoencoder.core._data import has_missing, iter_chunks
@@ -78,6 +79,19 @@ class Fitted:
         """Apply ``function(module, rows)`` to new rows, imputed as training rows were."""
         with explained_memory_errors(*X.shape), busy_threads(self.module, X.shape[0]):
             return map_array(self.module_for(X), function, X)
+
+    def sum_squared_errors(
+        self, function: Callable, X, targets, units: np.ndarray
+    ) -> float:
+        """Sum the squared errors of ``function(module, rows)``, in `units` of columns.
+
+        `targets` are the right values for rows X, dense or sparse; NaN is skipped.
+        """
+        output = self.map(function, X)
+        targets = targets.toarray() if issparse(targets) else targets
+        with np.errstate(over="ignore", invalid="ignore"):
+            errors = np.subtract(output, targets, dtype=np.float64) / units
+            return float(np.nansum(errors**2))
 
     def iter_map(self, function: Callable, X, indices: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the values of `function` for the rows `indices` of X, chunk by chunk."""

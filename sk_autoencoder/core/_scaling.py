@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from sklearn.utils import gen_batches
 
 from sk_autoencoder.core._data import RowDataset, iter_chunks
 from sk_autoencoder.core._moments import Moments, measure_moments
@@ -44,14 +43,14 @@ def make_scaler(
     """
     if scaling is None:
         center = np.zeros(len(moments.mean))
-        return make_bounded_scaler(moments, center, np.ones_like(center), kind)
+        return with_range(kind(*map(torch.from_numpy, (center, center + 1))), moments)
     variance = np.where(moments.varies, moments.variance, 0)
     if scaling == "global" or (scaling == "auto" and are_like_pixels(variance)):
         variance = np.full_like(variance, variance.mean())
     scale = np.where(variance > 0, np.sqrt(variance), 1.0)
     least = np.where(moments.varies, 0, ROUNDING * np.abs(moments.mean))
     scale = np.maximum(scale, least)
-    return make_bounded_scaler(moments, moments.mean, scale, kind)
+    return with_range(kind(*map(torch.from_numpy, (moments.mean, scale))), moments)
 
 
 def are_like_pixels(variance: np.ndarray) -> bool:
@@ -81,17 +80,10 @@ def share_unit(variance: np.ndarray) -> bool:
     return bool((n_participating - 1) / (len(varying) - 1) >= MIN_PARTICIPATION)
 
 
-def make_bounded_scaler(
-    moments: Moments,
-    center: np.ndarray,
-    scale: np.ndarray,
-    kind: type[Scaler] = Scaler,
-    **kwargs,
-) -> Scaler:
-    """Make a scaler of `kind` that knows the range of the rows with these `moments`."""
-    bounds = (np.nan_to_num((x - center) / scale) for x in (moments.low, moments.high))
-    tensors = map(torch.from_numpy, (center, scale, *bounds))
-    return kind(*tensors, **kwargs)
+def with_range(scaler: Scaler, moments: Moments) -> Scaler:
+    """Tell `scaler` the range of the rows with these `moments`, and return it."""
+    scaler.set_range(moments.low, moments.high)
+    return scaler
 
 
 def make_row_scaler(moments: Moments, X, indices: np.ndarray, order: int) -> RowScaler:
@@ -104,15 +96,6 @@ def make_row_scaler(moments: Moments, X, indices: np.ndarray, order: int) -> Row
     scale = np.full(X.shape[1], np.sqrt(variance.mean()) or 1.0)
     lengths = [row_lengths(chunk, order) for chunk in iter_chunks(X, indices)]
     size = float(np.concatenate(lengths).mean())
-    center = np.zeros(X.shape[1])
-    return make_bounded_scaler(moments, center, scale, RowScaler, size=size, order=order)
-
-
-def column_ranges(rows: RowDataset) -> tuple[torch.Tensor, torch.Tensor]:
-    """Compute the minimum and the maximum of each column of scaled `rows`."""
-    low, high = torch.tensor(np.inf), torch.tensor(-np.inf)
-    for where in gen_batches(len(rows), max(rows.chunk_size, 256)):
-        chunk = rows[np.r_[where]].x
-        low = torch.minimum(low, chunk.amin(0))
-        high = torch.maximum(high, chunk.amax(0))
-    return low, high
+    center = torch.zeros(X.shape[1], dtype=torch.float64)
+    scaler = RowScaler(center, torch.from_numpy(scale), size, order)
+    return with_range(scaler, moments)

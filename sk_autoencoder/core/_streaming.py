@@ -15,7 +15,7 @@ from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._inference import busy_threads
 from sk_autoencoder.core._memory import SAMPLE_BYTES, rows_within
 from sk_autoencoder.core._moments import Moments
-from sk_autoencoder.core._recipe import Recipe
+from sk_autoencoder.core._recipe import Recipe, Start
 from sk_autoencoder.core._training import LOCAL, make_fitted, make_net
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._likelihoods import Likelihood
@@ -50,22 +50,26 @@ class RowSample:
         targets = source.targets[rows] if source.has_targets else None
         return cls(source.X[rows], targets, torch.rand(len(rows)).double().numpy())
 
-    def add(self, other: "RowSample") -> "RowSample":
-        """Sample the rows of both."""
+    def join(self, other: "RowSample") -> "RowSample":
+        """Join the rows of both."""
+        targets = None if self.targets is None else stack(self.targets, other.targets)
+        numbers = np.concatenate([self.numbers, other.numbers])
+        return RowSample(stack(self.X, other.X), targets, numbers)
+
+    def cut(self) -> "RowSample":
+        """Keep the rows with the least numbers, as many as a sample may have."""
         row_bytes = self.X.dtype.itemsize * self.X.shape[1]
         n_max = min(rows_within(SAMPLE_BYTES, row_bytes, MIN_SAMPLE_ROWS), MAX_SAMPLE_ROWS)
-        numbers = np.concatenate([self.numbers, other.numbers])
-        kept = np.sort(np.argsort(numbers, kind="stable")[:n_max])
-        targets = None
-        if self.targets is not None:
-            targets = stack(self.targets, other.targets)[kept]
-        return RowSample(stack(self.X, other.X)[kept], targets, numbers[kept])
+        return self.select(np.sort(np.argsort(self.numbers, kind="stable")[:n_max]))
 
     def take(self, n_rows: int) -> "RowSample":
         """Take `n_rows` of the sample at random."""
-        where = torch.randperm(len(self.numbers))[:n_rows].numpy()
-        targets = None if self.targets is None else self.targets[where]
-        return RowSample(self.X[where], targets, self.numbers[where])
+        return self.select(torch.randperm(len(self.numbers))[:n_rows].numpy())
+
+    def select(self, indices: np.ndarray) -> "RowSample":
+        """Select the rows at `indices`."""
+        targets = None if self.targets is None else self.targets[indices]
+        return RowSample(self.X[indices], targets, self.numbers[indices])
 
     def as_source(self) -> RowSource:
         """Make a source of the rows."""
@@ -82,12 +86,12 @@ def stack(first: Any, second: Any) -> Any:
 class EarlierRows(LocalBackend):
     """Backend that adds the moments of earlier rows of a stream to those of a batch."""
 
-    def __init__(self, moments: Moments | None) -> None:
+    def __init__(self, moments: Moments) -> None:
         self.moments = moments
 
     def merge(self, moments: Moments) -> Moments:
         """Merge `moments` with those of earlier rows."""
-        return moments if self.moments is None else self.moments.merge(moments)
+        return self.moments.merge(moments)
 
 
 def train_batch(
@@ -113,23 +117,20 @@ def train_batch(
     """
     batch = RowSample.draw(source, rows)
     if previous is None:
-        fitted = _begin(recipe, source, rows, seed, device, EarlierRows(None))
+        fitted = _begin(recipe, source, rows, seed, device, LOCAL)
+        fitted.moments = recipe.columns.fit(source, rows, LOCAL, recipe.needs_axes)[1]
+        fitted.n_compared = count_rows(fitted.moments)
     elif not previous.is_partial:
         start = continue_from(previous, recipe, source, rows[None], LOCAL)
-        net = make_net(recipe, start, recipe.callbacks(), device, max_epochs=1).initialize()
-        fitted = make_fitted(start, net, best_epoch=0)
+        fitted = _make_fitted(recipe, start, device)
     else:
-        fitted = _go_on(recipe, source, rows, seed, device, previous)
+        fitted = _go_on(recipe, source, rows, batch, seed, device, previous)
     fitted.is_partial = True
-    sample = None if previous is None else previous.sample
-    if sample is None:
-        fitted.sample, shown = batch.add(batch.take(0)), batch
+    if previous is None or previous.sample is None:
+        fitted.sample, shown = batch.cut(), batch
     else:
-        fitted.sample = sample.add(batch)
-        again = sample.take(len(rows))
-        shown = RowSample(stack(batch.X, again.X), None, np.empty(0))
-        if source.has_targets:
-            shown = replace(shown, targets=stack(batch.targets, again.targets))
+        fitted.sample = previous.sample.join(batch).cut()
+        shown = batch.join(previous.sample.take(len(rows)))
     net = fitted.net.set_params(batch_size=recipe.batch_size(shown.X.shape[0]))
     with busy_threads(fitted.module, net.batch_size):
         indices = np.arange(shown.X.shape[0])[None]
@@ -150,17 +151,19 @@ def _begin(
 ) -> Fitted:
     """Start at rows of a source, and at the earlier rows that `backend` knows."""
     start = make_builder(recipe, source, rows[None], seed, backend)(rows[None])
+    return _make_fitted(recipe, start, device)
+
+
+def _make_fitted(recipe: Recipe, start: Start, device: torch.device) -> Fitted:
     net = make_net(recipe, start, recipe.callbacks(), device, max_epochs=1).initialize()
-    fitted = make_fitted(start, net, best_epoch=0)
-    fitted.moments = recipe.columns.fit(source, rows, backend, recipe.needs_axes)[1]
-    fitted.n_compared = count_rows(fitted.moments)
-    return fitted
+    return make_fitted(start, net, best_epoch=0)
 
 
 def _go_on(
     recipe: Recipe,
     source: RowSource,
     rows: np.ndarray,
+    batch: RowSample,
     seed: int,
     device: torch.device,
     previous: Fitted,
@@ -178,7 +181,7 @@ def _go_on(
     if n_rows < GROWTH * fitted.n_compared or not recipe.needs_axes:
         return fitted
     fitted.n_compared = n_rows
-    known = previous.sample.add(RowSample.draw(source, rows)).as_source()
+    known = previous.sample.join(batch).cut().as_source()
     if known.is_incomplete != previous.is_incomplete:
         return fitted
     recipe = replace(recipe, n_components=previous.n_components)
@@ -186,25 +189,19 @@ def _go_on(
         anew = _begin(recipe, source, rows, seed, device, backend)
     else:  # axes come from rows
         anew = _begin(recipe, known, np.arange(known.n_rows), seed, device, LOCAL)
-        anew.moments, anew.n_compared = fitted.moments, n_rows
+    anew.moments, anew.n_compared = fitted.moments, n_rows
     anew.earlier = list(previous.history)
-    both = (fitted, anew)
-    errors = [measure_error(each, known, scaler.units) for each in both]
-    return both[int(np.argmin(errors))]
+
+    def error(candidate: Fitted) -> float:
+        args = (Autoencoder.reconstruct, known.X, known.targets, scaler.units)
+        return candidate.sum_squared_errors(*args)
+
+    return min(fitted, anew, key=error)
 
 
 def count_rows(moments: Moments) -> float:
     """Count the rows behind `moments`."""
     return float(moments.n_observed.max())
-
-
-def measure_error(fitted: Fitted, source: RowSource, units: np.ndarray) -> float:
-    """Sum the squared errors of the reconstructions of rows, in `units` of each column."""
-    output = fitted.map(Autoencoder.reconstruct, source.X)
-    target = source.targets.toarray() if issparse(source.targets) else source.targets
-    with np.errstate(over="ignore", invalid="ignore"):
-        errors = (np.subtract(output, target, dtype=np.float64) / units) ** 2
-    return float(np.nan_to_num(np.nansum(errors), nan=np.inf))
 
 
 def wake_columns(
@@ -221,7 +218,7 @@ def wake_columns(
     has_woken = ~earlier.varies & moments.varies
     has_woken |= (scaler.scale > WAKING * old.scale.cpu()).numpy()
     where = torch.from_numpy(has_woken).to(old.scale.device)
-    likelihoods = [each for each in module.modules() if isinstance(each, Likelihood)]
+    likelihoods = [part for part in module.modules() if isinstance(part, Likelihood)]
     for name in ("center", "scale", "low", "high"):
         new = getattr(scaler, name).to(where.device)
         for part in [old, *likelihoods]:

@@ -30,7 +30,6 @@ from sk_autoencoder.core._recipe import (
     keep_random_weights,
     start_at,
 )
-from sk_autoencoder.core._scaling import column_ranges
 from sk_autoencoder.decomposition._denoising_errors import (
     damage_rows,
     fit_input_weight,
@@ -56,7 +55,7 @@ CORRUPTIONS: dict[str, Callable[[float, RowDataset], torch.nn.Module]] = {
     "gaussian": lambda level, rows: GaussianNoise(level),
     "masking": lambda fraction, rows: MaskingNoise(fraction),
     "salt_and_pepper": lambda fraction, rows: SaltAndPepperNoise(
-        fraction, *column_ranges(rows)
+        fraction, rows.scaler.low.float(), rows.scaler.high.float()
     ),
     "swap": lambda fraction, rows: SwapNoise(fraction),
 }

@@ -7,7 +7,7 @@ import torch
 from scipy.sparse import issparse
 from torch import Tensor, nn
 
-from sk_autoencoder.core._data import BatchIterator, RowDataset, iter_chunks
+from sk_autoencoder.core._data import RowDataset, evenly_spaced_indices, iter_chunks
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._model_selection import MIN_VALIDATION_ROWS
 from sk_autoencoder.core._moments import measure_moments
@@ -17,13 +17,8 @@ from sk_autoencoder.nn._autoencoder import Autoencoder
 SCORE_NOISE_LEVEL = 0.5  # of the rows that score damages, in scaled units
 SCORE_SEED = 0  # of their noise
 STEP = 1e-2  # of numerical derivatives, in standard deviations of the noise
-BATCH_ROWS = 1_000
+MAX_COMPARED_ROWS = 1_000
 N_REPEATS = 8  # of the corruption of held-out rows: a user's may be one a batch
-
-
-def reconstruct(autoencoder: Autoencoder, x: Tensor) -> Tensor:
-    """Encode and decode scaled rows `x`, in scaled units."""
-    return autoencoder.link(autoencoder.network.reconstruct(autoencoder.scaler.bound(x)))
 
 
 def divergence(autoencoder: Autoencoder, x: Tensor, output: Tensor, std: Tensor) -> Tensor:
@@ -36,7 +31,7 @@ def divergence(autoencoder: Autoencoder, x: Tensor, output: Tensor, std: Tensor)
     generator = torch.Generator().manual_seed(SCORE_SEED)
     signs = torch.randint(0, 2, x.shape, generator=generator).to(x) * 2 - 1
     direction = signs * std.to(x)
-    moved = reconstruct(autoencoder, x + STEP * direction)
+    moved = autoencoder.reconstruct_scaled(x + STEP * direction)
     return ((moved - output) / STEP * direction).sum(-1)
 
 
@@ -72,7 +67,7 @@ def stein_r2(fitted: Fitted, X, noise_std: np.ndarray) -> float:
 
     def row_errors(autoencoder: Autoencoder, rows: Tensor) -> Tensor:
         x = autoencoder.scaler(rows)
-        output = reconstruct(autoencoder, x)
+        output = autoencoder.reconstruct_scaled(x)
         squares = (output - x).square().sum(-1)
         product = noise - divergence(autoencoder, x, output, std)
         return share**2 * squares - 2 * share * product + noise
@@ -95,19 +90,20 @@ def fit_input_weight(
     have the smaller error. Otherwise it minimises that of :math:`w y + (1 - w) g(y)`.
     """
     rows = train if valid is None else valid
-    std = fitted.measured.get("noise_std_")
-    terms = [
-        fitted.module.map_batch(lambda a, b: compare_steps(a, b, std), batch)
-        for _ in range(N_REPEATS)
-        for batch in BatchIterator(rows, BATCH_ROWS, shuffle=False)
-    ]
-    products, squares = (
-        torch.cat([each.flatten() for each in term]).double().cpu().numpy()
-        for term in zip(*terms, strict=True)
-    )
-    if len(rows) < MIN_VALIDATION_ROWS or squares.sum() <= 2 * products.sum():
+    if len(rows) < MIN_VALIDATION_ROWS:
         return {"input_weight_": 0.0}
-    return {"input_weight_": 1 - float(np.clip(products.sum() / squares.sum(), 0, 1))}
+    std = fitted.measured.get("noise_std_")
+    where = evenly_spaced_indices(len(rows), MAX_COMPARED_ROWS)
+    batch = rows[rows.permutation(shuffle=False)[..., where]]
+    are_drawn = not isinstance(fitted.module.corruption, nn.Identity)
+    products, squares = 0.0, 0.0
+    for _ in range(N_REPEATS if are_drawn else 1):
+        terms = fitted.module.map_batch(lambda a, b: compare_steps(a, b, std), batch)
+        products += float(terms[0].double().sum())
+        squares += float(terms[1].double().sum())
+    if squares <= 2 * products:
+        return {"input_weight_": 0.0}
+    return {"input_weight_": 1 - float(np.clip(products / squares, 0, 1))}
 
 
 @torch.no_grad()
@@ -124,7 +120,7 @@ def compare_steps(
     """
     autoencoder.eval()
     x = autoencoder.corruption(batch.x)
-    output = reconstruct(autoencoder, x)
+    output = autoencoder.reconstruct_scaled(x)
     step = (output - x).nan_to_num()
     if noise_std is None:
         products = (step * (batch.target - x).nan_to_num()).sum(-1)

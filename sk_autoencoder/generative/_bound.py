@@ -100,7 +100,7 @@ def log_likelihood_bound(
         x = member.scaler(rows)
         # The score of a row without observed entries is that of its imputation.
         is_empty = x.isnan().all(-1, keepdim=True)
-        x = torch.where(is_empty, member.link(member.network.reconstruct(x)), x)
+        x = torch.where(is_empty, member.reconstruct_scaled(x), x)
         posterior = member.network.posterior(member.scaler.bound(x))
         bound = importance_bound(member.network, x, posterior, log_prior, noise.to(x))
         log_det = member.network.likelihood.log_abs_det_jacobian().to(x)

@@ -92,6 +92,10 @@ class Autoencoder(nn.Module):
         """Convert the decoder's `output` to rows (batch, n_features) in the units of X."""
         return self.scaler.inverse(self.link(output))
 
+    def reconstruct_scaled(self, x: Tensor) -> Tensor:
+        """Reconstruct scaled rows `x` (batch, n_features), in scaled units."""
+        return self.link(self.network.reconstruct(self.scaler.bound(x)))
+
     def reconstruct(self, x: Tensor) -> Tensor:
         """Reconstruct rows `x` of shape (batch, n_features)."""
         output = self.network.decode(self.encode(x))

@@ -21,8 +21,11 @@ class Scaler(nn.Module):
         In the units of X. float64, so that a large center loses no digits of X.
     scale : Tensor of shape (n_features,)
         In the units of X. float64.
-    low, high : Tensor of shape (n_features,), optional
-        Range of training rows in scaled units; by default it has no bounds.
+
+    Attributes
+    ----------
+    low, high : Tensor of shape (n_features,)
+        Range of training rows in scaled units; infinite until ``set_range``.
     """
 
     center: Tensor
@@ -30,19 +33,12 @@ class Scaler(nn.Module):
     low: Tensor
     high: Tensor
 
-    def __init__(
-        self,
-        center: Tensor,
-        scale: Tensor,
-        low: Tensor | None = None,
-        high: Tensor | None = None,
-    ) -> None:
+    def __init__(self, center: Tensor, scale: Tensor) -> None:
         super().__init__()
-        infinite = torch.full_like(center, torch.inf)
         self.register_buffer("center", center)
         self.register_buffer("scale", scale)
-        self.register_buffer("low", -infinite if low is None else low)
-        self.register_buffer("high", infinite if high is None else high)
+        self.register_buffer("low", torch.full_like(center, -torch.inf))
+        self.register_buffer("high", torch.full_like(center, torch.inf))
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale `x` of shape (batch, n_features)."""
@@ -70,20 +66,25 @@ class Scaler(nn.Module):
         """Scale rows `x` (batch, n_features) and bound them, for a network."""
         return self.bound(self(x))
 
-    def widen(self, low: np.ndarray, high: np.ndarray) -> None:
-        """Extend the range of training rows by that of further ones.
+    def set_range(self, low: np.ndarray, high: np.ndarray) -> None:
+        """Set the range of training rows.
 
         Parameters
         ----------
         low, high : ndarray of shape (n_features,)
-            After ``flatten``, before they are centred and divided; NaN extends nothing.
+            After ``flatten``, before they are centred and divided; NaN for a column without
+            an entry.
         """
-        for bound, values, extreme in (
-            (self.low, low, torch.fmin),
-            (self.high, high, torch.fmax),
-        ):
-            scaled = (torch.from_numpy(values).to(self.center) - self.center) / self.scale
-            bound.copy_(extreme(bound, scaled))
+        self.low.copy_(self._scale_flat(low).nan_to_num())
+        self.high.copy_(self._scale_flat(high).nan_to_num())
+
+    def widen(self, low: np.ndarray, high: np.ndarray) -> None:
+        """Extend the range of training rows by `low` and `high` of further ones."""
+        self.low.copy_(torch.fmin(self.low, self._scale_flat(low)))
+        self.high.copy_(torch.fmax(self.high, self._scale_flat(high)))
+
+    def _scale_flat(self, values: np.ndarray) -> Tensor:
+        return (torch.from_numpy(values).to(self.center) - self.center) / self.scale
 
     def restore_constants(self, x: Tensor) -> Tensor:
         """Set columns of `x`, in the units of X, that were constant to their constant."""
@@ -138,8 +139,6 @@ class RowScaler(Scaler):
         Zeros: the losses compare proportions or angles of rows that are not centred.
     scale : Tensor of shape (n_features,)
         Divisor of rows of unit length.
-    low, high : Tensor of shape (n_features,), optional
-        Range of training rows in scaled units.
     size : float, default=1.0
         Norm of the rows that ``inverse`` returns, in the units of X.
     order : int, default=2
@@ -147,16 +146,9 @@ class RowScaler(Scaler):
     """
 
     def __init__(
-        self,
-        center: Tensor,
-        scale: Tensor,
-        low: Tensor | None = None,
-        high: Tensor | None = None,
-        *,
-        size: float = 1.0,
-        order: int = 2,
+        self, center: Tensor, scale: Tensor, size: float = 1.0, order: int = 2
     ) -> None:
-        super().__init__(center, scale, low, high)
+        super().__init__(center, scale)
         self.size = size
         self.order = order
 

@@ -21,9 +21,7 @@ ERROR_CAP = 4.0  # scaled errors are linear up to this value, and bounded above 
 
 def _error(autoencoder: Autoencoder, rows: Tensor) -> Tensor:
     x = autoencoder.scaler(rows)
-    return (
-        autoencoder.link(autoencoder.network.reconstruct(autoencoder.scaler.bound(x))) - x
-    )
+    return autoencoder.reconstruct_scaled(x) - x
 
 
 def rescale_observed(entries: Tensor, rows: Tensor) -> Tensor:
