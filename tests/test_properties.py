@@ -410,16 +410,35 @@ def test_the_best_weights_are_kept_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+class Interrupt(Callback):
+    n_calls = 0  # of every copy
+
+    def __init__(self, n_steps, is_disguised=False):
+        self.n_steps = n_steps
+        self.is_disguised = is_disguised
+        Interrupt.n_calls = 0
+
+    def on_batch_begin(self, net, batch=None, training=False):
+        Interrupt.n_calls += training
+        if not training or Interrupt.n_calls <= self.n_steps:
+            return
+        try:
+            raise KeyboardInterrupt
+        finally:
+            if self.is_disguised:
+                raise RuntimeError("INTERNAL ASSERT FAILED")  # as torch's vmap does
+
+
+def test_an_interrupt_that_torch_turns_into_an_error_is_one(curved):
+    callbacks = [Interrupt(n_steps=40, is_disguised=True)]
+    autoencoder = AutoencoderTransformer(1, callbacks=callbacks, random_state=0)
+    with pytest.warns(UserWarning, match="interrupted"):
+        autoencoder.fit(curved)
+    assert 0 < autoencoder.n_iter_ < autoencoder.max_epochs
+
+
 def test_an_interrupted_fit_keeps_the_best_weights(autoencoder, curved):
-    class Interrupt(Callback):
-        n_calls = 0
-
-        def on_batch_begin(self, net, batch=None, training=False):
-            Interrupt.n_calls += training
-            if training and Interrupt.n_calls > 40:
-                raise KeyboardInterrupt
-
-    autoencoder.set_params(callbacks=[Interrupt()])
+    autoencoder.set_params(callbacks=[Interrupt(n_steps=40)])
     with pytest.warns(UserWarning, match="interrupted"):
         autoencoder.fit(curved)
     assert 0 < autoencoder.best_epoch_ <= autoencoder.n_iter_ < autoencoder.max_epochs

@@ -37,6 +37,15 @@ def test_one_money_column_among_zeros_and_ones_does_not_set_their_scale():
     np.testing.assert_allclose(fitted_scale(X, early_stopping=False), X.std(axis=0))
 
 
+@pytest.mark.parametrize("constant", [1e-300, 1.0, 2.0**600])  # sums are exact
+def test_a_constant_column_of_any_size_leaves_the_others_as_they_are(constant, curved):
+    with_constant = np.column_stack([curved, np.full(len(curved), constant)])
+    expected = AutoencoderTransformer(1, max_epochs=0, random_state=0).fit(curved)
+    found = AutoencoderTransformer(1, max_epochs=0, random_state=0).fit(with_constant)
+    codes = found.transform(with_constant)
+    np.testing.assert_allclose(codes, expected.transform(curved), rtol=1e-5, atol=1e-6)
+
+
 def test_a_column_that_is_constant_is_neither_scaled_nor_rounded():
     X = np.column_stack([np.random.default_rng(0).normal(size=(50, 2)), np.full(50, 7e29)])
     fitted = AutoencoderTransformer(2, **START).fit(X)

@@ -21,8 +21,7 @@ def scaled_moments(rows: RowDataset) -> tuple[np.ndarray, np.ndarray]:
         moments = measure_moments(rows.X, rows.indices, rows.scaler.flatten)
         check_variance(moments.variance)
     center, scale = rows.scaler.center.cpu().numpy(), rows.scaler.scale.cpu().numpy()
-    squared_scale = np.maximum(scale**2, np.finfo(np.float64).tiny)
-    return (moments.mean - center) / scale, moments.variance / squared_scale
+    return (moments.mean - center) / scale, moments.variance / scale / scale
 
 
 def has_variance(rows: RowDataset) -> bool:

@@ -27,6 +27,7 @@ from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.nn._objective import Objective
 from sk_autoencoder.utils._devices import available_device
 from sk_autoencoder.utils._random import fork_rng_with_seed
+from sk_autoencoder.utils._torch_compat import raised_interrupts
 
 VALIDATION_SEED_OFFSET = 2**31  # added to the seed of training
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -103,7 +104,8 @@ class AutoencoderNet(NeuralNet):
         if iterator is None:
             return
         try:
-            terms = self._mean_terms(iterator, training, prefix, step_fn)
+            with raised_interrupts():
+                terms = self._mean_terms(iterator, training, prefix, step_fn)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
             raise

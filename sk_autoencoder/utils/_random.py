@@ -9,6 +9,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from sk_autoencoder.utils._threads import ForkSafeLock, use_one_thread_after_fork
+from sk_autoencoder.utils._torch_compat import raised_interrupts
 
 _GENERATORS = ForkSafeLock()  # of torch, which are those of the process
 
@@ -50,7 +51,8 @@ def fork_rng_with_seed(seed: int, device: torch.device):
     """
     use_one_thread_after_fork()
     cuda = [device] if device.type == "cuda" else []
-    with _GENERATORS.lock, torch.random.fork_rng(devices=cuda):
+    generators = torch.random.fork_rng(devices=cuda)
+    with raised_interrupts(), _GENERATORS.lock, generators:
         torch.default_generator.manual_seed(seed)
         for cuda_device in cuda:
             with torch.cuda.device(cuda_device):

@@ -1,6 +1,23 @@
-"""Differences between the versions of torch."""
+"""What versions of torch differ in, and what all of them lack."""
+
+from contextlib import contextmanager
 
 import torch
 
 # torch < 2.7 has no word for export alone.
 is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
+
+
+@contextmanager
+def raised_interrupts():
+    """Raise KeyboardInterrupt where torch's ``vmap`` and ``vjp`` make a RuntimeError of it.
+
+    They do so if they are interrupted on their way in: they leave a level that they have
+    not entered.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        raise

@@ -80,7 +80,7 @@ def _axes_of_moments(rows: RowDataset, mean: np.ndarray, n_axes: int) -> Princip
         moments = measure_moments(rows.X, rows.indices, flatten, with_products=True)
     scale = rows.scaler.scale.cpu().numpy()
     n_rows = moments.n_observed[0]  # of all processes
-    covariance = moments.scatter / np.outer(scale, scale) / max(n_rows - 1, 1)
+    covariance = moments.scatter / scale / scale[:, None] / max(n_rows - 1, 1)
     n_features = len(scale)
     variance, axes = eigh(covariance, subset_by_index=[n_features - n_axes, n_features - 1])
     order = np.argsort(-variance, kind="stable")
