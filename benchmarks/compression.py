@@ -10,8 +10,9 @@ counted, beside
   is what the compressor falls back to.
 
 Both are read off at the bytes that ours took, from curves over steps on the rows that are
-compressed. Then bytes of the coder beside zlib and lzma on the same whole numbers, and a
-picture of error against bytes.
+compressed. Columns have the default scaling of ours everywhere, and so have errors: those
+of mixed units count equally, pixels as they are. Then bytes of the coder beside zlib and
+lzma on the same whole numbers, and a picture of error against bytes.
 """
 
 import argparse
@@ -33,6 +34,7 @@ from sk_autoencoder.metrics import reconstruction_r2
 N_FIT, N_HELD, FIT_SHARE = 5_000, 1_000, 0.8
 MIN_COLUMNS, MIN_ROWS = 16, 200
 BUDGETS = (8, 16, 32)
+SCALING = "auto"
 STEPS = 2.0 ** -np.arange(-3, 12, 0.25)  # in standard deviations of the first component
 GOALS = {8: 0.06, 16: 0.03}  # gains over PCA where rows are many and curved
 GOAL_SETS = ("mnist*", "frey*")
@@ -52,7 +54,8 @@ def split(table: _datasets.Table, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def pca_curve(fit: np.ndarray, held: np.ndarray, setting: tuple, seed: int) -> np.ndarray:
     """Return bytes a row and R² for each step, the coarsest first."""
     fit, held = fit.astype(float), held.astype(float)
-    codec = _codec.linear_codec(fit, _codec.MAX_LINEAR_CODES, "global", seed)
+    codec = _codec.linear_codec(fit, _codec.MAX_LINEAR_CODES, SCALING, seed)
+    scale = _codec.column_scale(fit, SCALING)
     codec.setting = setting
     codes, others = codec.codes(fit), codec.codes(held)
     points = []
@@ -63,7 +66,7 @@ def pca_curve(fit: np.ndarray, held: np.ndarray, setting: tuple, seed: int) -> n
         numbers = quantiser.quantise(others)
         size = HEADER_STRUCT.size + len(_range_coder.encode([*numbers.T], quantiser.tables))
         found = codec.decode(quantiser.dequantise(numbers))
-        points.append((size / len(held), reconstruction_r2(held, found)))
+        points.append((size / len(held), reconstruction_r2(held / scale, found / scale)))
     return np.array(points)
 
 

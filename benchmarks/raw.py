@@ -205,7 +205,8 @@ def on_drawing(tables: list, n_seeds: int, claims: Claims) -> Table:
         found.append((max(differences), agreement, spread_of_columns(drawn, X)))
     shares, agreement, spread = map(float, np.mean(found, axis=0))
     report.add("mixed units", shares, agreement, spread)
-    measured = [t for t in tables if is_measured(t) and len(t.X) >= MIN_DRAWN_ROWS]
+    named = [t for t in tables if is_measured(t) or t.name in DRAWN_TABLES]
+    measured = [t for t in named if len(t.X) >= MIN_DRAWN_ROWS]
     order = [*DRAWN_TABLES, *(t.name for t in sorted(measured, key=lambda t: t.X.shape[1]))]
     measured.sort(key=lambda t: order.index(t.name))
     spreads = [spread]

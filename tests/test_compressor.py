@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 from catalogue import PLAIN, slow
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_wine
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -101,6 +101,17 @@ def test_pca_is_kept_where_it_is_the_best():
     pca = AutoencoderCompressor(PCA(8), bytes_per_row=3, random_state=0).fit(X[:400])
     assert ours._codec is ours._linear
     assert ours.score(X[400:]) == pytest.approx(pca.score(X[400:]), abs=0.01)
+
+
+def test_columns_of_mixed_units_come_back_alike_and_count_alike():
+    X = load_wine().data
+    compressor = AutoencoderCompressor(bytes_per_row=4, random_state=0).fit(X)
+    found = compressor.reconstruct(X)
+    each = 1 - ((found - X) ** 2).mean(axis=0) / X.var(axis=0)
+    assert each.min() > 0.5
+    assert compressor.score(X) == pytest.approx(each.mean())
+    of_default_step = compressor.report(X)["r2"][2]
+    assert of_default_step == pytest.approx(compressor.score(X))
 
 
 @pytest.mark.slow

@@ -116,18 +116,21 @@ class Codec:
         return [self.rows(numbers), quantizer.steps, *tables]
 
 
-def split(rows: np.ndarray, scaling: str | None, seed: int) -> Split:
+def column_scale(rows: np.ndarray, scaling: str | None) -> np.ndarray:
+    """Compute the scale of each column that an autoencoder fitted to `rows` has."""
+    return make_scaler(measure_moments(rows, np.arange(len(rows))), scaling).scale.numpy()
+
+
+def split(rows: np.ndarray, scale: np.ndarray, seed: int) -> Split:
     """Hold out the rows that the fit of an autoencoder with this seed holds out.
 
     Both draw the rows first, from the same seed: validation rows of the codec must not be
     training rows of its autoencoder.
     """
-    moments = measure_moments(rows, np.arange(len(rows)))
-    scaler = make_scaler(moments, scaling)
     with seeded_fit(seed, torch.device("cpu")):
         train, validation = hold_out(len(rows), "auto")
     train = np.arange(len(rows)) if len(train) < 2 else train
-    return Split(rows[train], rows[validation], scaler.scale.numpy())
+    return Split(rows[train], rows[validation], scale)
 
 
 def best_codec(codecs: Sequence[Codec], split: Split, budget: float):
@@ -213,10 +216,10 @@ def is_better(errors: np.ndarray, others: np.ndarray) -> bool:
     return select_interpolation({0.0: others, 1.0: errors}) > 0
 
 
-def quality(X: np.ndarray, rows: np.ndarray, peak: float) -> tuple[float, float]:
-    """Compute R² and the peak signal-to-noise ratio in dB."""
+def quality(X, rows, scale: np.ndarray, peak: float) -> tuple[float, float]:
+    """Compute R² in scaled units and the peak signal-to-noise ratio in dB."""
     psnr = metrics.peak_signal_noise_ratio(X, rows, data_range=peak)
-    return metrics.reconstruction_r2(X, rows), psnr
+    return metrics.reconstruction_r2(X / scale, rows / scale), psnr
 
 
 def fingerprint(arrays: Sequence[np.ndarray]) -> bytes:

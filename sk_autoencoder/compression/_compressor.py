@@ -176,6 +176,7 @@ class AutoencoderCompressor(
         X = self._read(X, reset=True, ensure_min_samples=2)
         rows = X.astype(np.float64)
         seed = draw_seed(check_random_state(self.random_state))
+        self._scale = _codec.column_scale(rows, self.scaling)
         self._linear, codec = self._find_codecs(rows, seed)
         self._codec = self._linear if codec is None else codec
         self.autoencoder_, self.step_ = self._codec.autoencoder, self._codec.step
@@ -199,7 +200,7 @@ class AutoencoderCompressor(
 
     def _find_codecs(self, rows: np.ndarray, seed: int) -> tuple[Codec, Codec | None]:
         """Fit the linear codec, and a nonlinear codec if one is better."""
-        split, budget = _codec.split(rows, self.scaling, seed), 8 * self.bytes_per_row
+        split, budget = _codec.split(rows, self._scale, seed), 8 * self.bytes_per_row
         linear = _codec.linear_codec(
             split.train, _codec.MAX_LINEAR_CODES, self.scaling, seed
         )
@@ -378,11 +379,12 @@ class AutoencoderCompressor(
         Returns
         -------
         score : float
-            One minus the squared error over the variance of X, both summed over entries.
+            One minus the squared error over the variance of X, each summed over all entries
+            in scaled units: columns of mixed units count equally.
         """
         check_is_fitted(self)
         X = self._read(X, reset=False)
-        return metrics.reconstruction_r2(X, self._restore(X))
+        return metrics.reconstruction_r2(X / self._scale, self._restore(X) / self._scale)
 
     def report(self, X) -> dict[str, np.ndarray]:
         """Measure the bytes and the error of X for multiples of the step.
@@ -399,10 +401,10 @@ class AutoencoderCompressor(
         report : dict of ndarray of shape (5,)
             Columns of a table for ``pandas.DataFrame``, from coarse to fine steps:
             ``"step"`` in multiples of `step_`, ``"bytes_per_row"``, the ``"ratio"`` of the
-            bytes of X to the compressed bytes, ``"r2"``, and ``"psnr"``, the peak
-            signal-to-noise ratio in dB with the range of the training rows as peak. The
-            columns ``"pca_bytes_per_row"``, ``"pca_r2"`` and ``"pca_psnr"`` are those of
-            PCA, quantised and coded the same way.
+            bytes of X to the compressed bytes, ``"r2"`` in scaled units, and ``"psnr"``,
+            the peak signal-to-noise ratio in dB with the range of the training rows as
+            peak. The columns ``"pca_bytes_per_row"``, ``"pca_r2"`` and ``"pca_psnr"`` are
+            those of PCA, quantised and coded the same way.
         """
         check_is_fitted(self)
         X = self._read(X, reset=False)
@@ -422,7 +424,7 @@ class AutoencoderCompressor(
         size = len(self._write(X, codec, step_factor, None)) / len(X)
         numbers = codec.numbers(rows, step_factor)
         restored = as_type(codec.rows(numbers, step_factor), X.dtype)
-        return size, *quality(rows, restored, self._peak)
+        return size, *quality(rows, restored, self._scale, self._peak)
 
     def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:
         raise ValueError(
