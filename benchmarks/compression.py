@@ -62,10 +62,10 @@ def pca_curve(fit: np.ndarray, held: np.ndarray, setting: tuple, seed: int) -> n
     for step in codes[:, 0].std() * STEPS:
         if points and points[-1][0] > 2 * BUDGETS[-1]:
             break
-        quantiser = codec.quantiser(codes, step)
-        numbers = quantiser.quantise(others)
-        size = HEADER_STRUCT.size + len(_range_coder.encode([*numbers.T], quantiser.tables))
-        found = codec.decode(quantiser.dequantise(numbers))
+        quantizer = codec.make_quantizer(codes, step)
+        numbers = quantizer.quantize(others)
+        size = HEADER_STRUCT.size + len(_range_coder.encode([*numbers.T], quantizer.tables))
+        found = codec.decode(quantizer.dequantize(numbers))
         points.append((size / len(held), reconstruction_r2(held / scale, found / scale)))
     return np.array(points)
 

@@ -235,7 +235,8 @@ def measure(drawn, labelled, rows: Rows, seed: int) -> dict[str, float]:
     density, coverage = _samples.density_coverage(drawn, held)
     trained = np.nan
     if labelled is not None:
-        trained = _samples.trained_accuracy(*labelled, rows.held, rows.y_held, seed)
+        X_drawn, y_drawn = labelled
+        trained = _samples.trained_accuracy(X_drawn, y_drawn, rows.held, rows.y_held, seed)
     return {
         "trees": _samples.boosted_accuracy(drawn, held, seed),
         "1-NN": _samples.neighbor_accuracy(drawn, held),
