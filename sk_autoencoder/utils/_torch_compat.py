@@ -1,4 +1,4 @@
-"""What versions of torch differ in, and what all of them lack."""
+"""Differences between the versions of torch, and gaps of all of them."""
 
 from contextlib import contextmanager
 

@@ -1,0 +1,8 @@
+"""Tables of mixed columns as numbers, and back."""
+
+from sk_autoencoder.preprocessing._table_encoder import TableEncoder
+from sk_autoencoder.utils._names import set_public_module
+
+__all__ = ["TableEncoder"]
+
+set_public_module(__name__, globals())

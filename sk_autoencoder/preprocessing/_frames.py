@@ -1,0 +1,204 @@
+"""Columns of frames and arrays as numpy arrays, and frames made of them."""
+
+from collections.abc import Hashable
+from datetime import date, timedelta
+from numbers import Real
+from typing import Any, NamedTuple
+
+import narwhals as nw
+import numpy as np
+
+MICROSECONDS = 24 * 60 * 60 * 1_000_000  # of a day
+BOOLEANS = (bool, np.bool_)
+
+
+class Column(NamedTuple):
+    """Cells of a column."""
+
+    name: Hashable
+    kind: str  # "number", "boolean", "category", "date", "datetime" or "duration"
+    values: np.ndarray  # (n_rows,): days for times, objects for categories, else numbers
+    is_missing: np.ndarray  # (n_rows,)
+
+
+def read_columns(X: Any, are_categories: np.ndarray | None = None) -> list[Column]:
+    """Read the columns of a frame or an array.
+
+    Parameters
+    ----------
+    X : frame that narwhals knows, or array-like of shape (n_samples, n_features)
+    are_categories : ndarray of bool of shape (n_features,) or None
+        Columns to read as categories, whatever they hold.
+
+    Raises
+    ------
+    TypeError
+        If a column holds what has no kind; the error names the column.
+    """
+    frame = as_frame(X)
+    if frame is not None:
+        names, columns = frame.columns, [frame[name] for name in frame.columns]
+    else:
+        array = np.asarray(X)
+        names, columns = range(array.shape[1]), list(array.T)
+    are_categories = np.zeros(len(names)) if are_categories is None else are_categories
+    return [
+        _read_series(name, column, is_category)
+        if isinstance(column, nw.Series)
+        else _read_array(name, column, is_category)
+        for name, column, is_category in zip(names, columns, are_categories, strict=True)
+    ]
+
+
+def as_frame(X: Any) -> nw.DataFrame | None:
+    """Wrap a frame by narwhals; None for what is no frame."""
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    return frame if isinstance(frame, nw.DataFrame) else None
+
+
+def _read_series(name: Hashable, series: nw.Series, is_category: bool) -> Column:
+    dtype, is_missing = series.dtype, series.is_null().to_numpy().astype(bool)
+    if dtype == nw.Object or (is_category and not dtype.is_temporal()):
+        values = np.array([*series.to_list(), None], dtype=object)[:-1]
+        return _read_objects(name, values, is_missing, is_category)
+    if dtype.is_numeric():
+        return _number(name, series.cast(nw.Float64()).to_numpy(), is_missing)
+    if dtype == nw.Boolean:
+        values = np.where(is_missing, False, np.array(series.to_list(), dtype=object))
+        return Column(name, "boolean", values.astype(float), is_missing)
+    if dtype in (nw.String, nw.Categorical, nw.Enum):
+        values = np.array([*series.to_list(), None], dtype=object)[:-1]
+        return Column(name, "category", values, is_missing)
+    if dtype in (nw.Date, nw.Datetime):
+        kind = "date" if dtype == nw.Date else "datetime"
+        microseconds = series.cast(nw.Datetime("us", getattr(dtype, "time_zone", None)))
+        return _time(name, kind, microseconds.dt.timestamp("us"), is_missing)
+    if dtype == nw.Duration:
+        return _time(name, "duration", series.dt.total_microseconds(), is_missing)
+    raise TypeError(
+        f"Column {name!r} of X holds {dtype}, which has no meaning as a column of a table. "
+        "Convert it to numbers, booleans, text or dates, or leave it out."
+    )
+
+
+def _read_array(name: Hashable, values: np.ndarray, is_category: bool) -> Column:
+    if values.dtype.kind in "mM":
+        kind = "datetime" if values.dtype.kind == "M" else "duration"
+        unit = "datetime64[us]" if kind == "datetime" else "timedelta64[us]"
+        is_missing = np.isnat(values)
+        days = values.astype(unit).astype(np.int64) / MICROSECONDS
+        return Column(name, kind, np.where(is_missing, np.nan, days), is_missing)
+    if values.dtype.kind == "c":
+        raise ValueError("Complex data not supported: give real and imaginary parts.")
+    if values.dtype.kind == "b" and not is_category:
+        return Column(name, "boolean", values.astype(float), np.zeros(len(values), bool))
+    if values.dtype.kind in "iuf" and not is_category:
+        values = values.astype(np.float64)
+        return _number(name, values, np.isnan(values))
+    values = values.astype(object)
+    return _read_objects(
+        name, values, np.array([_is_nothing(v) for v in values]), is_category
+    )
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or bool(value != value)  # NaN, NaT
+
+
+def _read_objects(
+    name: Hashable, values: np.ndarray, is_missing: np.ndarray, is_category: bool
+) -> Column:
+    """Read objects by what they are."""
+    observed = values[~is_missing]
+    if is_category or all(isinstance(value, str) for value in observed):
+        return Column(name, "category", values, is_missing)
+    if all(isinstance(value, BOOLEANS) for value in observed):
+        numbers = np.where(is_missing, False, values).astype(float)
+        return Column(name, "boolean", numbers, is_missing)
+    if all(isinstance(value, Real) for value in observed):
+        return _number(name, np.where(is_missing, np.nan, values).astype(float), is_missing)
+    if any(isinstance(value, date | timedelta) for value in observed):
+        remedy = "Convert it to a dtype of dates, for example with pandas.to_datetime."
+    else:
+        remedy = (
+            "Convert all of its cells to numbers, or to text, such as with astype(str)."
+        )
+    found = sorted({type(value).__name__ for value in observed})
+    raise TypeError(
+        f"Column {name!r} of X holds objects of type {' and '.join(found)}: each argument "
+        f"must be a string or a real number. {remedy}"
+    )
+
+
+def _number(name: Hashable, values: np.ndarray, is_missing: np.ndarray) -> Column:
+    if np.isinf(values).any():
+        raise ValueError(
+            f"Column {name!r} of X contains infinity. Replace it by NaN for a missing "
+            "cell, or by a number."
+        )
+    return Column(name, "number", values, is_missing | np.isnan(values))
+
+
+def _time(name: Hashable, kind: str, microseconds: nw.Series, is_missing) -> Column:
+    days = microseconds.cast(nw.Float64()).to_numpy() / MICROSECONDS
+    return Column(name, kind, np.where(is_missing, np.nan, days), is_missing)
+
+
+# Frames
+
+
+def make_frame(columns: list[Column], like: Any) -> Any:
+    """Make a frame with the columns, their order and the dtypes of the frame `like`."""
+    frame = as_frame(like)
+    series = [_make_series(column, frame[column.name]) for column in columns]
+    if frame.implementation.is_pandas():
+        make = frame.implementation.to_native_namespace().concat
+        return make([nw.to_native(each) for each in series], axis="columns")
+    return nw.to_native(nw.DataFrame.from_dict({each.name: each for each in series}))
+
+
+def _make_series(column: Column, like: nw.Series) -> nw.Series:
+    cells = np.array([*_cells(column), None], dtype=object)[:-1]
+    cells[column.is_missing] = None
+    if like.implementation.is_pandas():
+        return _make_pandas_series(column, cells, like)
+    dtype, backend = like.dtype, like.implementation
+    if column.kind in ("number", "boolean", "category"):
+        return nw.new_series(column.name, cells.tolist(), dtype, backend=backend)
+    raw = nw.new_series(column.name, cells.tolist(), nw.Int64(), backend=backend)
+    if column.kind == "duration":
+        return raw.cast(nw.Duration("us")).cast(dtype)
+    times = raw.cast(nw.Datetime("us"))
+    if zone := getattr(dtype, "time_zone", None):
+        times = times.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+    return times.cast(dtype)
+
+
+def _make_pandas_series(column: Column, cells: np.ndarray, like: nw.Series) -> nw.Series:
+    pandas, dtype = like.implementation.to_native_namespace(), nw.to_native(like).dtype
+    series = pandas.Series(cells, name=column.name, dtype=object)
+    if column.kind in ("date", "datetime", "duration"):
+        whole = series.astype("Int64")
+        if column.kind == "duration":
+            series = pandas.to_timedelta(whole, unit="us")
+        else:
+            series = pandas.to_datetime(whole, unit="us", utc=True)
+            if not getattr(dtype, "tz", None):
+                series = series.dt.tz_localize(None)
+    if isinstance(dtype, np.dtype) and dtype.kind == "O":
+        series = series.where(~column.is_missing, np.nan)
+    return nw.from_native(series.astype(dtype), series_only=True)
+
+
+def _cells(column: Column) -> list:
+    """List cells as they are before a dtype is set: microseconds for times."""
+    if column.kind == "category":
+        return column.values.tolist()
+    known = np.where(column.is_missing, 0, column.values)
+    if column.kind == "boolean":
+        return (known > 0.5).tolist()
+    if column.kind == "number":
+        is_whole = bool((known == np.round(known)).all())
+        return [int(value) for value in known] if is_whole else known.tolist()
+    step = MICROSECONDS if column.kind == "date" else 1
+    return [step * round(value * MICROSECONDS / step) for value in known]

@@ -1,0 +1,366 @@
+"""Tables of numbers, categories and dates as matrices of numbers, and back."""
+
+from numbers import Integral
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sk_autoencoder.preprocessing._columns import make_column
+from sk_autoencoder.preprocessing._frames import Column, as_frame, make_frame, read_columns
+from sk_autoencoder.utils._sklearn_compat import (
+    Interval,
+    RealNotInt,
+    StrOptions,
+    feature_names,
+    fit_context,
+)
+
+
+class TableEncoder(TransformerMixin, BaseEstimator):
+    r"""Encode a table of numbers, categories and dates as numbers, and decode it.
+
+    Each column becomes a block of columns by its kind:
+
+    * a number stays one, and so does a boolean, as 0 and 1;
+    * a category of k levels becomes k zeros and ones;
+    * a date or datetime becomes days since 1970, with the sine and cosine of its place in
+      the week, the year and the day, where they vary; a duration becomes days.
+
+    With ``scale=True`` each block has a mean of zero and a total variance of one, as in
+    factor analysis of mixed data [1]_: a category of many levels weighs no more than a
+    number.
+
+    Parameters
+    ----------
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Columns to take for categories beside those of text and of categorical dtypes: a
+        mask, indices or names, as in
+        :class:`~sklearn.ensemble.HistGradientBoostingClassifier`. ``"from_dtype"`` and None
+        name no others.
+    min_frequency : int, float or None, default=None
+        Levels that are rarer share a column: a number of rows, or a fraction of them.
+    max_categories : int or None, default=100
+        Largest number of columns of a category; the rarest levels share one.
+    scale : bool, default=True
+        Whether to centre and scale each block.
+    fill_missing : bool, default=False
+        Whether missing cells become the mean of the column, for methods that take none.
+        Otherwise all columns of their block are NaN.
+    clip : bool, default=True
+        Whether ``inverse_transform`` keeps numbers and times within the range seen in fit.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of columns seen in fit.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, where X has string names.
+    kinds_ : list of str
+        Kind of each column: ``"number"``, ``"boolean"``, ``"category"``, ``"date"``,
+        ``"datetime"`` or ``"duration"``.
+    blocks_ : list of slice
+        Columns of the encoded table that belong to each column.
+
+    See Also
+    --------
+    sklearn.compose.ColumnTransformer : Other encodings by column, without an inverse.
+
+    Notes
+    -----
+    A cell of a category that fit has not seen is encoded as the infrequent ones are; where
+    there are none, by the frequencies of the levels, the mean of its block. A warning names
+    it. Infrequent levels are decoded as the most frequent of them.
+
+    ``inverse_transform`` returns whole numbers where all were whole, and the most likely
+    level of a category.
+
+    References
+    ----------
+    .. [1] J. Pagès, "Analyse factorielle de données mixtes", Revue de statistique appliquée
+       52, 2004.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sk_autoencoder.preprocessing import TableEncoder
+    >>> people = pd.DataFrame(
+    ...     {
+    ...         "age": [39, 50, 38, 53],
+    ...         "work": ["office", "farm", "office", "farm"],
+    ...         "since": pd.to_datetime(["2001-03-05", "2011-07-01", "2004-01-31", None]),
+    ...     }
+    ... )
+    >>> encoder = TableEncoder().fit(people)
+    >>> encoder.kinds_
+    ['number', 'category', 'datetime']
+    >>> print(*encoder.get_feature_names_out()[:4])
+    age work_farm work_office since
+    >>> encoder.inverse_transform(encoder.transform(people)).equals(people)
+    True
+    >>> pca = make_pipeline(TableEncoder(fill_missing=True), PCA(2)).fit(people)
+    >>> pca.inverse_transform(pca.transform(people))["work"].tolist()
+    ['office', 'farm', 'office', 'farm']
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+        "min_frequency": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(RealNotInt, 0, 1, closed="neither"),
+            None,
+        ],
+        "max_categories": [Interval(Integral, 2, None, closed="left"), None],
+        "scale": ["boolean"],
+        "fill_missing": ["boolean"],
+        "clip": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        categorical_features="from_dtype",
+        *,
+        min_frequency=None,
+        max_categories=100,
+        scale=True,
+        fill_missing=False,
+        clip=True,
+    ):
+        self.categorical_features = categorical_features
+        self.min_frequency = min_frequency
+        self.max_categories = max_categories
+        self.scale = scale
+        self.fill_missing = fill_missing
+        self.clip = clip
+
+    @fit_context
+    def fit(self, X, y=None):
+        """Learn the kinds, levels and ranges of the columns of X.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a column is of no kind, or holds free text or ids; the error names it.
+        """
+        self._learn(X)
+        return self
+
+    def fit_transform(self, X, y=None):
+        """Fit to X, and encode it.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        encoded : ndarray of shape (n_samples, n_features_out)
+        """
+        return self.fit(X).transform(X)
+
+    def _learn(self, X) -> None:
+        columns, chosen = self._read(X, reset=True)
+        options = {
+            key: getattr(self, key) for key in ("min_frequency", "max_categories", "clip")
+        }
+        self._columns = [
+            make_column(column, options, is_category)
+            for column, is_category in zip(columns, chosen, strict=True)
+        ]
+        self.kinds_ = [column.kind for column in columns]
+        self._names = [column.name for column in columns]
+        self._categorical = chosen
+        frame = as_frame(X)
+        self._empty = None if frame is None else frame.head(0).to_native()
+        widths = [len(column.suffixes()) for column in self._columns]
+        ends = np.cumsum(widths)
+        self.blocks_ = [slice(e - w, e) for e, w in zip(ends, widths, strict=True)]
+        self._center, self._scale = self._measure(self._encode(columns))
+
+    def _measure(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Compute the mean of each encoded column, and its divisor."""
+        n_observed = np.maximum((~np.isnan(encoded)).sum(axis=0), 1)
+        center = np.nansum(encoded, axis=0) / n_observed
+        variance = np.nansum((encoded - center) ** 2, axis=0) / n_observed
+        std = np.sqrt(variance)
+        scale = np.where(std > 0, std, 1.0)
+        for kind, block in zip(self.kinds_, self.blocks_, strict=True):
+            if kind == "category":
+                scale[block] = np.sqrt(variance[block].sum()) or 1.0
+            else:
+                scale[block] *= (block.stop - block.start) ** 0.5
+        return center, scale
+
+    def _read(self, X, reset: bool) -> tuple[list[Column], np.ndarray]:
+        X = check_table(X, type(self).__name__)
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        chosen = self._find_categories(X.shape[1]) if reset else self._categorical
+        return read_columns(X, chosen), chosen
+
+    def _find_categories(self, n_features: int) -> np.ndarray:
+        """Find the columns that `categorical_features` names, as a mask."""
+        asked, mask = self.categorical_features, np.zeros(n_features, dtype=bool)
+        if asked is None or isinstance(asked, str):
+            return mask
+        asked = np.asarray(asked)
+        if asked.dtype.kind == "b" and asked.shape == (n_features,):
+            return asked
+        names = list(getattr(self, "feature_names_in_", []))
+        for each in asked.tolist():
+            is_index = isinstance(each, int) and not isinstance(each, bool)
+            if each in names:
+                mask[names.index(each)] = True
+            elif is_index and -n_features <= each < n_features:
+                mask[each] = True
+            else:
+                raise ValueError(
+                    f"categorical_features={self.categorical_features!r} names {each!r}, "
+                    f"which is no column of X. Give names, indices below {n_features}, or "
+                    "a mask with one boolean for each column."
+                )
+        return mask
+
+    def _encode(self, columns: list[Column]) -> np.ndarray:
+        pairs = zip(self._columns, columns, strict=True)
+        return np.concatenate([known.encode(column) for known, column in pairs], axis=1)
+
+    def transform(self, X):
+        """Encode X as numbers.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        encoded : ndarray of shape (n_samples, n_features_out)
+
+        Raises
+        ------
+        ValueError
+            If the columns are not those of fit, or one is of another kind.
+        """
+        check_is_fitted(self)
+        columns, _ = self._read(X, reset=False)
+        for column, kind in zip(columns, self.kinds_, strict=True):
+            if column.kind != kind and not column.is_missing.all():
+                raise ValueError(
+                    f"Column {column.name!r} of X is of kind {column.kind!r}, and was "
+                    f"{kind!r} in fit. Convert it to the dtype that it had."
+                )
+        encoded = self._encode(columns)
+        if self.scale:
+            encoded = (encoded - self._center) / self._scale
+        if self.fill_missing:
+            encoded = np.where(
+                np.isnan(encoded), 0.0 if self.scale else self._center, encoded
+            )
+        return encoded
+
+    def inverse_transform(self, X):
+        """Decode rows that are encoded.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features_out)
+            NaN stands for missing cells.
+
+        Returns
+        -------
+        table : frame or ndarray of shape (n_samples, n_features_in_)
+            A frame like that of fit, with its columns and dtypes; an array if fit had one.
+        """
+        check_is_fitted(self)
+        encoded = np.asarray(X, dtype=np.float64)
+        if encoded.ndim != 2 or encoded.shape[1] != len(self._center):
+            raise ValueError(
+                f"X has shape {encoded.shape}, and encoded rows have {len(self._center)} "
+                "columns. Give what transform returns."
+            )
+        if self.scale:
+            encoded = encoded * self._scale + self._center
+        columns = [
+            self._decode(i, encoded[:, block]) for i, block in enumerate(self.blocks_)
+        ]
+        if self._empty is not None:
+            return make_frame(columns, self._empty)
+        values = [column.values for column in columns]
+        is_numeric = all(kind in ("number", "boolean") for kind in self.kinds_)
+        dtype = np.float64 if is_numeric else object
+        return np.stack([np.asarray(each, dtype) for each in values], axis=1)
+
+    def _decode(self, i: int, block: np.ndarray) -> Column:
+        values = self._columns[i].decode(block)
+        missing = np.array(
+            [value is None or value != value for value in values], dtype=bool
+        )
+        return Column(self._names[i], self.kinds_[i], values, missing)
+
+    def get_feature_names_out(self, input_features=None):
+        """List the names of encoded columns.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the columns, if fit saw none; ``x0``, ``x1`` and so on otherwise.
+
+        Returns
+        -------
+        names : ndarray of str
+        """
+        check_is_fitted(self)
+        names = feature_names(self, input_features)
+        pairs = zip(names, self._columns, strict=True)
+        found = [f"{name}{end}" for name, column in pairs for end in column.suffixes()]
+        return np.array(found, dtype=object)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+
+def check_table(X, name: str):
+    """Check the shape of a frame; convert what is none to an array.
+
+    Raises
+    ------
+    ValueError
+        If X is sparse, or has no two axes or an empty one.
+    """
+    if issparse(X):
+        raise ValueError(
+            "Sparse data was passed for X, but a table is dense: give X.toarray(), or "
+            f"leave {name} out where all columns are numbers."
+        )
+    X = X if as_frame(X) is not None else np.asarray(X)
+    if isinstance(X, np.ndarray) and X.ndim != 2:
+        raise ValueError(
+            f"Expected 2D array, got {X.ndim}D array instead: a table has rows and "
+            "columns. Reshape your data with X.reshape(-1, 1) if it has one column, and "
+            "with X.reshape(1, -1) if it has one row."
+        )
+    if min(X.shape) == 0:
+        what = "sample(s)" if not X.shape[0] else "feature(s)"
+        raise ValueError(
+            f"Found array with 0 {what} (shape={X.shape}) while a minimum of 1 is required "
+            f"by {name}."
+        )
+    return X

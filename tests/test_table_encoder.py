@@ -1,0 +1,251 @@
+"""Tables become numbers, and come back."""
+
+import datetime
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from sklearn.decomposition import PCA
+from sklearn.exceptions import SkipTestWarning
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import check_estimator
+from test_common import TRANSFORMER_CHECKS
+
+from sk_autoencoder.preprocessing import TableEncoder
+
+N = 40
+
+
+@pytest.mark.parametrize("parameters", [{}, {"scale": False, "fill_missing": True}])
+def test_scikit_learns_checks(parameters):
+    with warnings.catch_warnings(action="ignore", category=SkipTestWarning):
+        check_estimator(TableEncoder(**parameters))
+
+
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
+@pytest.mark.parametrize("check", TRANSFORMER_CHECKS)
+def test_scikit_learns_checks_of_transformers(check):
+    check("TableEncoder", TableEncoder())
+
+
+@pytest.fixture
+def frame():
+    """A pandas frame with every kind of column, most with missing cells."""
+    rng = np.random.default_rng(0)
+    start = pd.Timestamp("2020-01-01")
+    frame = pd.DataFrame(
+        {
+            "age": rng.integers(18, 90, N),
+            "money": rng.lognormal(8, 1, N),
+            "small": rng.normal(size=N).astype(np.float32),
+            "flag": rng.random(N) < 0.5,
+            "job": rng.choice(["nurse", "smith", "cook"], N),
+            "city": pd.Categorical(rng.choice(["Ulm", "Ghent"], N)),
+            "grade": pd.Categorical(rng.choice([1, 2, 3], N), ordered=True),
+            "since": start + pd.to_timedelta(rng.integers(0, int(9e8), N), unit="s"),
+            "seen": start.tz_localize("Europe/Berlin")
+            + pd.to_timedelta(rng.integers(0, int(9e6), N), unit="s"),
+            "spent": pd.to_timedelta(rng.integers(0, int(1e6), N), unit="s"),
+            "visits": pd.array(rng.integers(0, 9, N), dtype="Int8"),
+            "asked": pd.array(rng.random(N) < 0.5, dtype="boolean"),
+            "team": pd.array(rng.choice(["red", "blue"], N), dtype="string"),
+            "told": np.array([True, np.nan, False, True] * 10, dtype=object),
+        }
+    )
+    for column in frame.columns.drop(["age", "flag", "told"]):
+        frame.loc[rng.integers(0, N, 4), column] = np.nan
+    return frame
+
+
+@pytest.fixture
+def polars_frame():
+    """A polars frame with every kind of column and missing cells."""
+    first, second = datetime.date(2020, 1, 1), datetime.date(2021, 5, 3)
+    noon = datetime.datetime(2020, 1, 1, 12)
+    tokyo, levels = pl.Datetime("ns", "Asia/Tokyo"), pl.Enum(["low", "high", "none"])
+    hour = datetime.timedelta(hours=1)
+    columns = {
+        "whole": ([1, 2, None, 4], pl.UInt8),
+        "number": ([1.5, None, 2.5, 3.0], pl.Float32),
+        "text": (["a", "b", None, "a"], pl.String),
+        "category": (["x", "y", "x", None], pl.Categorical),
+        "level": (["low", "high", "low", None], levels),
+        "flag": ([True, False, None, True], pl.Boolean),
+        "day": ([first, second, None, first], pl.Date),
+        "time": ([noon, noon + 99 * hour, None, noon], tokyo),
+        "duration": ([hour, None, 2 * hour, hour], pl.Duration("ms")),
+        "price": (["1.25", "2.50", "3.00", None], pl.Decimal(10, 2)),
+    }
+    series = [pl.Series(n, 5 * v).cast(t, strict=False) for n, (v, t) in columns.items()]
+    return pl.DataFrame(series)
+
+
+def test_a_pandas_frame_comes_back(frame):
+    encoder = TableEncoder().fit(frame.set_index(np.arange(N) + 5))
+    found = encoder.inverse_transform(encoder.transform(frame))
+    pd.testing.assert_frame_equal(found, frame, rtol=1e-9)
+    names = encoder.get_feature_names_out()
+    assert len(names) == encoder.transform(frame).shape[1]
+    assert list(names[encoder.blocks_[4]]) == ["job_cook", "job_nurse", "job_smith"]
+
+
+def test_a_polars_frame_comes_back(polars_frame):
+    encoder = TableEncoder().fit(polars_frame)
+    found = encoder.inverse_transform(encoder.transform(polars_frame))
+    assert_frame_equal(found, polars_frame)
+    assert encoder.kinds_[5:9] == ["boolean", "date", "datetime", "duration"]
+
+
+def test_frames_of_numpy_and_of_objects_are_read_by_what_they_hold():
+    rows = np.array([[1, "a", 2.5, True], [2, "b", None, False]] * 5, dtype=object)
+    encoder = TableEncoder().fit(rows)
+    assert encoder.kinds_ == ["number", "category", "number", "boolean"]
+    found = encoder.inverse_transform(encoder.transform(rows))
+    np.testing.assert_array_equal(found[::2, :3], rows[::2, :3])
+    assert np.isnan(found[1, 2])
+    times = np.array(["2020-01-01", "NaT"], dtype="datetime64[s]").repeat(3)[:, None]
+    assert TableEncoder().fit(times).kinds_ == ["datetime"]
+
+
+def test_numbers_come_back_exactly(iris):
+    encoder = TableEncoder(scale=False).fit(iris)
+    np.testing.assert_array_equal(encoder.transform(iris), iris)
+    np.testing.assert_array_equal(encoder.inverse_transform(iris), iris)
+
+
+def test_every_block_has_a_mean_of_zero_and_a_variance_of_one(frame):
+    encoder = TableEncoder().fit(frame)
+    encoded = encoder.transform(frame)
+    for block in encoder.blocks_:
+        np.testing.assert_allclose(np.nanmean(encoded[:, block], axis=0), 0, atol=1e-9)
+        assert np.nanvar(encoded[:, block], axis=0).sum() == pytest.approx(1)
+
+
+def test_what_comes_back_is_whole_in_range_and_a_level(frame):
+    encoder = TableEncoder().fit(frame)
+    wild = 5 * np.random.default_rng(1).normal(size=encoder.transform(frame).shape)
+    found = encoder.inverse_transform(wild)
+    assert (found.dtypes == frame.dtypes).all()
+    assert not found.isna().any(axis=None)
+    for name in ("age", "money", "since", "seen", "spent", "visits"):
+        assert found[name].between(frame[name].min(), frame[name].max()).all(), name
+    assert set(found["job"]) <= set(frame["job"].dropna())
+    free = TableEncoder(clip=False).fit(frame[["money"]]).inverse_transform(wild[:, :1])
+    assert free["money"].max() > frame["money"].max()
+
+
+@pytest.mark.parametrize("which", [[0], ["code"], [True, False], [-2]])
+def test_numbers_are_categories_where_asked_for(which):
+    frame = pd.DataFrame({"code": [7, 9, 7, 8], "size": [1.0, 2.0, 3.0, 4.0]})
+    encoder = TableEncoder(which).fit(frame)
+    assert encoder.kinds_ == ["category", "number"]
+    assert encoder.get_feature_names_out()[0] == "code_7"
+    back = encoder.inverse_transform(encoder.transform(frame))
+    pd.testing.assert_frame_equal(back, frame)
+
+
+def test_unknown_levels_are_rare_ones_or_the_mean_and_are_named():
+    frame = pd.DataFrame({"job": ["a"] * 6 + ["b"] * 3 + ["c", "d"]})
+    new = pd.DataFrame({"job": ["z", None, "c"]})
+    with pytest.warns(UserWarning, match=r"'job'.*'z'"):
+        encoded = TableEncoder().fit(frame).transform(new)
+    np.testing.assert_allclose(encoded[0], 0, atol=1e-12)
+    assert np.isnan(encoded[1]).all()
+    rare = TableEncoder(min_frequency=3, scale=False).fit(frame)
+    with pytest.warns(UserWarning, match="infrequent"):
+        encoded = rare.transform(new)
+    np.testing.assert_array_equal(encoded[[0, 2]], [[0, 0, 1]] * 2)
+    assert set(rare.inverse_transform(encoded)["job"].dropna()) <= {"c", "d"}
+
+
+def test_times_have_the_parts_that_vary():
+    days = pd.date_range("2024-01-01", periods=28, freq="D")
+    frame = pd.DataFrame(
+        {"day": days, "constant": days[0], "hour": days + pd.Timedelta("5h")}
+    )
+    frame.loc[:13, "hour"] += pd.Timedelta("6h")
+    names = TableEncoder(scale=False).fit(frame).get_feature_names_out().tolist()
+    assert names[:4] == ["day", "day_weekday_sin", "day_weekday_cos", "constant"]
+    assert names[-2:] == ["hour_hour_sin", "hour_hour_cos"]
+    encoder = TableEncoder(scale=False).fit(frame[["day"]])
+    week = encoder.transform(frame[["day"]])[:, 1:]
+    np.testing.assert_allclose(week[7:], week[:-7], atol=1e-9)
+    np.testing.assert_allclose(week[0], [0, 1], atol=1e-9)  # a Monday
+
+
+def test_missing_cells_are_filled_where_asked_for(frame):
+    filled = TableEncoder(fill_missing=True).fit(frame).transform(frame)
+    kept = TableEncoder().fit(frame).transform(frame)
+    assert np.isfinite(filled).all()
+    np.testing.assert_array_equal(filled[np.isfinite(kept)], kept[np.isfinite(kept)])
+    assert np.abs(filled[np.isnan(kept)]).max() < 1e-9
+    raw = TableEncoder(fill_missing=True, scale=False).fit(frame).transform(frame)
+    assert raw[frame["money"].isna(), 1][0] == pytest.approx(frame["money"].mean())
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ([f"x{i}" for i in range(100)], "'c'.*free text or an id"),
+        ([{"a": 1}] * 100, "'c'.*dict"),
+        (["a", 1] * 50, "'c'.*int and str"),
+        ([datetime.date(2020, 1, 1)] * 100, "'c'.*pandas.to_datetime"),
+        ([np.inf] * 100, "'c' of X contains infinity"),
+        (pd.period_range("2020", periods=100, freq="D"), "'c' of X holds"),
+    ],
+)
+def test_a_column_of_no_kind_is_named(column, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        TableEncoder().fit(pd.DataFrame({"b": range(100), "c": column}))
+
+
+def test_a_column_that_changes_its_kind_is_named():
+    encoder = TableEncoder().fit(pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}))
+    with pytest.raises(ValueError, match=r"'b'.*'number'.*'category'"):
+        encoder.transform(pd.DataFrame({"a": [1, 2], "b": [3, 4]}))
+    with pytest.raises(ValueError, match="names 'c'"):
+        TableEncoder(["c"]).fit(pd.DataFrame({"a": [1, 2]}))
+    with pytest.raises(ValueError, match="3"):
+        encoder.inverse_transform(np.zeros((2, 4)))
+
+
+def test_columns_in_another_order_are_refused(frame):
+    with pytest.raises(ValueError, match="order"):
+        TableEncoder().fit(frame).transform(frame[frame.columns[::-1]])
+
+
+def test_a_pipeline_with_pca_rebuilds_the_table(frame):
+    pipeline = make_pipeline(TableEncoder(fill_missing=True), PCA()).fit(frame)
+    found = pipeline.inverse_transform(pipeline.transform(frame))
+    seen = frame.notna()
+    for name in ("job", "team", "flag", "age", "city", "visits"):
+        expected = frame.loc[seen[name], name]
+        assert (found.loc[seen[name], name] == expected).all(), name
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars"])
+def test_output_can_be_a_frame(frame, container):
+    encoder = TableEncoder().set_output(transform=container).fit(frame)
+    assert list(encoder.transform(frame).columns) == list(encoder.get_feature_names_out())
+
+
+def test_a_pickle_encodes_and_decodes_alike(frame, polars_frame):
+    for table in (frame, polars_frame):
+        encoder = TableEncoder().fit(table)
+        copy = pickle.loads(pickle.dumps(encoder))
+        encoded = encoder.transform(table)
+        np.testing.assert_array_equal(copy.transform(table), encoded)
+        assert copy.inverse_transform(encoded).equals(encoder.inverse_transform(encoded))
+
+
+def test_a_column_without_a_cell_is_no_obstacle():
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [np.nan] * 3, "c": [None] * 3})
+    with warnings.catch_warnings(action="error"):
+        encoder = TableEncoder().fit(frame)
+        found = encoder.inverse_transform(encoder.transform(frame))
+    assert found["a"].tolist() == [1, 2, 3]
+    assert found[["b", "c"]].isna().all(axis=None)
