@@ -10,7 +10,8 @@ import sk_autoencoder
 
 FOLDER = Path(sk_autoencoder.__file__).parent
 FILES = sorted(FOLDER.rglob("*.py"))
-PUBLIC = ("sk_autoencoder", "sk_autoencoder.metrics", "sk_autoencoder.nn")
+PACKAGES = ("metrics", "nn", "preprocessing")
+PUBLIC = ("sk_autoencoder", *(f"sk_autoencoder.{package}" for package in PACKAGES))
 VAGUE_OPENER = re.compile(r"(Return )?what\b", re.IGNORECASE)
 
 
