@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 from test_common import TRANSFORMER_CHECKS
 
+from sk_autoencoder import AutoencoderTransformer, load, save
 from sk_autoencoder.preprocessing import TableEncoder
 
 N = 40
@@ -249,3 +250,25 @@ def test_a_column_without_a_cell_is_no_obstacle():
         found = encoder.inverse_transform(encoder.transform(frame))
     assert found["a"].tolist() == [1, 2, 3]
     assert found[["b", "c"]].isna().all(axis=None)
+
+
+def test_a_fit_that_fails_changes_nothing_and_parameters_are_for_the_next_fit(frame):
+    encoder = TableEncoder().fit(frame)
+    expected = encoder.transform(frame)
+    with pytest.raises(ValueError, match="infinity"):
+        encoder.fit(pd.DataFrame({"other": [np.inf, 1.0]}))
+    encoder.set_params(scale=False, fill_missing=True)
+    np.testing.assert_array_equal(encoder.transform(frame), expected)
+    assert encoder.feature_names_in_[0] == "age"
+
+
+def test_a_pipeline_with_an_autoencoder_is_saved_and_gives_frames_back(frame, tmp_path):
+    autoencoder = AutoencoderTransformer(2, scaling="global", max_epochs=2, random_state=0)
+    pipeline = make_pipeline(TableEncoder(), autoencoder).fit(frame)
+    save(pipeline, tmp_path / "pipeline")
+    copy = load(tmp_path / "pipeline")
+    codes = pipeline.transform(frame)
+    np.testing.assert_array_equal(copy.transform(frame), codes)
+    found = copy.inverse_transform(codes)
+    pd.testing.assert_frame_equal(found, pipeline.inverse_transform(codes))
+    assert (found.dtypes == frame.dtypes).all()

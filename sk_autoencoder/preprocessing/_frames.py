@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable
 from datetime import date, timedelta
+from importlib import import_module
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -146,59 +147,91 @@ def _time(name: Hashable, kind: str, microseconds: nw.Series, is_missing) -> Col
 
 # Frames
 
-
-def make_frame(columns: list[Column], like: Any) -> Any:
-    """Make a frame with the columns, their order and the dtypes of the frame `like`."""
-    frame = as_frame(like)
-    series = [_make_series(column, frame[column.name]) for column in columns]
-    if frame.implementation.is_pandas():
-        make = frame.implementation.to_native_namespace().concat
-        return make([nw.to_native(each) for each in series], axis="columns")
-    return nw.to_native(nw.DataFrame.from_dict({each.name: each for each in series}))
+Schema = tuple[str, list[tuple[str, dict]]]  # library; name and parameters of each dtype
 
 
-def _make_series(column: Column, like: nw.Series) -> nw.Series:
-    cells = np.array([*_cells(column), None], dtype=object)[:-1]
-    cells[column.is_missing] = None
-    if like.implementation.is_pandas():
-        return _make_pandas_series(column, cells, like)
-    dtype, backend = like.dtype, like.implementation
+def describe_frame(X: Any) -> Schema | None:
+    """Describe the library and the dtypes of a frame, in what a file can hold."""
+    frame = as_frame(X)
+    if frame is None:
+        return None
+    library = frame.implementation.value
+    if library == "pandas":
+        return library, [_describe_pandas_dtype(dtype) for dtype in X.dtypes]
+    return library, [_describe_dtype(dtype) for dtype in frame.schema.values()]
+
+
+def _describe_pandas_dtype(dtype: Any) -> tuple[str, dict]:
+    if dtype.name != "category":
+        return str(dtype), {}
+    levels = dtype.categories.tolist()
+    return "category", {"categories": levels, "ordered": bool(dtype.ordered)}
+
+
+def _describe_dtype(dtype: nw.dtypes.DType) -> tuple[str, dict]:
+    names = ("time_unit", "time_zone", "precision", "scale", "categories")
+    known = {name: getattr(dtype, name) for name in names if hasattr(dtype, name)}
+    if "categories" in known:
+        known["categories"] = list(known["categories"])
+    return type(dtype).__name__, known
+
+
+def make_frame(columns: list[Column], schema: Schema) -> Any:
+    """Make a frame of the library and the dtypes of `schema`."""
+    library, dtypes = schema
+    pairs = list(zip(columns, dtypes, strict=True))
+    if library == "pandas":
+        pandas = import_module("pandas")
+        return pandas.concat([_make_pandas(*pair) for pair in pairs], axis="columns")
+    return nw.DataFrame.from_dict(
+        {column.name: _make_series(column, dtype, library) for column, dtype in pairs}
+    ).to_native()
+
+
+def _make_series(column: Column, dtype: tuple[str, dict], library: str) -> nw.Series:
+    name, parameters = dtype
+    target = getattr(nw, name)(**parameters)
+    cells = _cells(column)
     if column.kind in ("number", "boolean", "category"):
-        return nw.new_series(column.name, cells.tolist(), dtype, backend=backend)
-    raw = nw.new_series(column.name, cells.tolist(), nw.Int64(), backend=backend)
+        return nw.new_series(column.name, cells, target, backend=library)
+    raw = nw.new_series(column.name, cells, nw.Int64(), backend=library)
     if column.kind == "duration":
-        return raw.cast(nw.Duration("us")).cast(dtype)
+        return raw.cast(nw.Duration("us")).cast(target)
     times = raw.cast(nw.Datetime("us"))
-    if zone := getattr(dtype, "time_zone", None):
+    if zone := parameters.get("time_zone"):
         times = times.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
-    return times.cast(dtype)
+    return times.cast(target)
 
 
-def _make_pandas_series(column: Column, cells: np.ndarray, like: nw.Series) -> nw.Series:
-    pandas, dtype = like.implementation.to_native_namespace(), nw.to_native(like).dtype
-    series = pandas.Series(cells, name=column.name, dtype=object)
-    if column.kind in ("date", "datetime", "duration"):
-        whole = series.astype("Int64")
-        if column.kind == "duration":
-            series = pandas.to_timedelta(whole, unit="us")
-        else:
-            series = pandas.to_datetime(whole, unit="us", utc=True)
-            if not getattr(dtype, "tz", None):
-                series = series.dt.tz_localize(None)
-    if isinstance(dtype, np.dtype) and dtype.kind == "O":
+def _make_pandas(column: Column, dtype: tuple[str, dict]) -> Any:
+    pandas, (name, levels) = import_module("pandas"), dtype
+    target = pandas.CategoricalDtype(**levels) if levels else name
+    series = pandas.Series(_cells(column), name=column.name, dtype=object)
+    if column.kind == "duration":
+        series = pandas.to_timedelta(series.astype("Int64"), unit="us")
+    elif column.kind in ("date", "datetime"):
+        series = pandas.to_datetime(series.astype("Int64"), unit="us", utc=True)
+        if "," not in name:  # no time zone
+            series = series.dt.tz_localize(None)
+    elif name == "object":
         series = series.where(~column.is_missing, np.nan)
-    return nw.from_native(series.astype(dtype), series_only=True)
+    return series.astype(target)
 
 
 def _cells(column: Column) -> list:
-    """List cells as they are before a dtype is set: microseconds for times."""
-    if column.kind == "category":
-        return column.values.tolist()
+    """List cells as Python's objects: whole microseconds for times, None where missing."""
     known = np.where(column.is_missing, 0, column.values)
     if column.kind == "boolean":
-        return (known > 0.5).tolist()
-    if column.kind == "number":
-        is_whole = bool((known == np.round(known)).all())
-        return [int(value) for value in known] if is_whole else known.tolist()
-    step = MICROSECONDS if column.kind == "date" else 1
-    return [step * round(value * MICROSECONDS / step) for value in known]
+        cells = known > 0.5
+    elif column.kind == "number":
+        is_whole = (known == np.round(known)).all()
+        cells = [int(value) for value in known] if is_whole else known
+    elif column.kind in ("datetime", "duration"):
+        cells = [round(value * MICROSECONDS) for value in known]
+    elif column.kind == "date":
+        cells = [round(value) * MICROSECONDS for value in known]
+    else:
+        cells = column.values
+    result = np.array([*cells, None], dtype=object)[:-1]
+    result[column.is_missing] = None
+    return result.tolist()

@@ -8,7 +8,13 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sk_autoencoder.preprocessing._columns import make_column
-from sk_autoencoder.preprocessing._frames import Column, as_frame, make_frame, read_columns
+from sk_autoencoder.preprocessing._frames import (
+    Column,
+    as_frame,
+    describe_frame,
+    make_frame,
+    read_columns,
+)
 from sk_autoencoder.utils._sklearn_compat import (
     Interval,
     RealNotInt,
@@ -16,6 +22,7 @@ from sk_autoencoder.utils._sklearn_compat import (
     feature_names,
     fit_context,
 )
+from sk_autoencoder.utils._transactions import as_fitted, atomic
 
 
 class TableEncoder(TransformerMixin, BaseEstimator):
@@ -137,6 +144,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         self.clip = clip
 
     @fit_context
+    @atomic
     def fit(self, X, y=None):
         """Learn the kinds, levels and ranges of the columns of X.
 
@@ -155,7 +163,22 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         TypeError, ValueError
             If a column is of no kind, or holds free text or ids; the error names it.
         """
-        self._learn(X)
+        columns, chosen = self._read(X, reset=True)
+        options = {
+            key: getattr(self, key) for key in ("min_frequency", "max_categories", "clip")
+        }
+        self._columns = [
+            make_column(column, options, is_category)
+            for column, is_category in zip(columns, chosen, strict=True)
+        ]
+        self.kinds_ = [column.kind for column in columns]
+        self._names = [column.name for column in columns]
+        self._categorical = chosen
+        self._schema = describe_frame(X)
+        widths = [len(column.suffixes()) for column in self._columns]
+        ends = np.cumsum(widths).tolist()
+        self.blocks_ = [slice(e - w, e) for e, w in zip(ends, widths, strict=True)]
+        self._center, self._scale = self._measure(self._encode(columns))
         return self
 
     def fit_transform(self, X, y=None):
@@ -172,25 +195,6 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         encoded : ndarray of shape (n_samples, n_features_out)
         """
         return self.fit(X).transform(X)
-
-    def _learn(self, X) -> None:
-        columns, chosen = self._read(X, reset=True)
-        options = {
-            key: getattr(self, key) for key in ("min_frequency", "max_categories", "clip")
-        }
-        self._columns = [
-            make_column(column, options, is_category)
-            for column, is_category in zip(columns, chosen, strict=True)
-        ]
-        self.kinds_ = [column.kind for column in columns]
-        self._names = [column.name for column in columns]
-        self._categorical = chosen
-        frame = as_frame(X)
-        self._empty = None if frame is None else frame.head(0).to_native()
-        widths = [len(column.suffixes()) for column in self._columns]
-        ends = np.cumsum(widths)
-        self.blocks_ = [slice(e - w, e) for e, w in zip(ends, widths, strict=True)]
-        self._center, self._scale = self._measure(self._encode(columns))
 
     def _measure(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Compute the mean of each encoded column, and its divisor."""
@@ -239,6 +243,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         pairs = zip(self._columns, columns, strict=True)
         return np.concatenate([known.encode(column) for known, column in pairs], axis=1)
 
+    @as_fitted
     def transform(self, X):
         """Encode X as numbers.
 
@@ -272,6 +277,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             )
         return encoded
 
+    @as_fitted
     def inverse_transform(self, X):
         """Decode rows that are encoded.
 
@@ -297,8 +303,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         columns = [
             self._decode(i, encoded[:, block]) for i, block in enumerate(self.blocks_)
         ]
-        if self._empty is not None:
-            return make_frame(columns, self._empty)
+        if self._schema is not None:
+            return make_frame(columns, self._schema)
         values = [column.values for column in columns]
         is_numeric = all(kind in ("number", "boolean") for kind in self.kinds_)
         dtype = np.float64 if is_numeric else object
