@@ -204,6 +204,13 @@ def test_a_column_of_no_kind_is_named(column, words):
         TableEncoder().fit(pd.DataFrame({"b": range(100), "c": column}))
 
 
+def test_a_categorical_dtype_is_no_free_text():
+    codes = pd.DataFrame({"c": [f"x{i}" for i in range(100)]}, dtype="category")
+    assert TableEncoder().fit_transform(codes).shape == (100, 100)
+    assert TableEncoder(max_categories=10).fit_transform(codes).shape == (100, 10)
+    assert TableEncoder(["c"]).fit_transform(codes.astype(str)).shape == (100, 100)
+
+
 def test_a_column_that_changes_its_kind_is_named():
     encoder = TableEncoder().fit(pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}))
     with pytest.raises(ValueError, match=r"'b'.*'number'.*'category'"):

@@ -96,8 +96,7 @@ class CategoryColumn:
         "categorical_features."
     )
 
-    def __init__(self, min_frequency, max_categories, is_asked_for: bool) -> None:
-        self.is_asked_for = is_asked_for
+    def __init__(self, min_frequency, max_categories) -> None:
         self.encoder = OneHotEncoder(
             handle_unknown="infrequent_if_exist",
             min_frequency=min_frequency,
@@ -108,7 +107,7 @@ class CategoryColumn:
     def fit(self, column: Column) -> "CategoryColumn":
         observed = column.values[~column.is_missing]
         n_levels = len(set(observed))
-        if not self.is_asked_for and n_levels > max(MIN_TEXT_LEVELS, len(observed) / 2):
+        if not column.is_declared and n_levels > max(MIN_TEXT_LEVELS, len(observed) / 2):
             raise ValueError(
                 f"Column {column.name!r} of X holds {n_levels} different texts in "
                 f"{len(observed)} cells ({observed[0]!r:.40}): it is free text or an id, "
@@ -166,12 +165,11 @@ class CategoryColumn:
         return result
 
 
-def make_column(column: Column, options: dict, is_asked_for: bool):
+def make_column(column: Column, min_frequency, max_categories, clip: bool):
     """Make the encoder of a column by its kind, and fit it."""
     if column.kind == "category":
-        levels = {key: options[key] for key in ("min_frequency", "max_categories")}
-        return CategoryColumn(**levels, is_asked_for=is_asked_for).fit(column)
+        return CategoryColumn(min_frequency, max_categories).fit(column)
     if column.kind == "boolean":
         return BooleanColumn().fit(column)
     kind = NumberColumn if column.kind == "number" else TimeColumn
-    return kind(options["clip"]).fit(column)
+    return kind(clip).fit(column)

@@ -20,6 +20,7 @@ class Column(NamedTuple):
     kind: str  # "number", "boolean", "category", "date", "datetime" or "duration"
     values: np.ndarray  # (n_rows,): days for times, objects for categories, else numbers
     is_missing: np.ndarray  # (n_rows,)
+    is_declared: bool = False  # whether its dtype, or the user, says that it is a category
 
 
 def read_columns(X: Any, are_categories: np.ndarray | None = None) -> list[Column]:
@@ -69,7 +70,7 @@ def _read_series(name: Hashable, series: nw.Series, is_category: bool) -> Column
         return Column(name, "boolean", values.astype(float), is_missing)
     if dtype in (nw.String, nw.Categorical, nw.Enum):
         values = np.array([*series.to_list(), None], dtype=object)[:-1]
-        return Column(name, "category", values, is_missing)
+        return Column(name, "category", values, is_missing, dtype != nw.String)
     if dtype in (nw.Date, nw.Datetime):
         kind = "date" if dtype == nw.Date else "datetime"
         microseconds = series.cast(nw.Datetime("us", getattr(dtype, "time_zone", None)))
@@ -112,7 +113,7 @@ def _read_objects(
     """Read objects by what they are."""
     observed = values[~is_missing]
     if is_category or all(isinstance(value, str) for value in observed):
-        return Column(name, "category", values, is_missing)
+        return Column(name, "category", values, is_missing, is_category)
     if all(isinstance(value, BOOLEANS) for value in observed):
         numbers = np.where(is_missing, False, values).astype(float)
         return Column(name, "boolean", numbers, is_missing)

@@ -164,13 +164,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             If a column is of no kind, or holds free text or ids; the error names it.
         """
         columns, chosen = self._read(X, reset=True)
-        options = {
-            key: getattr(self, key) for key in ("min_frequency", "max_categories", "clip")
-        }
-        self._columns = [
-            make_column(column, options, is_category)
-            for column, is_category in zip(columns, chosen, strict=True)
-        ]
+        options = (self.min_frequency, self.max_categories, self.clip)
+        self._columns = [make_column(column, *options) for column in columns]
         self.kinds_ = [column.kind for column in columns]
         self._names = [column.name for column in columns]
         self._categorical = chosen
