@@ -42,7 +42,7 @@ NO_NAN = next(each for each in AUTOENCODERS if not get_tags(each).input_tags.all
 BAD_ROWS = {
     "Input X contains NaN": NAN,
     "Input X contains infinity": INFINITE,
-    "Column 0 of X holds 'a'.*OneHotEncoder": np.full((10, 3), "a"),
+    "Column 0 of X holds 'a'.*TableEncoder": np.full((10, 3), "a"),
     "Complex data not supported": np.full((10, 3), 1j),
     "Expected 2D array, got 1D array instead": np.ones(10),
     r"1 sample\(s\).*while a minimum of 2 is required": np.ones((1, 3)),
@@ -177,8 +177,8 @@ def test_reconstructions_need_a_fit_and_rows_of_its_width(autoencoder, iris):
 
 TABLE = pd.DataFrame({"age": [31.0, 42.0, 53.0], "weight": [1, 2, 3]})
 COLUMNS = {
-    "strings": (["State-gov", None, "Private"], "holds 'State-gov'.*TableVectorizer"),
-    "a category": (pd.Categorical(["low", "high", "low"]), "holds 'low'.*OneHotEncoder"),
+    "strings": (["State-gov", None, "Private"], "holds 'State-gov'.*TableEncoder"),
+    "a category": (pd.Categorical(["low", "high", "low"]), "holds 'low'.*TableEncoder"),
     "dates": (
         pd.date_range("2020-01-01", periods=3),
         "holds (datetime64|Time)",

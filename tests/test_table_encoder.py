@@ -108,8 +108,25 @@ def test_frames_of_numpy_and_of_objects_are_read_by_what_they_hold():
     found = encoder.inverse_transform(encoder.transform(rows))
     np.testing.assert_array_equal(found[::2, :3], rows[::2, :3])
     assert np.isnan(found[1, 2])
-    times = np.array(["2020-01-01", "NaT"], dtype="datetime64[s]").repeat(3)[:, None]
-    assert TableEncoder().fit(times).kinds_ == ["datetime"]
+    times = np.array(["2020-01-01", "NaT", "2021-02-03"], dtype="datetime64[s]")[:, None]
+    encoder = TableEncoder().fit(times)
+    assert encoder.kinds_ == ["datetime"]
+    np.testing.assert_array_equal(
+        encoder.inverse_transform(encoder.transform(times)), times
+    )
+
+
+def test_dates_may_be_objects():
+    day, hour = datetime.date(2020, 1, 31), datetime.timedelta(hours=1)
+    moment = datetime.datetime(2020, 1, 1, 12, 30)
+    rows = np.array(
+        [[day, moment, hour, "a"], [day, None, 2 * hour, "b"]] * 5, dtype=object
+    )
+    for table in (rows, pd.DataFrame(rows, columns=list("abcd"), dtype=object)):
+        encoder = TableEncoder().fit(table)
+        assert encoder.kinds_ == ["date", "datetime", "duration", "category"]
+        found = encoder.inverse_transform(encoder.transform(table))
+        np.testing.assert_array_equal(np.asarray(found), rows)
 
 
 def test_numbers_come_back_exactly(iris):
@@ -194,7 +211,7 @@ def test_missing_cells_are_filled_where_asked_for(frame):
         ([f"x{i}" for i in range(100)], "'c'.*free text or an id"),
         ([{"a": 1}] * 100, "'c'.*dict"),
         (["a", 1] * 50, "'c'.*int and str"),
-        ([datetime.date(2020, 1, 1)] * 100, "'c'.*pandas.to_datetime"),
+        ([datetime.date(2020, 1, 1), "today"] * 50, "'c'.*date and str"),
         ([np.inf] * 100, "'c' of X contains infinity"),
         (pd.period_range("2020", periods=100, freq="D"), "'c' of X holds"),
     ],

@@ -1,7 +1,7 @@
 """Columns of frames and arrays as numpy arrays, and frames made of them."""
 
 from collections.abc import Hashable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from importlib import import_module
 from numbers import Real
 from typing import Any, NamedTuple
@@ -11,6 +11,12 @@ import numpy as np
 
 MICROSECONDS = 24 * 60 * 60 * 1_000_000  # of a day
 BOOLEANS = (bool, np.bool_)
+TIMES = {"date": {date}, "datetime": {datetime}, "duration": {timedelta}}  # of objects
+UNITS = {
+    "date": "datetime64[D]",
+    "datetime": "datetime64[us]",
+    "duration": "timedelta64[us]",
+}
 
 
 class Column(NamedTuple):
@@ -86,9 +92,8 @@ def _read_series(name: Hashable, series: nw.Series, is_category: bool) -> Column
 def _read_array(name: Hashable, values: np.ndarray, is_category: bool) -> Column:
     if values.dtype.kind in "mM":
         kind = "datetime" if values.dtype.kind == "M" else "duration"
-        unit = "datetime64[us]" if kind == "datetime" else "timedelta64[us]"
         is_missing = np.isnat(values)
-        days = values.astype(unit).astype(np.int64) / MICROSECONDS
+        days = values.astype(UNITS[kind]).astype(np.int64) / MICROSECONDS
         return Column(name, kind, np.where(is_missing, np.nan, days), is_missing)
     if values.dtype.kind == "c":
         raise ValueError("Complex data not supported: give real and imaginary parts.")
@@ -119,12 +124,11 @@ def _read_objects(
         return Column(name, "boolean", numbers, is_missing)
     if all(isinstance(value, Real) for value in observed):
         return _number(name, np.where(is_missing, np.nan, values).astype(float), is_missing)
-    if any(isinstance(value, date | timedelta) for value in observed):
-        remedy = "Convert it to a dtype of dates, for example with pandas.to_datetime."
-    else:
-        remedy = (
-            "Convert all of its cells to numbers, or to text, such as with astype(str)."
-        )
+    for kind, types in TIMES.items():
+        if all(type(value) in types for value in observed):
+            times = np.where(is_missing, None, values).astype(UNITS[kind])
+            return _read_array(name, times, False)._replace(kind=kind)
+    remedy = "Convert all of its cells to numbers, or to text, such as with astype(str)."
     found = sorted({type(value).__name__ for value in observed})
     raise TypeError(
         f"Column {name!r} of X holds objects of type {' and '.join(found)}: each argument "
@@ -177,6 +181,29 @@ def _describe_dtype(dtype: nw.dtypes.DType) -> tuple[str, dict]:
     return type(dtype).__name__, known
 
 
+def make_array(columns: list[Column]) -> np.ndarray:
+    """Make an array of columns: of numbers or of times where all are, else of objects."""
+    kinds = {column.kind for column in columns}
+    if kinds <= {"number", "boolean"}:
+        return np.stack([column.values for column in columns], axis=1).astype(np.float64)
+    rows = np.empty((len(columns[0].values), len(columns)), dtype=object)
+    for i, column in enumerate(columns):
+        rows[:, i] = _objects(column)
+    is_time = len(kinds) == 1 and kinds <= UNITS.keys()
+    return rows.astype(UNITS[kinds.pop()]) if is_time else rows
+
+
+def _objects(column: Column) -> np.ndarray:
+    """Make cells Python's objects: None for missing times and categories, else NaN."""
+    cells = np.array([*_cells(column), None], dtype=object)[:-1]
+    if unit := UNITS.get(column.kind):
+        whole = np.where(column.is_missing, 0, cells).astype(np.int64)
+        kind = "timedelta64[us]" if column.kind == "duration" else "datetime64[us]"
+        cells = whole.astype(kind).astype(unit).astype(object)
+    cells[column.is_missing] = None if column.kind in UNITS else np.nan
+    return cells
+
+
 def make_frame(columns: list[Column], schema: Schema) -> Any:
     """Make a frame of the library and the dtypes of `schema`."""
     library, dtypes = schema
@@ -214,8 +241,8 @@ def _make_pandas(column: Column, dtype: tuple[str, dict]) -> Any:
         series = pandas.to_datetime(series.astype("Int64"), unit="us", utc=True)
         if "," not in name:  # no time zone
             series = series.dt.tz_localize(None)
-    elif name == "object":
-        series = series.where(~column.is_missing, np.nan)
+    if name == "object":
+        series = pandas.Series(_objects(column), name=column.name, dtype=object)
     return series.astype(target)
 
 

@@ -12,6 +12,7 @@ from sk_autoencoder.preprocessing._frames import (
     Column,
     as_frame,
     describe_frame,
+    make_array,
     make_frame,
     read_columns,
 )
@@ -300,10 +301,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         ]
         if self._schema is not None:
             return make_frame(columns, self._schema)
-        values = [column.values for column in columns]
-        is_numeric = all(kind in ("number", "boolean") for kind in self.kinds_)
-        dtype = np.float64 if is_numeric else object
-        return np.stack([np.asarray(each, dtype) for each in values], axis=1)
+        return make_array(columns)
 
     def _decode(self, i: int, block: np.ndarray) -> Column:
         values = self._columns[i].decode(block)

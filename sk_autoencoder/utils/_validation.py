@@ -9,10 +9,10 @@ from sklearn.utils.validation import validate_data
 
 TEMPORAL = (date, time, timedelta, np.datetime64, np.timedelta64)
 REMEDIES = {
-    "text": "Encode such columns first, with sklearn.preprocessing.OneHotEncoder in a "
-    "ColumnTransformer or with skrub.TableVectorizer.",
-    "time": "Convert such columns to numbers first, for example to days since a date or, "
-    "with skrub.DatetimeEncoder, to year, month and hour.",
+    "text": "Encode such columns first: put sk_autoencoder.preprocessing.TableEncoder "
+    "before, in a Pipeline.",
+    "time": "Encode such columns first: put sk_autoencoder.preprocessing.TableEncoder "
+    "before, in a Pipeline, or convert them to numbers, such as days since a date.",
 }
 
 
