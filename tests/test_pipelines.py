@@ -121,6 +121,15 @@ def test_verbose_prints_a_line_an_epoch(capsys):
     assert len(lines) == 2 + 3
 
 
+def test_verbose_prints_no_term_that_the_validation_loss_omits(capsys):
+    quick(verbose=1, linear_penalty=0.5).fit(X)
+    names = capsys.readouterr().out.splitlines()[0].split()
+    assert names == [
+        *("epoch", "train_error", "train_linear", "train_loss"),
+        *("valid_error", "valid_loss", "lr", "dur"),
+    ]
+
+
 def test_skorch_callbacks_hear_epochs_and_batches():
     def r2(net, X, y=None):
         return net.history[-1, "valid_loss"]

@@ -20,9 +20,9 @@ class Objective(nn.Module):
         Fraction of the rows of a batch, those with the largest errors, that the mean
         leaves out.
     **penalties : tuple of (float, callable)
-        Weight and ``(network, x, out) -> scalar or (batch,)`` by name. A penalty of weight
-        zero is not computed. A penalty that is a ``torch.nn.Module`` is trained with the
-        network.
+        Weight and ``(network, x, out) -> scalar, (batch,) or None`` by name. A penalty of
+        weight zero is not computed, and the loss omits one that is None. A penalty that is
+        a ``torch.nn.Module`` is trained with the network.
 
     Examples
     --------
@@ -70,4 +70,6 @@ class Objective(nn.Module):
         self, network: Network, x: Tensor, out: NetworkOutput
     ) -> Iterator[tuple[str, Tensor]]:
         for name, weight in self.weights.items():
-            yield name, weight * getattr(self, name)(network, x, out)
+            value = getattr(self, name)(network, x, out)
+            if value is not None:
+                yield name, weight * value

@@ -1,6 +1,7 @@
 """Penalties: terms of the objective besides the error.
 
-A penalty maps ``(network, x, out)`` to a scalar or to one number per row.
+A penalty maps ``(network, x, out)`` to a scalar or to one number per row, or to None where
+the loss has no such term: outside training, for example.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from sk_autoencoder.nn._losses import Error, trimmed_mean
 EXACT_COMPONENTS = 4  # largest number of components with an exact Jacobian norm
 SMALL_AXIS = 0.02  # added to the variance of each axis of the codes, in mean variances
 TINY_VARIANCE = 1e-8  # added too, in squared scaled units, for constant codes
-Penalty = Callable[[Network, Tensor, NetworkOutput], Tensor]
+Penalty = Callable[[Network, Tensor, NetworkOutput], Tensor | None]
 
 
 def l1_norm(network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
@@ -26,16 +27,16 @@ def l1_norm(network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
 
 def linear_error(
     error: Error, trim_fraction: float, network: Network, x: Tensor, out: NetworkOutput
-) -> Tensor:
+) -> Tensor | None:
     """Compute the mean error of the reconstruction by the linear skip alone.
 
-    Codes with a good linear reconstruction suit linear models and distances. The penalty is
-    zero for a network without a linear skip. It is zero outside training, as a regulariser
-    like noise and dropout, so that the validation loss does not contain it.
+    Codes with a good linear reconstruction suit linear models and distances. There is no
+    such term for a network without a linear skip, and outside training: the validation loss
+    omits it, as noise and dropout.
     """
     output = network.decode_linearly(out.code) if network.training else None
     if output is None:
-        return out.code.new_zeros(())
+        return None
     return trimmed_mean(error(output, x), trim_fraction)
 
 

@@ -274,18 +274,18 @@ class Coder(BaseEstimator):
         return CoderNetwork(n_features, n_components, self)
 
 
-def auxk_loss(network: CoderNetwork, x: Tensor, out: NetworkOutput) -> Tensor:
+def auxk_loss(network: CoderNetwork, x: Tensor, out: NetworkOutput) -> Tensor | None:
     """Compute the mean error of the residual's reconstruction by unused units (AuxK).
 
-    It gives a gradient to units that are zero for all rows of the batch [1]_. It is zero
-    outside training, so that the validation loss does not contain it.
+    It gives a gradient to units that are zero for all rows of the batch [1]_. The
+    validation loss omits it.
 
     References
     ----------
     .. [1] L. Gao et al., "Scaling and evaluating sparse autoencoders", 2024, appendix A.2.
     """
     if not network.training:
-        return out.code.new_zeros(())
+        return None
     n_units = max(x.shape[-1] // 2, 1)  # half the width of the input, as in [1]_
     # NOTE[DIFF]: in [1]_ a unit is dead if it has not been used for many steps, which needs
     # a count that persists from batch to batch.
