@@ -267,6 +267,19 @@ def test_a_pickle_encodes_and_decodes_alike(frame, polars_frame):
         assert copy.inverse_transform(encoded).equals(encoder.inverse_transform(encoded))
 
 
+def test_a_column_may_lose_all_its_cells_and_another_be_constant(frame):
+    frame["tenth"] = 0.1
+    encoder = TableEncoder().fit(frame)
+    encoded = encoder.transform(frame.assign(age=None, money=None, job=np.nan, since=None))
+    assert encoded.dtype == np.float64
+    for i in (0, 1, 4, 7):
+        assert np.isnan(encoded[:, encoder.blocks_[i]]).all()
+    assert np.abs(encoder.transform(frame)[:, -1]).max() < 1e-9
+    nothing = np.array([[1, "a"], [None, pd.NA], [np.nan, None]] * 2, dtype=object)
+    missing = np.isnan(TableEncoder().fit_transform(nothing)).any(axis=1)
+    assert missing.tolist() == [False, True, True] * 2
+
+
 def test_a_column_without_a_cell_is_no_obstacle():
     frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [np.nan] * 3, "c": [None] * 3})
     with warnings.catch_warnings(action="error"):

@@ -11,6 +11,7 @@ import numpy as np
 
 MICROSECONDS = 24 * 60 * 60 * 1_000_000  # of a day
 BOOLEANS = (bool, np.bool_)
+MISSING = {"NAType", "NaTType"}  # of pandas
 TIMES = {"date": {date}, "datetime": {datetime}, "duration": {timedelta}}  # of objects
 UNITS = {
     "date": "datetime64[D]",
@@ -50,10 +51,9 @@ def read_columns(X: Any, are_categories: np.ndarray | None = None) -> list[Colum
         array = np.asarray(X)
         names, columns = range(array.shape[1]), list(array.T)
     are_categories = np.zeros(len(names)) if are_categories is None else are_categories
+    read = _read_array if frame is None else _read_series
     return [
-        _read_series(name, column, is_category)
-        if isinstance(column, nw.Series)
-        else _read_array(name, column, is_category)
+        read(name, column, is_category)
         for name, column, is_category in zip(names, columns, are_categories, strict=True)
     ]
 
@@ -109,7 +109,9 @@ def _read_array(name: Hashable, values: np.ndarray, is_category: bool) -> Column
 
 
 def _is_nothing(value: Any) -> bool:
-    return value is None or bool(value != value)  # NaN, NaT
+    if isinstance(value, float | np.floating):
+        return bool(np.isnan(value))
+    return value is None or type(value).__name__ in MISSING
 
 
 def _read_objects(

@@ -25,6 +25,8 @@ from sk_autoencoder.utils._sklearn_compat import (
 )
 from sk_autoencoder.utils._transactions import as_fitted, atomic
 
+ROUNDING = 10 * np.finfo(np.float64).eps  # of the standard deviation of a constant column
+
 
 class TableEncoder(TransformerMixin, BaseEstimator):
     r"""Encode a table of numbers, categories and dates as numbers, and decode it.
@@ -198,7 +200,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         center = np.nansum(encoded, axis=0) / n_observed
         variance = np.nansum((encoded - center) ** 2, axis=0) / n_observed
         std = np.sqrt(variance)
-        scale = np.where(std > 0, std, 1.0)
+        scale = np.where(std > ROUNDING * np.abs(center), std, 1.0)
         for kind, block in zip(self.kinds_, self.blocks_, strict=True):
             if kind == "category":
                 scale[block] = np.sqrt(variance[block].sum()) or 1.0
@@ -258,13 +260,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         columns, _ = self._read(X, reset=False)
-        for column, kind in zip(columns, self.kinds_, strict=True):
-            if column.kind != kind and not column.is_missing.all():
-                raise ValueError(
-                    f"Column {column.name!r} of X is of kind {column.kind!r}, and was "
-                    f"{kind!r} in fit. Convert it to the dtype that it had."
-                )
-        encoded = self._encode(columns)
+        pairs = zip(columns, self.kinds_, strict=True)
+        encoded = self._encode([as_kind(column, kind) for column, kind in pairs])
         if self.scale:
             encoded = (encoded - self._center) / self._scale
         if self.fill_missing:
@@ -334,6 +331,18 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
+
+
+def as_kind(column: Column, kind: str) -> Column:
+    """Check that a column is of a kind; one without a cell is of any kind."""
+    if column.kind == kind:
+        return column
+    if column.is_missing.all():
+        return column._replace(kind=kind, values=np.full(len(column.values), np.nan))
+    raise ValueError(
+        f"Column {column.name!r} of X is of kind {column.kind!r}, and was {kind!r} in fit. "
+        "Convert it to the dtype that it had."
+    )
 
 
 def check_table(X, name: str):
