@@ -9,8 +9,7 @@ from pathlib import Path
 from docutils import nodes
 
 import sk_autoencoder
-import sk_autoencoder.metrics
-import sk_autoencoder.nn
+from sk_autoencoder import metrics, nn, preprocessing
 
 _strictness = ExitStack()
 
@@ -59,7 +58,7 @@ def methods_by_class():
     """Return :func:`methods` of all that is public, by the full names of the classes."""
     return {
         f"{module.__name__}.{name}": methods(getattr(module, name))
-        for module in (sk_autoencoder, sk_autoencoder.metrics, sk_autoencoder.nn)
+        for module in (sk_autoencoder, metrics, nn, preprocessing)
         for name in module.__all__
         if isclass(getattr(module, name))
     }
