@@ -281,7 +281,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        table : frame or ndarray of shape (n_samples, n_features_in_)
+        table : frame or ndarray of shape (n_samples, n_features)
             A frame like that of fit, with its columns and dtypes; an array if fit had one.
         """
         check_is_fitted(self)
