@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.preprocessing import OneHotEncoder
 
-from sk_autoencoder.preprocessing._frames import Column
+from sk_autoencoder.preprocessing._frames import Column, object_array
 
 MIN_TEXT_LEVELS = 30  # fewer different texts are categories
 CYCLES = {"weekday": 7.0, "yearday": 365.2425, "hour": 1.0}  # in days
@@ -122,7 +122,7 @@ class CategoryColumn:
         levels = [level for level in self.encoder.categories_[0] if level not in rare]
         if rare:  # they come back as the most frequent of them
             levels.append(max(rare, key=lambda level: (counts[level], str(level))))
-        self.levels = np.array([*levels, None], dtype=object)[:-1]
+        self.levels = object_array(levels)
         return self
 
     def _fit_encoder(self, cells: np.ndarray) -> np.ndarray:
@@ -152,9 +152,9 @@ class CategoryColumn:
                 stacklevel=4,
             )
         with warnings.catch_warnings(action="ignore"):  # of the same
-            found = self.encoder.transform(observed[:, None])
-        found[found.sum(axis=1) == 0] = self.frequencies
-        block[seen] = found
+            encoded = self.encoder.transform(observed[:, None])
+        encoded[encoded.sum(axis=1) == 0] = self.frequencies
+        block[seen] = encoded
         return block
 
     def decode(self, block: np.ndarray) -> np.ndarray:

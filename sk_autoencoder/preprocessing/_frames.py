@@ -1,6 +1,6 @@
 """Columns of frames and arrays as numpy arrays, and frames made of them."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from datetime import date, datetime, timedelta
 from importlib import import_module
 from numbers import Real
@@ -12,7 +12,7 @@ import numpy as np
 MICROSECONDS = 24 * 60 * 60 * 1_000_000  # of a day
 BOOLEANS = (bool, np.bool_)
 MISSING = {"NAType", "NaTType"}  # of pandas
-TIMES = {"date": {date}, "datetime": {datetime}, "duration": {timedelta}}  # of objects
+TIMES = {"date": date, "datetime": datetime, "duration": timedelta}  # of objects
 UNITS = {
     "date": "datetime64[D]",
     "datetime": "datetime64[us]",
@@ -58,6 +58,11 @@ def read_columns(X: Any, are_categories: np.ndarray | None = None) -> list[Colum
     ]
 
 
+def object_array(values: Iterable) -> np.ndarray:
+    """Make an array of one axis of Python's objects, whatever they are."""
+    return np.array([*values, None], dtype=object)[:-1]
+
+
 def as_frame(X: Any) -> nw.DataFrame | None:
     """Wrap a frame by narwhals; None for what is no frame."""
     frame = nw.from_native(X, eager_only=True, pass_through=True)
@@ -67,15 +72,15 @@ def as_frame(X: Any) -> nw.DataFrame | None:
 def _read_series(name: Hashable, series: nw.Series, is_category: bool) -> Column:
     dtype, is_missing = series.dtype, series.is_null().to_numpy().astype(bool)
     if dtype == nw.Object or (is_category and not dtype.is_temporal()):
-        values = np.array([*series.to_list(), None], dtype=object)[:-1]
+        values = object_array(series.to_list())
         return _read_objects(name, values, is_missing, is_category)
     if dtype.is_numeric():
         return _number(name, series.cast(nw.Float64()).to_numpy(), is_missing)
     if dtype == nw.Boolean:
-        values = np.where(is_missing, False, np.array(series.to_list(), dtype=object))
+        values = np.where(is_missing, False, object_array(series.to_list()))
         return Column(name, "boolean", values.astype(float), is_missing)
     if dtype in (nw.String, nw.Categorical, nw.Enum):
-        values = np.array([*series.to_list(), None], dtype=object)[:-1]
+        values = object_array(series.to_list())
         return Column(name, "category", values, is_missing, dtype != nw.String)
     if dtype in (nw.Date, nw.Datetime):
         kind = "date" if dtype == nw.Date else "datetime"
@@ -126,14 +131,14 @@ def _read_objects(
         return Column(name, "boolean", numbers, is_missing)
     if all(isinstance(value, Real) for value in observed):
         return _number(name, np.where(is_missing, np.nan, values).astype(float), is_missing)
-    for kind, types in TIMES.items():
-        if all(type(value) in types for value in observed):
+    for kind, cls in TIMES.items():
+        if all(type(value) is cls for value in observed):
             times = np.where(is_missing, None, values).astype(UNITS[kind])
             return _read_array(name, times, False)._replace(kind=kind)
     remedy = "Convert all of its cells to numbers, or to text, such as with astype(str)."
-    found = sorted({type(value).__name__ for value in observed})
+    types = sorted({type(value).__name__ for value in observed})
     raise TypeError(
-        f"Column {name!r} of X holds objects of type {' and '.join(found)}: each argument "
+        f"Column {name!r} of X holds objects of type {' and '.join(types)}: each argument "
         f"must be a string or a real number. {remedy}"
     )
 
@@ -197,7 +202,7 @@ def make_array(columns: list[Column]) -> np.ndarray:
 
 def _objects(column: Column) -> np.ndarray:
     """Make cells Python's objects: None for missing times and categories, else NaN."""
-    cells = np.array([*_cells(column), None], dtype=object)[:-1]
+    cells = _cells(column)
     if unit := UNITS.get(column.kind):
         whole = np.where(column.is_missing, 0, cells).astype(np.int64)
         kind = "timedelta64[us]" if column.kind == "duration" else "datetime64[us]"
@@ -221,7 +226,7 @@ def make_frame(columns: list[Column], schema: Schema) -> Any:
 def _make_series(column: Column, dtype: tuple[str, dict], library: str) -> nw.Series:
     name, parameters = dtype
     target = getattr(nw, name)(**parameters)
-    cells = _cells(column)
+    cells = _cells(column).tolist()
     if column.kind in ("number", "boolean", "category"):
         return nw.new_series(column.name, cells, target, backend=library)
     raw = nw.new_series(column.name, cells, nw.Int64(), backend=library)
@@ -248,8 +253,8 @@ def _make_pandas(column: Column, dtype: tuple[str, dict]) -> Any:
     return series.astype(target)
 
 
-def _cells(column: Column) -> list:
-    """List cells as Python's objects: whole microseconds for times, None where missing."""
+def _cells(column: Column) -> np.ndarray:
+    """Make cells Python's objects: whole microseconds for times, None where missing."""
     known = np.where(column.is_missing, 0, column.values)
     if column.kind == "boolean":
         cells = known > 0.5
@@ -262,6 +267,6 @@ def _cells(column: Column) -> list:
         cells = [round(value) * MICROSECONDS for value in known]
     else:
         cells = column.values
-    result = np.array([*cells, None], dtype=object)[:-1]
+    result = object_array(cells)
     result[column.is_missing] = None
-    return result.tolist()
+    return result

@@ -179,21 +179,6 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         self._center, self._scale = self._measure(self._encode(columns))
         return self
 
-    def fit_transform(self, X, y=None):
-        """Fit to X, and encode it.
-
-        Parameters
-        ----------
-        X : frame or array-like of shape (n_samples, n_features)
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        encoded : ndarray of shape (n_samples, n_features_out)
-        """
-        return self.fit(X).transform(X)
-
     def _measure(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Compute the mean of each encoded column, and its divisor."""
         n_observed = np.maximum((~np.isnan(encoded)).sum(axis=0), 1)
@@ -223,15 +208,15 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         if asked.dtype.kind == "b" and asked.shape == (n_features,):
             return asked
         names = list(getattr(self, "feature_names_in_", []))
-        for each in asked.tolist():
-            is_index = isinstance(each, int) and not isinstance(each, bool)
-            if each in names:
-                mask[names.index(each)] = True
-            elif is_index and -n_features <= each < n_features:
-                mask[each] = True
+        for which in asked.tolist():
+            is_index = isinstance(which, int) and not isinstance(which, bool)
+            if which in names:
+                mask[names.index(which)] = True
+            elif is_index and -n_features <= which < n_features:
+                mask[which] = True
             else:
                 raise ValueError(
-                    f"categorical_features={self.categorical_features!r} names {each!r}, "
+                    f"categorical_features={self.categorical_features!r} names {which!r}, "
                     f"which is no column of X. Give names, indices below {n_features}, or "
                     "a mask with one boolean for each column."
                 )
@@ -322,8 +307,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         names = feature_names(self, input_features)
         pairs = zip(names, self._columns, strict=True)
-        found = [f"{name}{end}" for name, column in pairs for end in column.suffixes()]
-        return np.array(found, dtype=object)
+        encoded = [f"{name}{end}" for name, column in pairs for end in column.suffixes()]
+        return np.array(encoded, dtype=object)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
