@@ -54,7 +54,7 @@ def split(table: _datasets.Table, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def pca_curve(fit: np.ndarray, held: np.ndarray, setting: tuple, seed: int) -> np.ndarray:
     """Return bytes a row and R² for each step, the coarsest first."""
     fit, held = fit.astype(float), held.astype(float)
-    codec = _codec.linear_codec(fit, _codec.MAX_LINEAR_CODES, SCALING, seed)
+    codec = _codec.linear_codec(fit, _codec.MAX_LINEAR_CODES, SCALING, seed, None)
     scale = _codec.column_scale(fit, SCALING)
     codec.setting = setting
     codes, others = codec.codes(fit), codec.codes(held)

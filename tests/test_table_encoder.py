@@ -6,13 +6,13 @@ import warnings
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 from sklearn.decomposition import PCA
 from sklearn.exceptions import SkipTestWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
+from tables import pandas_frame, polars_frame
 from test_common import TRANSFORMER_CHECKS
 
 from sk_autoencoder import AutoencoderTransformer, load, save
@@ -35,54 +35,12 @@ def test_scikit_learns_checks_of_transformers(check):
 
 @pytest.fixture
 def frame():
-    """A pandas frame with every kind of column, most with missing cells."""
-    rng = np.random.default_rng(0)
-    start = pd.Timestamp("2020-01-01")
-    frame = pd.DataFrame(
-        {
-            "age": rng.integers(18, 90, N),
-            "money": rng.lognormal(8, 1, N),
-            "small": rng.normal(size=N).astype(np.float32),
-            "flag": rng.random(N) < 0.5,
-            "job": rng.choice(["nurse", "smith", "cook"], N),
-            "city": pd.Categorical(rng.choice(["Ulm", "Ghent"], N)),
-            "grade": pd.Categorical(rng.choice([1, 2, 3], N), ordered=True),
-            "since": start + pd.to_timedelta(rng.integers(0, int(9e8), N), unit="s"),
-            "seen": start.tz_localize("Europe/Berlin")
-            + pd.to_timedelta(rng.integers(0, int(9e6), N), unit="s"),
-            "spent": pd.to_timedelta(rng.integers(0, int(1e6), N), unit="s"),
-            "visits": pd.array(rng.integers(0, 9, N), dtype="Int8"),
-            "asked": pd.array(rng.random(N) < 0.5, dtype="boolean"),
-            "team": pd.array(rng.choice(["red", "blue"], N), dtype="string"),
-            "told": np.array([True, np.nan, False, True] * 10, dtype=object),
-        }
-    )
-    for column in frame.columns.drop(["age", "flag", "told"]):
-        frame.loc[rng.integers(0, N, 4), column] = np.nan
-    return frame
+    return pandas_frame(N)
 
 
-@pytest.fixture
-def polars_frame():
-    """A polars frame with every kind of column and missing cells."""
-    first, second = datetime.date(2020, 1, 1), datetime.date(2021, 5, 3)
-    noon = datetime.datetime(2020, 1, 1, 12)
-    tokyo, levels = pl.Datetime("ns", "Asia/Tokyo"), pl.Enum(["low", "high", "none"])
-    hour = datetime.timedelta(hours=1)
-    columns = {
-        "whole": ([1, 2, None, 4], pl.UInt8),
-        "number": ([1.5, None, 2.5, 3.0], pl.Float32),
-        "text": (["a", "b", None, "a"], pl.String),
-        "category": (["x", "y", "x", None], pl.Categorical),
-        "level": (["low", "high", "low", None], levels),
-        "flag": ([True, False, None, True], pl.Boolean),
-        "day": ([first, second, None, first], pl.Date),
-        "time": ([noon, noon + 99 * hour, None, noon], tokyo),
-        "duration": ([hour, None, 2 * hour, hour], pl.Duration("ms")),
-        "price": (["1.25", "2.50", "3.00", None], pl.Decimal(10, 2)),
-    }
-    series = [pl.Series(n, 5 * v).cast(t, strict=False) for n, (v, t) in columns.items()]
-    return pl.DataFrame(series)
+@pytest.fixture(name="polars_frame")
+def frame_of_polars():
+    return polars_frame(20)
 
 
 def test_a_pandas_frame_comes_back(frame):

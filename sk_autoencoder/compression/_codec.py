@@ -10,10 +10,12 @@ import torch
 from sk_autoencoder import metrics
 from sk_autoencoder.compression._quantizer import RD_LAMBDA, Quantizer, find_step
 from sk_autoencoder.core._data import evenly_spaced_indices
+from sk_autoencoder.core._inference import decode, encode
 from sk_autoencoder.core._model_selection import hold_out, select_interpolation
 from sk_autoencoder.core._moments import measure_moments
 from sk_autoencoder.core._scaling import make_scaler
 from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
+from sk_autoencoder.preprocessing import TableEncoder
 from sk_autoencoder.utils._random import seeded_fit
 
 MAX_LINEAR_CODES = 256  # principal components
@@ -35,6 +37,7 @@ class Split(NamedTuple):
     train: np.ndarray  # (n_train, n_features)
     validation: np.ndarray  # (n_validation, n_features)
     scale: np.ndarray  # (n_features,), divisor of the errors
+    table: TableEncoder | None  # whose encoded rows they are
 
 
 class Codec:
@@ -48,19 +51,32 @@ class Codec:
         Steps of the codes relative to each other.
     setting : tuple of (float, bool)
         ``rd_lambda`` and ``use_centroids`` of the quantizer.
+    is_encoded : bool, default=False
+        Whether rows are those of an encoded table.
     """
 
-    def __init__(self, autoencoder, relative_steps: np.ndarray, setting: tuple) -> None:
+    def __init__(
+        self,
+        autoencoder,
+        relative_steps: np.ndarray,
+        setting: tuple,
+        is_encoded: bool = False,
+    ) -> None:
         self.autoencoder = autoencoder
         self.relative_steps = relative_steps
         self.setting = setting
+        self.is_encoded = is_encoded
 
     def codes(self, rows: np.ndarray) -> np.ndarray:
         """Encode `rows` without rounding."""
+        if self.is_encoded:
+            return self.autoencoder.map_encoded(encode, rows)
         return np.asarray(self.autoencoder.transform(rows), np.float64)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Decode `codes`."""
+        if self.is_encoded:
+            return self.autoencoder.map_encoded(decode, codes)
         return np.asarray(self.autoencoder.inverse_transform(codes), np.float64)
 
     def make_quantizer(self, codes: np.ndarray, step: float) -> Quantizer:
@@ -121,7 +137,16 @@ def column_scale(rows: np.ndarray, scaling: str | None) -> np.ndarray:
     return make_scaler(measure_moments(rows, np.arange(len(rows))), scaling).scale.numpy()
 
 
-def split(rows: np.ndarray, scale: np.ndarray, seed: int) -> Split:
+def fit_autoencoder(autoencoder, rows: np.ndarray, table: TableEncoder | None):
+    """Fit an autoencoder to rows, perhaps to those that `table` has encoded."""
+    if table is None:
+        return autoencoder.fit(rows, None)
+    return autoencoder.fit_members(rows, np.arange(len(rows)), table)
+
+
+def split(
+    rows: np.ndarray, scale: np.ndarray, seed: int, table: TableEncoder | None
+) -> Split:
     """Hold out the rows that the fit of an autoencoder with this seed holds out.
 
     Both draw the rows first, from the same seed: validation rows of the codec must not be
@@ -130,7 +155,7 @@ def split(rows: np.ndarray, scale: np.ndarray, seed: int) -> Split:
     with seeded_fit(seed, torch.device("cpu")):
         train, validation = hold_out(len(rows), "auto")
     train = np.arange(len(rows)) if len(train) < 2 else train
-    return Split(rows[train], rows[validation], scale)
+    return Split(rows[train], rows[validation], scale, table)
 
 
 def best_codec(codecs: Sequence[Codec], split: Split, budget: float):
@@ -153,7 +178,13 @@ def best_codec(codecs: Sequence[Codec], split: Split, budget: float):
     return codecs[best], errors[best]
 
 
-def linear_codec(rows: np.ndarray, n_codes: int, scaling: str | None, seed: int) -> Codec:
+def linear_codec(
+    rows: np.ndarray,
+    n_codes: int,
+    scaling: str | None,
+    seed: int,
+    table: TableEncoder | None,
+) -> Codec:
     """Fit a codec of at most `n_codes` principal components of `rows`."""
     n_codes = int(min(n_codes, *rows.shape))
     pca = AutoencoderTransformer(
@@ -165,15 +196,22 @@ def linear_codec(rows: np.ndarray, n_codes: int, scaling: str | None, seed: int)
         device="cpu",
         random_state=seed,
     )
-    return Codec(pca.fit(rows), np.ones(n_codes), LINEAR)
+    fitted = fit_autoencoder(pca, rows, table)
+    return Codec(fitted, np.ones(n_codes), LINEAR, table is not None)
 
 
-def refit_linear_codec(split_codec: Codec, rows: np.ndarray, scaling, seed: int) -> Codec:
+def refit_linear_codec(
+    split_codec: Codec,
+    rows: np.ndarray,
+    scaling: str | None,
+    seed: int,
+    table: TableEncoder | None,
+) -> Codec:
     """Refit a linear codec to all rows, with the step of the codec of training rows."""
-    codec = linear_codec(rows, MAX_LINEAR_CODES, scaling, seed)
+    codec = linear_codec(rows, MAX_LINEAR_CODES, scaling, seed, table)
     smallest = min(STEP_FACTORS) * split_codec.step / 2
     nonzero = np.flatnonzero((np.abs(codec.codes(rows)) > smallest).any(axis=0))
-    codec = linear_codec(rows, nonzero.max(initial=0) + 1, scaling, seed)
+    codec = linear_codec(rows, nonzero.max(initial=0) + 1, scaling, seed, table)
     codec.step, codec.is_finest = split_codec.step, split_codec.is_finest
     codec.fit_tables(rows)
     return codec
@@ -181,15 +219,21 @@ def refit_linear_codec(split_codec: Codec, rows: np.ndarray, scaling, seed: int)
 
 def trained_codec(autoencoder) -> Codec:
     """Build the codec of an autoencoder whose codes are in units of the step."""
-    return Codec(autoencoder, np.ones(autoencoder.n_components_), TRAINED)
+    is_encoded = autoencoder.table_ is not None
+    return Codec(autoencoder, np.ones(autoencoder.n_components_), TRAINED, is_encoded)
 
 
 def user_codecs(autoencoder, split: Split) -> list[Codec]:
     """Build codecs of a user's fitted autoencoder, with steps by the code sensitivity."""
-    sensitivity = code_sensitivity(Codec(autoencoder, np.ones(1), LINEAR), split)
+    is_encoded = split.table is not None
+    probe = Codec(autoencoder, np.ones(1), LINEAR, is_encoded)
+    sensitivity = code_sensitivity(probe, split)
     floor = MIN_RELATIVE_SENSITIVITY * sensitivity.max() or 1.0
     relative_steps = 1 / np.maximum(sensitivity, floor)
-    return [Codec(autoencoder, relative_steps, setting) for setting in (LINEAR, TRAINED)]
+    return [
+        Codec(autoencoder, relative_steps, setting, is_encoded)
+        for setting in (LINEAR, TRAINED)
+    ]
 
 
 def code_sensitivity(codec: Codec, split: Split) -> np.ndarray:

@@ -14,9 +14,18 @@ from sk_autoencoder.compression import _codec, _range_coder
 from sk_autoencoder.compression._autoencoder import make_default_autoencoder
 from sk_autoencoder.compression._codec import Codec, quality
 from sk_autoencoder.compression._container import DTYPES, Header, pack, unpack
+from sk_autoencoder.compression._quantizer import Quantizer
 from sk_autoencoder.compression._residuals import Residuals, as_type
 from sk_autoencoder.core._export import ExportMixin, ExportSpec
 from sk_autoencoder.core._model_selection import MIN_VALIDATION_ROWS
+from sk_autoencoder.core._tables import (
+    TableMixin,
+    encode_rows,
+    fit_table,
+    missing_cells,
+    table_layout,
+)
+from sk_autoencoder.nn._tables import TableScaler
 from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._random import clone_with_seed, draw_seed
 from sk_autoencoder.utils._sklearn_compat import (
@@ -35,6 +44,7 @@ class AutoencoderCompressor(
     ExportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    TableMixin,
     BaseEstimator,
 ):
     r"""Lossy compression of rows to bytes, for a budget of bytes a row.
@@ -73,6 +83,10 @@ class AutoencoderCompressor(
     random_state : int, RandomState instance or None, default=None
         Seeds the training and the draw of validation rows. Unless None, it replaces the
         `random_state` of the autoencoder. torch's generators do not change.
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Columns to take for categories: a mask, indices or names. ``"from_dtype"`` takes
+        columns of text and of categorical dtypes, and encodes booleans, dates and durations
+        too. None takes all columns for numbers.
 
     Attributes
     ----------
@@ -88,6 +102,8 @@ class AutoencoderCompressor(
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string names.
+    table_ : sk_autoencoder.preprocessing.TableEncoder or None
+        Encoder of a table of mixed columns; None after a fit to numbers.
 
     See Also
     --------
@@ -134,6 +150,7 @@ class AutoencoderCompressor(
     scaling: str | None = "auto"
     verbose: int = 0
     random_state: Any = None
+    categorical_features: Any = "from_dtype"
 
     _parameter_constraints: ClassVar[dict] = {
         "autoencoder": [
@@ -145,6 +162,7 @@ class AutoencoderCompressor(
         "scaling": [StrOptions({"auto", "global", "standard"}), None],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
+        "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
     }
 
     # Fitting
@@ -173,58 +191,86 @@ class AutoencoderCompressor(
             If a parameter or X does not fit.
         """
         _range_coder.coders()  # a missing package shows before the fit
-        X = self._read(X, reset=True, ensure_min_samples=2)
+        X, is_missing = self._read(X, reset=True, ensure_min_samples=2)
         rows = X.astype(np.float64)
         seed = draw_seed(check_random_state(self.random_state))
-        self._scale = _codec.column_scale(rows, self.scaling)
+        is_level, self._missing_tables = None, []
+        if self._table is None:
+            self._scale = _codec.column_scale(rows, self.scaling)
+        else:
+            layout = table_layout(self._table)
+            self._scale, is_level = TableScaler(layout).units, layout.is_level
+            steps = np.ones(layout.n_columns)
+            self._missing_tables = Quantizer(is_missing, steps, 0, False).tables
         self._linear, codec = self._find_codecs(rows, seed)
         self._codec = self._linear if codec is None else codec
         self.autoencoder_, self.step_ = self._codec.autoencoder, self._codec.step
         self._residuals = None
         if self.max_error is not None:
             restored = self._codec.rows(self._codec.numbers(rows))
-            self._residuals = Residuals(X, restored, self.max_error)
+            self._residuals = Residuals(X, restored, self.max_error, is_level)
         self._peak = float(np.ptp(rows))
         self._fingerprint = self._take_fingerprint()
         return self
 
-    def _read(self, X, *, reset: bool, ensure_min_samples: int = 1) -> np.ndarray:
-        """Check rows, and convert them to float64 if their type is none of `DTYPES`."""
-        return validate_rows(
+    def _read(
+        self, X, *, reset: bool, ensure_min_samples: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Check rows, and convert them to float64 if their type is none of `DTYPES`.
+
+        A table is encoded. The second result says which of its cells are missing, as
+        numbers.
+        """
+        if reset:
+            self._table = fit_table(self, X, fill_missing=False)
+        if self._table is not None:
+            options = {"reset": reset, "ensure_min_samples": ensure_min_samples}
+            rows = encode_rows(self, self._table, X, **options)
+            is_missing = missing_cells(self._table, rows)
+            rows = np.where(np.isnan(rows), self._table.center_, rows)
+            return rows, is_missing.astype(np.float64)
+        rows = validate_rows(
             self,
             X,
             reset=reset,
             dtype=[*DTYPES.values()],
             ensure_min_samples=ensure_min_samples,
         )
+        return rows, np.zeros((len(rows), 0))
 
     def _find_codecs(self, rows: np.ndarray, seed: int) -> tuple[Codec, Codec | None]:
         """Fit the linear codec, and a nonlinear codec if one is better."""
-        split, budget = _codec.split(rows, self._scale, seed), 8 * self.bytes_per_row
+        table, budget = self._table, 8 * self.bytes_per_row
+        split = _codec.split(rows, self._scale, seed, table)
         linear = _codec.linear_codec(
-            split.train, _codec.MAX_LINEAR_CODES, self.scaling, seed
+            split.train, _codec.MAX_LINEAR_CODES, self.scaling, seed, table
         )
         linear, errors = _codec.best_codec([linear], split, budget)
         codec = None
         if self.autoencoder is not None:
             user = clone_with_seed(self.autoencoder, self.random_state, seed)
-            codecs = _codec.user_codecs(user.fit(split.train, None), split)
+            user = _codec.fit_autoencoder(user, split.train, table)
+            codecs = _codec.user_codecs(user, split)
             codec, _ = _codec.best_codec(codecs, split, budget)
         elif not linear.is_finest and len(errors) >= MIN_VALIDATION_ROWS:
             autoencoder = make_default_autoencoder(len(split.train), self.bytes_per_row)
             autoencoder.set_params(
                 scaling=self.scaling, random_state=seed, verbose=self.verbose
-            ).fit(rows)  # with the validation rows of `split`, by the same seed
+            )
+            # With the validation rows of `split`, by the same seed.
+            _codec.fit_autoencoder(autoencoder, rows, table)
             trained, trained_errors = _codec.best_codec(
                 [_codec.trained_codec(autoencoder)], split, budget
             )
             codec = trained if _codec.is_better(trained_errors, errors) else None
         if codec is not None:
             codec.fit_tables(rows)
-        return _codec.refit_linear_codec(linear, rows, self.scaling, seed), codec
+        linear = _codec.refit_linear_codec(linear, rows, self.scaling, seed, table)
+        return linear, codec
 
     def _take_fingerprint(self) -> bytes:
         tables = [] if self._residuals is None else self._residuals.tables
+        tables = [*tables, *self._missing_tables]
         tables = [np.r_[t.low, t.shift, t.frequencies] for t in tables]
         bound = np.array(self.max_error or 0.0)
         return _codec.fingerprint([bound, *tables, *self._codec.fingerprint_arrays()])
@@ -259,19 +305,28 @@ class AutoencoderCompressor(
             If X does not fit, or has entries for which `max_error` is too small.
         """
         check_is_fitted(self)
-        X = self._read(X, reset=False)
-        return self._write(X, self._codec, 1.0, self._residuals)
+        X, is_missing = self._read(X, reset=False)
+        return self._write(X, is_missing, self._codec, 1.0, self._residuals)
 
-    def _write(self, X: np.ndarray, codec: Codec, step_factor: float, residuals) -> bytes:
+    def _write(
+        self,
+        X: np.ndarray,
+        is_missing: np.ndarray,
+        codec: Codec,
+        step_factor: float,
+        residuals: Residuals | None,
+    ) -> bytes:
         numbers = codec.numbers(X.astype(np.float64), step_factor)
         columns, tables = [*numbers.T], [*codec.quantizers[step_factor].tables]
         if residuals is not None:
             columns += [*residuals.numbers(X, codec.rows(numbers)).T]
             tables += residuals.tables
+        columns += [*is_missing.T.astype(np.int64)]
+        tables += self._missing_tables
         header = Header(X.dtype, *X.shape, self._fingerprint)
         return pack(header, _range_coder.encode(columns, tables))
 
-    def decompress(self, blob: bytes) -> np.ndarray:
+    def decompress(self, blob: bytes):
         """Decompress bytes to rows.
 
         Parameters
@@ -281,7 +336,7 @@ class AutoencoderCompressor(
 
         Returns
         -------
-        rows : ndarray of shape (n_samples, n_features)
+        rows : ndarray of shape (n_samples, n_features), or a frame
             In the type of the compressed rows. Integers are rounded.
 
         Raises
@@ -299,13 +354,22 @@ class AutoencoderCompressor(
             )
         residuals = [] if self._residuals is None else self._residuals.tables
         tables = self._codec.quantizers[1.0].tables
-        columns = _range_coder.decode(payload, [*tables, *residuals], header.n_rows)
-        numbers = np.stack(columns, axis=1)
-        n_codes = len(tables)
-        rows = self._codec.rows(numbers[:, :n_codes])
+        all_tables = [*tables, *residuals, *self._missing_tables]
+        columns = _range_coder.decode(payload, all_tables, header.n_rows)
+        ends = np.cumsum([len(tables), len(residuals)])
+        codes, steps, is_missing = np.split(np.stack(columns, axis=1), ends, axis=1)
+        rows = self._codec.rows(codes)
         if residuals:
-            rows = self._residuals.add(rows, numbers[:, n_codes:], header.dtype)
-        return as_type(rows, header.dtype)
+            rows = self._residuals.add(rows, steps, header.dtype)
+        return self._as_table(as_type(rows, header.dtype), is_missing)
+
+    def _as_table(self, rows: np.ndarray, is_missing: np.ndarray, like=None):
+        """Decode rows to a frame, with its missing cells, after a fit to a table."""
+        if self._table is None:
+            return rows
+        column = table_layout(self._table).column
+        rows = np.where(is_missing[:, column] > 0, np.nan, rows)
+        return self._table.inverse_transform(rows, like=like)
 
     def transform(self, X):
         """Encode X to quantised codes, as stored by :meth:`compress`.
@@ -320,7 +384,7 @@ class AutoencoderCompressor(
             In the units of the codes of `autoencoder_`, in the precision of X.
         """
         check_is_fitted(self)
-        X = self._read(X, reset=False)
+        X, _ = self._read(X, reset=False)
         quantizer = self._codec.quantizers[1.0]
         codes = quantizer.dequantize(self._codec.numbers(X.astype(np.float64)))
         return codes if X.dtype.kind != "f" else codes.astype(X.dtype)
@@ -344,7 +408,10 @@ class AutoencoderCompressor(
             raise ValueError(
                 f"X has {X.shape[1]} columns, and codes have {self.n_components_}."
             )
-        return self._codec.decode(X.astype(np.float64)).astype(X.dtype)
+        rows = self._codec.decode(X.astype(np.float64)).astype(X.dtype)
+        if self._table is None:
+            return rows
+        return self._table.inverse_transform(rows)
 
     def reconstruct(self, X):
         """Restore X as after compression, without writing bytes.
@@ -359,7 +426,8 @@ class AutoencoderCompressor(
             In the type of X, equal to ``decompress(compress(X))``.
         """
         check_is_fitted(self)
-        return self._restore(self._read(X, reset=False))
+        rows, is_missing = self._read(X, reset=False)
+        return self._as_table(self._restore(rows), is_missing, like=X)
 
     def _restore(self, X: np.ndarray) -> np.ndarray:
         rows = self._codec.rows(self._codec.numbers(X.astype(np.float64)))
@@ -383,7 +451,7 @@ class AutoencoderCompressor(
             in scaled units: columns of mixed units count equally.
         """
         check_is_fitted(self)
-        X = self._read(X, reset=False)
+        X, _ = self._read(X, reset=False)
         return metrics.reconstruction_r2(X / self._scale, self._restore(X) / self._scale)
 
     def report(self, X) -> dict[str, np.ndarray]:
@@ -407,21 +475,23 @@ class AutoencoderCompressor(
             those of PCA, quantised and coded the same way.
         """
         check_is_fitted(self)
-        X = self._read(X, reset=False)
+        X, is_missing = self._read(X, reset=False)
         raw = X.itemsize * X.shape[1]
         rows = []
         for step_factor in _codec.STEP_FACTORS:
-            size, *quality = self._measure(X, self._codec, step_factor)
-            pca = self._measure(X, self._linear, step_factor)
+            size, *quality = self._measure(X, is_missing, self._codec, step_factor)
+            pca = self._measure(X, is_missing, self._linear, step_factor)
             rows.append([step_factor, size, raw / size, *quality, *pca])
         names = ("step", "bytes_per_row", "ratio", "r2", "psnr")
         pca_names = ("pca_bytes_per_row", "pca_r2", "pca_psnr")
         return dict(zip((*names, *pca_names), np.array(rows).T, strict=True))
 
-    def _measure(self, X: np.ndarray, codec: Codec, step_factor: float) -> tuple:
+    def _measure(
+        self, X: np.ndarray, is_missing: np.ndarray, codec: Codec, step_factor: float
+    ) -> tuple:
         """Compute bytes a row, R² and PSNR."""
         rows = X.astype(np.float64)
-        size = len(self._write(X, codec, step_factor, None)) / len(X)
+        size = len(self._write(X, is_missing, codec, step_factor, None)) / len(X)
         numbers = codec.numbers(rows, step_factor)
         restored = as_type(codec.rows(numbers, step_factor), X.dtype)
         return size, *quality(rows, restored, self._scale, self._peak)

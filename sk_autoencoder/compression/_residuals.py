@@ -6,6 +6,7 @@ from sk_autoencoder.compression._entropy import MAX_SYMBOL, Table
 from sk_autoencoder.compression._quantizer import Quantizer
 
 ROUNDING_MARGIN = 1e-3  # fraction of the bound for rounding errors
+LEVEL_BOUND = 0.25  # error of a level's 0 or 1: the largest level is the right one
 
 
 class Residuals:
@@ -22,21 +23,31 @@ class Residuals:
         Decoded rows without residuals.
     max_error : float
         The bound, in the units of X.
+    is_level : ndarray of bool of shape (n_features,) or None, default=None
+        Entries that are levels of a category, 0 or 1: these come back exactly.
     """
 
     tables: list[Table]
 
-    def __init__(self, X: np.ndarray, restored: np.ndarray, max_error: float) -> None:
+    def __init__(
+        self,
+        X: np.ndarray,
+        restored: np.ndarray,
+        max_error: float,
+        is_level: np.ndarray | None = None,
+    ) -> None:
         self.max_error = max_error
+        self._bounds = np.full(X.shape[1], float(max_error))
+        if is_level is not None:
+            self._bounds[is_level] = np.minimum(max_error, LEVEL_BOUND)
         step = self._step(X.dtype)
         residuals = X.astype(np.float64) - _round_integers(restored, X.dtype)
-        steps = np.full(residuals.shape[1], step)
-        self.tables = Quantizer(residuals, steps, 0, False).tables
+        self.tables = Quantizer(residuals, step, 0, False).tables
 
-    def _step(self, dtype: np.dtype) -> float:
+    def _step(self, dtype: np.dtype) -> np.ndarray:
         if dtype.kind == "f":
-            return 2 * self.max_error * (1 - ROUNDING_MARGIN)
-        return 2 * np.floor(self.max_error) + 1
+            return 2 * self._bounds * (1 - ROUNDING_MARGIN)
+        return 2 * np.floor(self._bounds) + 1
 
     def numbers(self, X: np.ndarray, restored: np.ndarray) -> np.ndarray:
         """Quantize the residuals of X to integers (n_samples, n_features)."""
@@ -51,9 +62,11 @@ class Residuals:
         return numbers.astype(np.int64)
 
     def _check(self, X: np.ndarray) -> None:
-        largest = np.abs(X.astype(np.float64)).max()
+        sizes = np.abs(X.astype(np.float64)).max(axis=0)
+        largest = sizes.max()
         if X.dtype.kind == "f":
-            too_large = np.finfo(X.dtype).eps * largest > ROUNDING_MARGIN * self.max_error
+            rounding = np.finfo(X.dtype).eps * sizes
+            too_large = (rounding > ROUNDING_MARGIN * self._bounds).any()
         else:
             too_large = largest > MAX_SYMBOL
         if too_large:

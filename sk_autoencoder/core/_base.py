@@ -30,6 +30,14 @@ from sk_autoencoder.core._recipe import (
     start_at,
 )
 from sk_autoencoder.core._streaming import train_batch
+from sk_autoencoder.core._tables import (
+    TableColumns,
+    TableMixin,
+    encode_rows,
+    fit_table,
+    name_features,
+    table_layout,
+)
 from sk_autoencoder.core._trainer import AutoencoderNet, read_curve
 from sk_autoencoder.core._training import train
 from sk_autoencoder.nn._autoencoder import Autoencoder
@@ -37,10 +45,12 @@ from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._checks import as_specification, check_loss
 from sk_autoencoder.nn._corruptions import GaussianNoise
 from sk_autoencoder.nn._dense import Dense
-from sk_autoencoder.nn._losses import LOSSES, Error, Loss, observed_error
-from sk_autoencoder.nn._missing import observed_share
+from sk_autoencoder.nn._losses import LOSSES, Error, Loss
 from sk_autoencoder.nn._penalties import l1_norm, linear_error
+from sk_autoencoder.nn._scalers import Scaler
+from sk_autoencoder.nn._tables import make_table_loss
 from sk_autoencoder.persistence import PersistenceMixin
+from sk_autoencoder.preprocessing import TableEncoder
 from sk_autoencoder.utils._checks import (
     check_columns,
     check_n_observed,
@@ -59,6 +69,8 @@ from sk_autoencoder.utils._sklearn_compat import (
 from sk_autoencoder.utils._transactions import adopt, as_fitted, fitted_params, shallow_copy
 from sk_autoencoder.utils._validation import validate_rows
 
+TABLE_LOSSES = ("squared_error", "absolute_error", "huber")
+
 
 def reconstruct(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
     """Encode and decode `rows`, in the units of X."""
@@ -71,9 +83,7 @@ def make_error_score(loss: Loss, fitted: Fitted) -> Callable:
     def error(autoencoder: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
         x = autoencoder.scaler(rows)
         output = autoencoder.network.reconstruct(autoencoder.scaler.bound(x))
-        return observed_error(loss.error, loss.neutral_output, output, x) / observed_share(
-            x
-        )
+        return loss.observed_error(output, x) / loss.observed_share(x)
 
     def score(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
         # The error of a wild row may be more than a float holds.
@@ -84,7 +94,15 @@ def make_error_score(loss: Loss, fitted: Fitted) -> Callable:
 
 
 def check_rows(estimator, X, *, reset: bool, ensure_min_samples: int = 1):
-    """Check rows X of an autoencoder, or name its features by them."""
+    """Check rows X of an autoencoder, or name its features by them.
+
+    A table of mixed columns is encoded.
+    """
+    if reset:
+        estimator._table = fit_table(estimator, X)
+    if estimator._table is not None:
+        options = {"reset": reset, "ensure_min_samples": ensure_min_samples}
+        return encode_rows(estimator, estimator._table, X, **options)
     return validate_rows(
         estimator,
         X,
@@ -103,6 +121,7 @@ class BaseAutoencoder(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    TableMixin,
     Parameters,
 ):
     """Base class of autoencoders: a variant defines its own recipe."""
@@ -118,20 +137,20 @@ class BaseAutoencoder(
         -------
         recipe : Recipe
         """
-        loss = Loss(self.loss) if callable(self.loss) else LOSSES[self.loss]
+        loss = self._make_loss()
         fraction = self.validation_fraction if self.early_stopping else None
         batch_size = self.batch_size
         dense = Dense(
             self.hidden_layer_sizes, self.activation, self.dropout, self.tied_weights
         )
         return Recipe(
-            columns=NumericColumns(loss, self.scaling),
+            columns=self._make_columns(loss),
             imputes=allows_nan(self),
             check=self._check_loss,
             split=partial(hold_out, fraction=fraction),
             n_components=self.n_components,
             network=dense if self.network is None else as_specification(self.network),
-            corruption=lambda rows, measured: GaussianNoise(self.noise_level),
+            corruption=lambda rows, measured: GaussianNoise(self._noise_std()),
             initialize=start_at(fit_pca, loss)
             if self.init == "pca"
             else keep_random_weights,
@@ -154,6 +173,36 @@ class BaseAutoencoder(
             reconstruct=lambda fitted: reconstruct,
             verbose=self.verbose,
         )
+
+    def _make_loss(self) -> Loss:
+        loss = Loss(self.loss) if callable(self.loss) else LOSSES[self.loss]
+        if self._table is None:
+            return loss
+        if callable(self.loss) or self.loss in TABLE_LOSSES:
+            return make_table_loss(table_layout(self._table), loss)
+        raise ValueError(
+            f"loss={self.loss!r} is for columns of one kind, and X is a table of mixed "
+            f"columns. Use one of {', '.join(map(repr, TABLE_LOSSES))}; categories have a "
+            "cross-entropy beside it."
+        )
+
+    def _make_columns(self, loss: Loss, kind: type[Scaler] = Scaler) -> NumericColumns:
+        if self._table is None:
+            return NumericColumns(loss, self.scaling, kind)
+        return TableColumns(loss, None, layout=table_layout(self._table))
+
+    def _noise_std(self) -> float | torch.Tensor:
+        """Divide the level of noise over the entries of each column."""
+        if self._table is None:
+            return self.noise_level
+        layout = table_layout(self._table)
+        return torch.tensor(self.noise_level / layout.width[layout.column] ** 0.5).float()
+
+    def _column_of_entries(self) -> torch.Tensor | None:
+        """Index the column of each entry of a table; None for columns of one entry."""
+        if self._table is None:
+            return None
+        return torch.from_numpy(table_layout(self._table).column)
 
     def _check_loss(self, X) -> None:
         if callable(self.loss):
@@ -190,7 +239,7 @@ class BaseAutoencoder(
         return self._fit(X, y)
 
     @fit_context
-    def fit_members(self, X, rows: np.ndarray):
+    def fit_members(self, X, rows: np.ndarray, table: TableEncoder | None = None):
         """Fit to some of the rows of X, or an ensemble of members to rows of their own.
 
         The code of an ensemble is the concatenation of the members' codes, and its
@@ -201,19 +250,26 @@ class BaseAutoencoder(
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         rows : ndarray of shape (n_rows,) or (n_members, n_rows)
             Indices of the rows to fit to; with two axes, those of each member.
+        table : TableEncoder or None, default=None
+            The encoder of a table of mixed columns, if X is what it has encoded.
 
         Returns
         -------
         self : object
         """
-        return self._fit(X, None, rows)
+        return self._fit(X, None, rows, table)
 
-    def _fit(self, X, y, rows: np.ndarray | None = None):
+    def _fit(self, X, y, rows: np.ndarray | None = None, table: TableEncoder | None = None):
         context = self._init_callback_context(max_subtasks=self.max_epochs)
         previous = self._fitted if self.warm_start and self._is_fitted() else None
         draft = shallow_copy(self)
-        recipe = self.make_recipe()
-        source = self._read_rows(draft, recipe, X, y, previous, ensure_min_samples=2)
+        if table is None:
+            X = check_rows(draft, X, reset=previous is None, ensure_min_samples=2)
+        else:
+            draft._table = table
+            name_features(draft, table)
+        recipe = draft.make_recipe()
+        source = self._pair_rows(recipe, X, y, previous, n_min=2)
         rows = np.atleast_2d(source.observed_rows if rows is None else rows)
         if previous is not None:
             check_same_width(self.n_components, previous.n_components)
@@ -263,10 +319,10 @@ class BaseAutoencoder(
         self : object
         """
         previous = self._fitted if self._is_fitted() else None
-        draft = shallow_copy(self)
-        recipe = self.make_recipe()
-        n_min = 1 if previous else 2
-        source = self._read_rows(draft, recipe, X, y, previous, ensure_min_samples=n_min)
+        draft, n_min = shallow_copy(self), 1 if previous else 2
+        X = check_rows(draft, X, reset=previous is None, ensure_min_samples=n_min)
+        recipe = draft.make_recipe()
+        source = self._pair_rows(recipe, X, y, previous, n_min)
         device = find_device(self.device)
         n_seen = self.n_iter_ if previous else 0
         memory = explained_memory_errors(*source.X.shape)
@@ -293,24 +349,12 @@ class BaseAutoencoder(
 
     __sklearn_is_fitted__ = _is_fitted
 
-    def _read_rows(
-        self,
-        draft: "BaseAutoencoder",
-        recipe: Recipe,
-        X,
-        y,
-        previous: Fitted | None,
-        **kwargs,
+    def _pair_rows(
+        self, recipe: Recipe, X, y, previous: Fitted | None, n_min: int
     ) -> RowSource:
-        """Check rows to fit to, name their features, and pair them with target rows.
-
-        `draft` is a copy of the estimator, whose features are named: the estimator itself
-        changes at the end of a fit.
-        """
-        X = check_rows(draft, X, reset=previous is None, **kwargs)
+        """Pair rows to fit to with target rows, and check both."""
         source = RowSource(X, recipe.targets(X, y))
         if source.is_incomplete:
-            n_min = kwargs["ensure_min_samples"]
             check_n_observed(len(source.observed_rows), n_min)
             if previous is None:
                 check_columns(X)
@@ -354,13 +398,13 @@ class BaseAutoencoder(
             In the units of the training rows, in the precision of the codes.
         """
         check_is_fitted(self)
-        X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+        index, X = X, check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
         if X.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {X.shape[1]} columns, but the codes of this "
                 f"{type(self).__name__} have n_components={self.n_components_}."
             )
-        return self._fitted.map(decode, X)
+        return self._as_table(self._fitted.map(decode, X), like=index)
 
     @as_fitted
     def reconstruct(self, X):
@@ -376,7 +420,29 @@ class BaseAutoencoder(
             In the units and the precision of X.
         """
         check_is_fitted(self)
-        return self.map_rows(self.make_recipe().reconstruct(self._fitted), X)
+        rows = self.reconstruct_encoded(check_rows(self, X, reset=False))
+        return self._as_table(rows, like=X)
+
+    @as_fitted
+    def reconstruct_encoded(self, X) -> np.ndarray:
+        """Reconstruct rows that are numbers, checked and encoded.
+
+        Parameters
+        ----------
+        X : {ndarray, CSR array} of shape (n_samples, n_encoded_features)
+
+        Returns
+        -------
+        rows : ndarray of shape (n_samples, n_encoded_features)
+            With probabilities for the levels of categories.
+        """
+        return self._fitted.map(self.make_recipe().reconstruct(self._fitted), X)
+
+    def _as_table(self, rows: np.ndarray, like=None):
+        """Decode rows to a frame, if the autoencoder was fitted to one of mixed columns."""
+        if self._table is None:
+            return rows
+        return self._table.inverse_transform(rows, like=like)
 
     @as_fitted
     def score_samples(self, X):
@@ -395,7 +461,21 @@ class BaseAutoencoder(
             entries and scaled to a full row.
         """
         check_is_fitted(self)
-        return self.map_rows(self.make_recipe().score(self._fitted), X)
+        return self.score_encoded(check_rows(self, X, reset=False))
+
+    @as_fitted
+    def score_encoded(self, X) -> np.ndarray:
+        """Compute ``score_samples`` of rows that are numbers, checked and encoded.
+
+        Parameters
+        ----------
+        X : {ndarray, CSR array} of shape (n_samples, n_encoded_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+        """
+        return self._fitted.map(self.make_recipe().score(self._fitted), X)
 
     @as_fitted
     def score(self, X, y=None):
@@ -451,7 +531,22 @@ class BaseAutoencoder(
             In the precision of X.
         """
         check_is_fitted(self)
-        return self._fitted.map(function, check_rows(self, X, reset=False))
+        return self.map_encoded(function, check_rows(self, X, reset=False))
+
+    def map_encoded(self, function: Callable, X) -> np.ndarray:
+        """Apply a function in torch to rows that are numbers, checked and encoded.
+
+        Parameters
+        ----------
+        function : callable
+            ``(module, rows) -> (batch, ...)``
+        X : {ndarray, CSR array} of shape (n_samples, n_encoded_features)
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, ...)
+        """
+        return self._fitted.map(function, X)
 
     # Export
 

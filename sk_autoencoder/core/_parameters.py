@@ -45,6 +45,7 @@ class Parameters(BaseEstimator):
     callbacks: Sequence | None = None
     verbose: int = 0
     random_state: Any = None
+    categorical_features: Any = "from_dtype"
 
     _parameter_constraints: ClassVar[dict] = {
         "n_components": [
@@ -84,4 +85,5 @@ class Parameters(BaseEstimator):
         "callbacks": [list, tuple, None],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
+        "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
     }

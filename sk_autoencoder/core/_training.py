@@ -26,7 +26,7 @@ from sk_autoencoder.core._model_selection import (
 from sk_autoencoder.core._optimizers import check_optimizer, supported_options
 from sk_autoencoder.core._recipe import Recipe, Start
 from sk_autoencoder.core._trainer import AutoencoderNet
-from sk_autoencoder.nn._losses import Error, Loss, observed_error
+from sk_autoencoder.nn._losses import Error, Loss
 
 LOCAL = LocalBackend()
 
@@ -137,9 +137,7 @@ def end_training(fitted: Fitted) -> Fitted:
 
 def make_error(loss: Loss, is_incomplete: bool) -> Error:
     """Make the error of `loss`, over observed entries if entries are missing."""
-    if not is_incomplete:
-        return loss.error
-    return partial(observed_error, loss.error, loss.neutral_output)
+    return loss.observed_error if is_incomplete else loss.error
 
 
 def make_fitted(start: Start, net: AutoencoderNet, best_epoch: int | None = None) -> Fitted:

@@ -107,6 +107,10 @@ class ContractiveAutoencoder(BaseAutoencoder):
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the noise and the order of rows. None takes the seed from numpy's
         global generator, as scikit-learn does. torch's generators do not change.
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Columns to take for categories: a mask, indices or names. ``"from_dtype"`` takes
+        columns of text and of categorical dtypes, and encodes booleans, dates and durations
+        too. None takes all columns for numbers.
     contraction : float, default=0.2
         Weight of the penalty, in squared scaled units. 0 gives ``AutoencoderTransformer``.
 
@@ -118,6 +122,8 @@ class ContractiveAutoencoder(BaseAutoencoder):
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string names.
+    table_ : sk_autoencoder.preprocessing.TableEncoder or None
+        Encoder of a table of mixed columns; None after a fit to numbers.
     n_iter_ : int
         Number of epochs run, without those that were repeated on all rows.
     best_epoch_ : int

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.sparse import issparse
@@ -167,6 +167,8 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string names.
+    table_ : sk_autoencoder.preprocessing.TableEncoder or None
+        Encoder of a table of mixed columns; None after a fit to numbers.
     n_iter_ : int
         Number of epochs run, without those that were repeated on all rows.
     best_epoch_ : int
@@ -221,6 +223,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     hidden_layer_sizes: int | Sequence[int] = field(default=(), init=False)
     tied_weights: bool = field(default=False, init=False)
     network: Callable | None = field(default=None, init=False)
+    categorical_features: Any = field(default=None, init=False)
     init: str = "auto"
     noise_level: float = 0.7
     linear_penalty: float = 0.25
@@ -243,6 +246,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
         "data_format": [StrOptions({"channels_last", "channels_first"})],
     }
     del _parameter_constraints["hidden_layer_sizes"]
+    del _parameter_constraints["categorical_features"]
     del _parameter_constraints["tied_weights"], _parameter_constraints["network"]
 
     def make_recipe(self) -> Recipe:

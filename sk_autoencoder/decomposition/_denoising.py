@@ -30,8 +30,10 @@ from sk_autoencoder.core._recipe import (
     keep_random_weights,
     start_at,
 )
+from sk_autoencoder.core._tables import table_layout
 from sk_autoencoder.decomposition._denoising_errors import (
     damage_rows,
+    damage_tables,
     fit_input_weight,
     make_denoising,
     stein_r2,
@@ -51,13 +53,12 @@ from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions, fit_conte
 from sk_autoencoder.utils._transactions import as_fitted
 
 MAX_DEFAULT_COMPONENTS = 512  # wider codes did not improve the denoising of images
-CORRUPTIONS: dict[str, Callable[[float, RowDataset], torch.nn.Module]] = {
-    "gaussian": lambda level, rows: GaussianNoise(level),
-    "masking": lambda fraction, rows: MaskingNoise(fraction),
-    "salt_and_pepper": lambda fraction, rows: SaltAndPepperNoise(
-        fraction, rows.scaler.low.float(), rows.scaler.high.float()
+REPLACEMENTS: dict[str, Callable] = {
+    "masking": lambda fraction, rows, columns: MaskingNoise(fraction, columns),
+    "salt_and_pepper": lambda fraction, rows, columns: SaltAndPepperNoise(
+        fraction, rows.scaler.low.float(), rows.scaler.high.float(), columns
     ),
-    "swap": lambda fraction, rows: SwapNoise(fraction),
+    "swap": lambda fraction, rows, columns: SwapNoise(fraction, columns),
 }
 
 
@@ -153,6 +154,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the noise and the order of rows. None takes the seed from numpy's
         global generator, as scikit-learn does. torch's generators do not change.
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Columns to take for categories: a mask, indices or names. ``"from_dtype"`` takes
+        columns of text and of categorical dtypes, and encodes booleans, dates and durations
+        too. None takes all columns for numbers.
     corruption : str or callable, default="gaussian"
         Corruption of training rows: ``"gaussian"`` noise, or replaced entries with
         ``"masking"``, ``"salt_and_pepper"`` or ``"swap"`` (see Notes). A callable maps
@@ -173,6 +178,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string names.
+    table_ : sk_autoencoder.preprocessing.TableEncoder or None
+        Encoder of a table of mixed columns; None after a fit to numbers.
     n_iter_ : int
         Number of epochs run, without those that were repeated on all rows.
     best_epoch_ : int
@@ -275,7 +282,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoencoder._parameter_constraints,
-        "corruption": [StrOptions(set(CORRUPTIONS)), callable],
+        "corruption": [StrOptions({"gaussian", *REPLACEMENTS}), callable],
         "noise_std": [
             Interval(Real, 0, None, closed="neither"),
             "array-like",
@@ -323,7 +330,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
             In the units and the precision of X.
         """
         check_is_fitted(self)
-        return self.map_rows(make_denoising(self._fitted), X)
+        rows = self.map_rows(make_denoising(self._fitted), X)
+        return self._as_table(rows, like=X)
 
     @as_fitted
     def score(self, X, y=None):
@@ -332,7 +340,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Clean rows X are damaged by Gaussian noise of half the scale of each column, always
         the same, whatever the parameters are: a search over `noise_level`, `corruption` or
         `n_components` compares like with like.
-        :func:`~sk_autoencoder.metrics.make_denoising_scorer` takes other noise.
+        :func:`~sk_autoencoder.metrics.make_denoising_scorer` takes other noise. A fifth of
+        the categories of a table are swapped with those of other rows.
 
         Parameters
         ----------
@@ -357,6 +366,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
             return self._score_pairs(zip(*chunks, strict=True), denoise)
         if self.noise_std is not None:
             return stein_r2(self._fitted, X, self.noise_std_)
+        if self._table is not None:
+            pairs = damage_tables(X, table_layout(self._table))
+            return self._score_pairs(pairs, denoise)
         loss = self.make_recipe().loss
         pairs = damage_rows(X)
         bounded = ((x.clip(loss.low, loss.high), y) for x, y in pairs)
@@ -382,6 +394,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
         def check(X) -> None:
             recipe.check(X)
+            if self._table is not None:
+                raise ValueError(
+                    f"noise_std={self.noise_std!r} is for noisy numbers, and X is a table "
+                    "of mixed columns. Leave it out, or use paired=True."
+                )
             if self.paired:
                 raise ValueError(
                     f"noise_std={self.noise_std!r} is for noisy rows without clean "
@@ -424,9 +441,12 @@ class DenoisingAutoencoder(BaseAutoencoder):
                 "paired=True needs the clean partner of each row of X as y. Give them, or "
                 "set paired=False."
             )
-        clean = check_array(
-            y, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="y"
-        )
+        if self._table is not None:
+            clean = self._table.transform(y)
+        else:
+            clean = check_array(
+                y, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="y"
+            )
         if clean.shape != X.shape:
             raise ValueError(
                 f"y has shape {clean.shape} and X has {X.shape}. With paired=True y holds "
@@ -457,12 +477,15 @@ class DenoisingAutoencoder(BaseAutoencoder):
         if callable(self.corruption):
             check_corruption(copy.deepcopy(self.corruption), rows.source.n_features)
             return WhileTraining(copy.deepcopy(self.corruption))
-        if self.corruption != "gaussian" and self.noise_level > 1:
+        if self.corruption == "gaussian":
+            return GaussianNoise(self._noise_std())
+        if self.noise_level > 1:
             raise ValueError(
                 f"noise_level={self.noise_level} is a fraction of the entries for "
                 f"corruption={self.corruption!r}. Give a number in [0, 1]."
             )
-        return CORRUPTIONS[self.corruption](self.noise_level, rows)
+        columns = self._column_of_entries()
+        return REPLACEMENTS[self.corruption](self.noise_level, rows, columns)
 
     def _fit_wiener_filter(self, member: Member) -> LinearAutoencoder:
         is_paired = member.rows.source.has_targets

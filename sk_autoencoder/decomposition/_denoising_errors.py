@@ -13,8 +13,10 @@ from sk_autoencoder.core._model_selection import MIN_VALIDATION_ROWS
 from sk_autoencoder.core._moments import measure_moments
 from sk_autoencoder.core._scaling import make_scaler
 from sk_autoencoder.nn._autoencoder import Autoencoder
+from sk_autoencoder.nn._tables import TableLayout
 
 SCORE_NOISE_LEVEL = 0.5  # of the rows that score damages, in scaled units
+SCORE_SWAP_FRACTION = 0.2  # of the categories of tables
 SCORE_SEED = 0  # of their noise
 STEP = 1e-2  # of numerical derivatives, in standard deviations of the noise
 MAX_COMPARED_ROWS = 1_000
@@ -50,6 +52,22 @@ def damage_rows(X) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for chunk in iter_chunks(X, indices):
         clean = chunk.toarray() if issparse(chunk) else chunk
         yield (clean + rng.normal(0, std, clean.shape)).astype(clean.dtype), clean
+
+
+def damage_tables(X, layout: TableLayout) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield damaged chunks of encoded tables X, and the chunks as they were.
+
+    Numbers have noise as in :func:`damage_rows`. A fifth of the categories are those of
+    another row.
+    """
+    std = np.where(layout.is_number, SCORE_NOISE_LEVEL * layout.scale, 0)
+    rng = np.random.default_rng(SCORE_SEED)
+    for clean in iter_chunks(X, np.arange(X.shape[0])):
+        is_swapped = rng.random((len(clean), layout.n_columns)) < SCORE_SWAP_FRACTION
+        is_swapped = is_swapped[:, layout.column] & layout.is_level
+        other = clean[rng.permutation(len(clean))]
+        noisy = clean + rng.normal(0, std, clean.shape)
+        yield np.where(is_swapped, other, noisy), clean
 
 
 def stein_r2(fitted: Fitted, X, noise_std: np.ndarray) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from sk_autoencoder.core._base import BaseAutoencoder
+from sk_autoencoder.core._inference import encode
 from sk_autoencoder.core._recipe import Initialization, Member, Recipe
 from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
 from sk_autoencoder.utils._constraints import noise
@@ -120,6 +121,10 @@ class StackedAutoencoder(BaseAutoencoder):
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the noise and the order of rows. None takes the seed from numpy's
         global generator, as scikit-learn does. torch's generators do not change.
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Columns to take for categories: a mask, indices or names. ``"from_dtype"`` takes
+        columns of text and of categorical dtypes, and encodes booleans, dates and durations
+        too. None takes all columns for numbers.
     fine_tune : bool, default=True
         Whether to train the whole network after its layers. Without it validation rows gain
         nothing: set ``early_stopping=False`` too.
@@ -142,6 +147,8 @@ class StackedAutoencoder(BaseAutoencoder):
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string names.
+    table_ : sk_autoencoder.preprocessing.TableEncoder or None
+        Encoder of a table of mixed columns; None after a fit to numbers.
     n_iter_ : int
         Number of epochs run, without those that were repeated on all rows.
     best_epoch_ : int
@@ -231,7 +238,9 @@ class StackedAutoencoder(BaseAutoencoder):
         for width, spec in member.network.layer_specs():
             layer = self._make_layer(width, spec, codes, is_first=not layers)
             try:
-                codes = layer.fit_transform(codes)
+                table = None if layers else self._table
+                layer.fit_members(codes, np.arange(codes.shape[0]), table)
+                codes = layer.map_encoded(encode, codes)
             except ValueError as error:
                 raise ValueError(
                     f"Layer {len(layers) + 1} was not trained, with layer_lr="
@@ -250,7 +259,7 @@ class StackedAutoencoder(BaseAutoencoder):
     def _make_layer(
         self, width: int, spec, codes, *, is_first: bool
     ) -> AutoencoderTransformer:
-        layer = AutoencoderTransformer(
+        return AutoencoderTransformer(
             width,
             network=spec,
             init="random",
@@ -262,4 +271,3 @@ class StackedAutoencoder(BaseAutoencoder):
             random_state=int(torch.randint(2**31, ())),
             **{name: getattr(self, name) for name in LAYER_PARAMETERS},
         )
-        return layer.set_output(transform="default")  # plain arrays between layers

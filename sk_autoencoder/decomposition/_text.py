@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from sk_autoencoder.core._base import BaseAutoencoder
 
@@ -110,6 +111,8 @@ class TextAutoencoder(BaseAutoencoder):
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string names.
+    table_ : sk_autoencoder.preprocessing.TableEncoder or None
+        Encoder of a table of mixed columns; None after a fit to numbers.
     n_iter_ : int
         Number of epochs run, without those that were repeated on all rows.
     best_epoch_ : int
@@ -167,3 +170,7 @@ class TextAutoencoder(BaseAutoencoder):
     lr: float = 1e-3
     max_epochs: int = 30
     n_iter_no_change: int = 5
+    categorical_features: Any = field(default=None, init=False)
+
+    _parameter_constraints: ClassVar[dict] = {**BaseAutoencoder._parameter_constraints}
+    del _parameter_constraints["categorical_features"]

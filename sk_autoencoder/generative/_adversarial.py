@@ -125,6 +125,10 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the noise and the order of rows. None takes the seed from numpy's
         global generator, as scikit-learn does. torch's generators do not change.
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Columns to take for categories: a mask, indices or names. ``"from_dtype"`` takes
+        columns of text and of categorical dtypes, and encodes booleans, dates and durations
+        too. None takes all columns for numbers.
     code_density : {"gaussian_mixture", "prior"}, default="gaussian_mixture"
         Density of codes in ``sample``: a Gaussian mixture, fitted after training to the
         codes of 20,000 training rows at most, or the prior.
@@ -150,6 +154,8 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string names.
+    table_ : sk_autoencoder.preprocessing.TableEncoder or None
+        Encoder of a table of mixed columns; None after a fit to numbers.
     n_iter_ : int
         Number of epochs run, without those that were repeated on all rows.
     best_epoch_ : int
@@ -267,6 +273,7 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
             sample_prior=partial(sample_codes, self._get_prior()),
             add_noise=add_residual_noise,
             fit_noise=fit_residual_noise,
+            levels=self._levels(),
         )
 
     def _get_prior(self) -> Callable:

@@ -23,8 +23,10 @@ from sk_autoencoder.core._inference import encode, map_array
 from sk_autoencoder.core._memory import SAMPLE_BYTES, rows_within
 from sk_autoencoder.core._missing import ImputedRows
 from sk_autoencoder.core._recipe import Recipe, learn_nothing
+from sk_autoencoder.core._tables import table_layout
 from sk_autoencoder.generative._density import n_mixture_components, nn_two_sample_accuracy
 from sk_autoencoder.nn._autoencoder import Autoencoder
+from sk_autoencoder.nn._tables import LevelProbabilities
 from sk_autoencoder.utils._random import seeded_fit
 from sk_autoencoder.utils._sklearn_compat import StrOptions
 from sk_autoencoder.utils._transactions import as_fitted
@@ -50,12 +52,15 @@ class Sampler:
         ``(module, rows) -> Tensor`` of codes, to which the density of codes is fitted.
     fit_noise : callable
         ``(fitted, train, valid) -> dict`` of attributes that `add_noise` needs.
+    levels : LevelProbabilities or None
+        Draws the levels of categories from their probabilities, in encoded tables.
     """
 
     sample_prior: Callable[[int, int], torch.Tensor]
     add_noise: Callable[[Fitted, Autoencoder, torch.Tensor], torch.Tensor]
     encode: Callable[[Autoencoder, torch.Tensor], torch.Tensor] = encode
     fit_noise: Callable[..., dict[str, Any]] = learn_nothing
+    levels: LevelProbabilities | None = None
 
 
 def fit_density(
@@ -94,8 +99,11 @@ def decode_samples(
 
     def decode(module: Autoencoder, codes: torch.Tensor) -> torch.Tensor:
         rows = module.decode(codes)
+        levels = None if sampler.levels is None else sampler.levels.draw(rows)
         if noise:
             rows = sampler.add_noise(fitted, module, rows)
+        if levels is not None:
+            rows = torch.where(sampler.levels.is_level, levels, rows)
         return module.scaler.restore_constants(rows)
 
     return map_array(fitted.module, decode, codes)
@@ -144,7 +152,7 @@ class GenerativeAutoencoder(BaseAutoencoder):
     }
 
     @as_fitted
-    def sample(self, n_samples: int = 1, random_state=None, *, like=None) -> np.ndarray:
+    def sample(self, n_samples: int = 1, random_state=None, *, like=None):
         """Sample new rows: sample codes from their density and decode them.
 
         Parameters
@@ -159,8 +167,8 @@ class GenerativeAutoencoder(BaseAutoencoder):
 
         Returns
         -------
-        rows : ndarray of shape (n_samples, n_features)
-            In the units of X, float64.
+        rows : ndarray of shape (n_samples, n_features), or a frame
+            In the units of X, float64; a frame after a fit to a table of mixed columns.
 
         Raises
         ------
@@ -176,7 +184,13 @@ class GenerativeAutoencoder(BaseAutoencoder):
                 X = check_rows(self, like, reset=False, ensure_min_samples=2)
                 density = fit_density(fitted, sampler, X, np.arange(X.shape[0]))
             codes = sample_codes(sampler, density, n_samples, fitted.n_components)
-            return decode_samples(fitted, sampler, codes, self.output_noise_)
+            rows = decode_samples(fitted, sampler, codes, self.output_noise_)
+        return self._as_table(rows)
+
+    def _levels(self) -> LevelProbabilities | None:
+        if self._table is None:
+            return None
+        return LevelProbabilities(table_layout(self._table))
 
     @abstractmethod
     def _make_sampler(self) -> Sampler:

@@ -12,7 +12,6 @@ from torch.quasirandom import SobolEngine
 
 from sk_autoencoder.metrics import active_components
 from sk_autoencoder.nn._autoencoder import Autoencoder
-from sk_autoencoder.nn._missing import observed_share
 from sk_autoencoder.nn._variational import (
     importance_bound,
     kl_divergences,
@@ -74,7 +73,10 @@ def warn_of_collapse(
 
 
 def log_likelihood_bound(
-    density: GaussianMixture | None, n_samples: int, n_components: int
+    density: GaussianMixture | None,
+    n_samples: int,
+    n_components: int,
+    observed_share: Callable[[Tensor], Tensor],
 ) -> Callable:
     """Make a function ``(module, rows) -> (batch,)`` that computes the bound.
 
@@ -88,6 +90,8 @@ def log_likelihood_bound(
         Number of codes sampled for each row, the same for all rows and all calls.
     n_components : int
         Number of components of one member's code.
+    observed_share : callable
+        ``x -> (batch,)``: the fraction of a row that is observed.
     """
     # A Sobol sequence covers the posterior better than independent samples.
     uniform = SobolEngine(n_components, scramble=True, seed=0).draw(n_samples)

@@ -11,7 +11,6 @@ import torch
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from sk_autoencoder.core._callbacks import WarmUp
-from sk_autoencoder.core._columns import NumericColumns
 from sk_autoencoder.core._data import RowDataset
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._initialization._factor_model import (
@@ -22,6 +21,7 @@ from sk_autoencoder.core._initialization._factor_model import (
 from sk_autoencoder.core._initialization._pca import principal_axes
 from sk_autoencoder.core._recipe import Initialization, Member, Recipe
 from sk_autoencoder.core._scaling import has_variance, scaled_moments, share_unit
+from sk_autoencoder.core._tables import table_layout
 from sk_autoencoder.generative._base import GenerativeAutoencoder, Sampler
 from sk_autoencoder.generative._bound import (
     component_usage,
@@ -34,6 +34,7 @@ from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._likelihoods import LIKELIHOODS, make_likelihood
 from sk_autoencoder.nn._losses import LOSSES, Loss
 from sk_autoencoder.nn._scalers import LogScaler, Scaler
+from sk_autoencoder.nn._tables import TableLikelihood
 from sk_autoencoder.nn._variational import ELBO, KLDivergence, VariationalNetwork
 from sk_autoencoder.utils._checks import check_counts, check_range
 from sk_autoencoder.utils._constraints import count, weight
@@ -132,6 +133,10 @@ class VAETransformer(GenerativeAutoencoder):
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the noise and the order of rows. None takes the seed from numpy's
         global generator, as scikit-learn does. torch's generators do not change.
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Columns to take for categories: a mask, indices or names. ``"from_dtype"`` takes
+        columns of text and of categorical dtypes, and encodes booleans, dates and durations
+        too. None takes all columns for numbers.
     code_density : {"gaussian_mixture", "prior"}, default="gaussian_mixture"
         Density of codes in ``sample`` and ``score_samples``: a Gaussian mixture, fitted
         after training to codes sampled from the posteriors of 20,000 training rows at most,
@@ -167,6 +172,8 @@ class VAETransformer(GenerativeAutoencoder):
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string names.
+    table_ : sk_autoencoder.preprocessing.TableEncoder or None
+        Encoder of a table of mixed columns; None after a fit to numbers.
     n_iter_ : int
         Number of epochs run, without those that were repeated on all rows.
     best_epoch_ : int
@@ -279,14 +286,16 @@ class VAETransformer(GenerativeAutoencoder):
     def make_recipe(self) -> Recipe:
         """Put a posterior and a likelihood around the network, and start at PPCA."""
         recipe = super().make_recipe()
-        loss = LOSSES[LINEAR_LOSSES.get(self.likelihood, "squared_error")]
+        loss = recipe.loss
+        if self.likelihood in LINEAR_LOSSES:
+            loss = LOSSES[LINEAR_LOSSES[self.likelihood]]
         kind = LogScaler if self.likelihood in COUNT_LIKELIHOODS else Scaler
         recipe = recipe.add_penalties(
             lambda start: {"kl": (self.beta, KLDivergence(self.free_bits))}
         )
         return replace(
             recipe.add_summary(self._measure_usage),
-            columns=NumericColumns(loss, self.scaling, kind),
+            columns=self._make_columns(loss, kind),
             check=self._check_values,
             default_n_components=lambda *shape: min(MAX_VAE_COMPONENTS, *shape),
             wrap=self._make_variational,
@@ -302,9 +311,16 @@ class VAETransformer(GenerativeAutoencoder):
             sample_prior=torch.randn,
             add_noise=lambda fitted, module, rows: module.network.likelihood.sample(rows),
             encode=sample_posterior,
+            levels=self._levels(),
         )
 
     def _check_values(self, X) -> None:
+        if self._table is not None and self.likelihood != "gaussian":
+            raise ValueError(
+                f"likelihood={self.likelihood!r} is for columns of one kind, and X is a "
+                "table of mixed columns. Use likelihood='gaussian', which is for its "
+                "numbers; categories have probabilities."
+            )
         if self.likelihood == "bernoulli":
             check_range(X, 0, 1, "likelihood='bernoulli'")
         if self.likelihood in COUNT_LIKELIHOODS:
@@ -314,6 +330,8 @@ class VAETransformer(GenerativeAutoencoder):
         self, network: Network, n_features: int, n_components: int
     ) -> VariationalNetwork:
         likelihood = make_likelihood(self.likelihood, n_features, self.variance)
+        if self._table is not None:
+            likelihood = TableLikelihood(table_layout(self._table), likelihood)
         return VariationalNetwork(network, n_components, likelihood)
 
     def _start_at_factor_model(self, loss: Loss, member: Member) -> Initialization:
@@ -353,7 +371,8 @@ class VAETransformer(GenerativeAutoencoder):
     def _make_bound(self, fitted: Fitted, n_samples: int) -> Callable:
         width = fitted.n_components // fitted.module.n_members
         density = fitted.learned.get("code_density_")  # ensembles have none
-        return log_likelihood_bound(density, n_samples, width)
+        share = self._make_loss().observed_share
+        return log_likelihood_bound(density, n_samples, width, share)
 
     # Using
 

@@ -100,7 +100,9 @@ class ImputationAutoencoder(BaseAutoencoder):
             n_components=None,
             default_n_components=lambda n_rows, n_features: n_features,
             network=build_network,
-            corruption=lambda rows, measured: RandomMissing(measured["hidden_fraction"]),
+            corruption=lambda rows, measured: RandomMissing(
+                measured["hidden_fraction"], self._column_of_entries()
+            ),
             corrupts_validation=True,  # hides entries of validation rows too
             initialize=start_at_factor_model,
             schedule=replace(recipe.schedule, n_lr_reductions=0, cosine_decay=True),

@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
+from sk_autoencoder.core._tables import TableMixin, encode_rows, fit_table, missing_cells
 from sk_autoencoder.generative._vae import VAETransformer
 from sk_autoencoder.impute._autoencoder import make_default_autoencoder
 from sk_autoencoder.impute._multiple import sample_missing
@@ -21,6 +23,7 @@ from sk_autoencoder.impute._placeholders import (
     replace_placeholder,
 )
 from sk_autoencoder.persistence import PersistenceMixin
+from sk_autoencoder.preprocessing import select_columns
 from sk_autoencoder.utils._checks import check_n_observed
 from sk_autoencoder.utils._constraints import count
 from sk_autoencoder.utils._random import clone_with_seed, draw_seed, seeded_fit
@@ -38,8 +41,17 @@ from sk_autoencoder.utils._validation import validate_rows
 N_MEMBERS = 4  # of the default design
 
 
+def _has_categories(imputer: "AutoencoderImputer") -> bool:
+    if getattr(imputer, "table_", None) is None:
+        raise AttributeError(
+            "predict_proba needs categories: fit the imputer to a frame that has some, or "
+            "name them by categorical_features."
+        )
+    return True
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
-class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
+class AutoencoderImputer(PersistenceMixin, ExportMixin, TableMixin, BaseImputer):
     r"""Imputation of missing values by autoencoders, in IterativeImputer's contract.
 
     The default design is an ensemble of denoising autoencoders [1]_ on top of a linear
@@ -77,6 +89,10 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
     random_state : int, RandomState instance or None, default=None
         Seeds the training and the samples of ``sample_posterior=True``. Unless None, it
         replaces the `random_state` of the autoencoder. torch's generators do not change.
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Columns to take for categories: a mask, indices or names. ``"from_dtype"`` takes
+        columns of text and of categorical dtypes, and encodes booleans, dates and durations
+        too. None takes all columns for numbers.
 
     Attributes
     ----------
@@ -91,6 +107,8 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string names.
+    table_ : sk_autoencoder.preprocessing.TableEncoder or None
+        Encoder of a table of mixed columns; None after a fit to numbers.
 
     See Also
     --------
@@ -141,6 +159,7 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
     keep_empty_features: bool = False
     verbose: int = 0
     random_state: Any = None
+    categorical_features: Any = "from_dtype"
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseImputer._parameter_constraints,
@@ -154,6 +173,7 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
         "round_discrete": ["boolean"],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
+        "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
     }
 
     @fit_context
@@ -178,7 +198,7 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
             If a parameter or X does not fit, or no row has an observed value.
         """
         X, is_missing = self._read(X, reset=True)
-        self._fit_indicator(is_missing)
+        self._fit_indicator(self._missing_cells(X, is_missing))
         self._is_kept = ~is_missing.all(axis=0)
         rows = X[~is_missing.all(axis=1)][:, self._is_kept]
         check_n_observed(len(rows), 2)
@@ -191,20 +211,30 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
         if n_members > 1:  # permuted, so that members have different validation rows
             rng = check_random_state(self.random_state)
             indices = np.stack([rng.permutation(indices) for _ in range(n_members)])
-        self.autoencoder_.fit_members(rows, indices)
+        self.autoencoder_.fit_members(rows, indices, self._table)
         return self
 
     def _learn_columns(self, rows: np.ndarray) -> None:
-        self.statistics_ = np.full(self.n_features_in_, np.nan)
+        self.statistics_ = np.full(len(self._is_kept), np.nan)
         self.statistics_[self._is_kept] = np.nanmean(rows, axis=0, dtype=np.float64)
         self._low, self._high = np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)
         self._is_discrete = (np.isnan(rows) | (rows == np.round(rows))).all(axis=0)
 
     def _read(self, X, *, reset: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Check X, and return a copy with NaN for missing values and the mask of these."""
+        """Check X, and return a copy with NaN for missing values and the mask of these.
+
+        A table is encoded.
+        """
+        X = replace_placeholder(X, self.missing_values)
+        if reset:
+            self._table = fit_table(self, X)
+        if self._table is not None:
+            n_min = 1 + reset
+            rows = encode_rows(self, self._table, X, reset=reset, ensure_min_samples=n_min)
+            return rows, np.isnan(rows)
         X = validate_rows(
             self,
-            replace_placeholder(X, self.missing_values),
+            X,
             reset=reset,
             dtype=[np.float64, np.float32],
             ensure_all_finite="allow-nan",
@@ -215,6 +245,10 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
             check_no_nan(np.isnan(X), self.missing_values)
             X[self.missing_values == X] = np.nan
         return X, np.isnan(X)
+
+    def _missing_cells(self, rows: np.ndarray, is_missing: np.ndarray) -> np.ndarray:
+        """Tell which cells of X are missing, which may have several entries of `rows`."""
+        return is_missing if self._table is None else missing_cells(self._table, rows)
 
     def _make_autoencoder(self, n_rows: int, n_features: int):
         rng = check_random_state(self.random_state)
@@ -263,8 +297,9 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
 
         Returns
         -------
-        rows : ndarray of shape (n_samples, n_features_out)
-            Imputed rows in the precision of X. Observed values do not change.
+        rows : ndarray of shape (n_samples, n_features_out), or a frame
+            Imputed rows in the precision of X. Observed values do not change. A table of
+            mixed columns comes back as it was, with its dtypes.
         """
         return self._transform(X, self.random_state)
 
@@ -282,7 +317,8 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
         Returns
         -------
         imputations : ndarray of shape (n_imputations, n_samples, n_features_out)
-            Observed values are the same in all of them.
+            Observed values are the same in all of them. A list of frames for a table of
+            mixed columns.
 
         Raises
         ------
@@ -296,21 +332,66 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
                 "sample_posterior=False. Fit it with sample_posterior=True."
             )
         rng = check_random_state(random_state)
-        return np.stack([self._transform(X, draw_seed(rng)) for _ in range(n_imputations)])
+        drawn = [self._transform(X, draw_seed(rng)) for _ in range(n_imputations)]
+        return np.stack(drawn) if self._table is None else drawn
 
-    def _transform(self, X, random_state) -> np.ndarray:
+    @available_if(_has_categories)
+    @as_fitted
+    def predict_proba(self, X) -> dict[str, np.ndarray]:
+        """Predict the probabilities of the levels of each category.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        probabilities : dict of ndarray of shape (n_samples, n_levels)
+            By the name of the column. Levels are in the order of ``table_.categories_``;
+            the level of an observed cell has the probability 1.
+
+        Raises
+        ------
+        AttributeError
+            If the imputer was fitted to numbers.
+        """
         check_is_fitted(self)
-        X, is_missing = self._read(X, reset=False)
-        indicators = self._transform_indicator(is_missing)
-        rows = X[:, self._is_kept]
-        is_incomplete = np.isnan(rows).any(axis=1)
-        if is_incomplete.any():
-            rows[is_incomplete] = self._impute_rows(rows[is_incomplete], random_state)
+        rows, _ = self._read(X, reset=False)
+        return self._table.probabilities(self._fill(rows, self.random_state))
+
+    def _transform(self, X, random_state):
+        check_is_fitted(self)
+        table, (X, is_missing) = X, self._read(X, reset=False)
+        indicators = self._transform_indicator(self._missing_cells(X, is_missing))
+        if self._table is not None:
+            table = replace_placeholder(table, self.missing_values)
+            filled = self._table.complete(table, self._fill(X, random_state))
+            return self._append_indicators(filled, indicators)
+        rows = self._fill(X[:, self._is_kept], random_state)
         if self.keep_empty_features:
             X[:, self._is_kept] = rows
             X[np.isnan(X)] = 0  # columns without an observed value in fit
             rows = X
         return self._concatenate_indicator(rows, indicators)
+
+    def _append_indicators(self, table, indicators: np.ndarray | None):
+        """Append indicators of missing cells to a table, and drop its empty columns."""
+        names = self.get_feature_names_out()
+        return select_columns(table, names, indicators, self._kept_columns())
+
+    def _kept_columns(self) -> np.ndarray:
+        """Find the columns that transform returns, as a mask."""
+        if self._table is None:
+            return self._is_kept | self.keep_empty_features
+        has_entries = np.array([block.stop > block.start for block in self._table.blocks_])
+        return has_entries | self.keep_empty_features
+
+    def _fill(self, rows: np.ndarray, random_state) -> np.ndarray:
+        """Fill the missing entries of rows that are numbers."""
+        is_incomplete = np.isnan(rows).any(axis=1)
+        if is_incomplete.any():
+            rows[is_incomplete] = self._impute_rows(rows[is_incomplete], random_state)
+        return rows
 
     def _impute_rows(self, rows: np.ndarray, random_state) -> np.ndarray:
         is_observed = ~np.isnan(rows).all(axis=1)
@@ -331,7 +412,7 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
         is_missing = xp.isnan(rows)
         means = like_rows(self.statistics_[self._is_kept])
         imputed = xp.where(is_missing.all(1)[:, None], means, reconstruction)
-        if self.round_discrete:
+        if self.round_discrete and self._table is None:
             is_discrete = xp.asarray(self._is_discrete)
             imputed = xp.where(is_discrete, xp.round(imputed), imputed)
         if self.clip:
@@ -340,10 +421,10 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
 
     def _reconstruct(self, rows: np.ndarray, random_state) -> np.ndarray:
         if not self.sample_posterior:
-            return self.autoencoder_.reconstruct(rows)
+            return self.autoencoder_.reconstruct_encoded(rows)
         device = torch.device(self.autoencoder_.net_.device)
         with seeded_fit(random_state, device):
-            return self.autoencoder_.map_rows(sample_missing, rows)
+            return self.autoencoder_.map_encoded(sample_missing, rows)
 
     @as_fitted
     def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:
@@ -391,5 +472,5 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, BaseImputer):
         """
         check_is_fitted(self)
         names = feature_names(self, input_features)
-        imputed = names if self.keep_empty_features else names[self._is_kept]
+        imputed = names[self._kept_columns()]
         return self._concatenate_indicator_feature_names_out(imputed, names)

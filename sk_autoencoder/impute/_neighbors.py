@@ -25,7 +25,7 @@ MIN_STANDARD_ERRORS = 1.0  # by which the kernel regression has to improve the e
 
 
 def _impute(autoencoder: Autoencoder, x: Tensor) -> Tensor:
-    return autoencoder.network.reconstruct(x)
+    return autoencoder.link(autoencoder.network.reconstruct(x))
 
 
 def member_predictions(module: nn.Module, x: Tensor) -> Tensor:

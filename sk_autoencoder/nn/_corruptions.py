@@ -15,7 +15,7 @@ class GaussianNoise(nn.Module):
 
     Parameters
     ----------
-    std : float
+    std : float or Tensor of shape (n_features,)
         Standard deviation of the noise, in scaled units.
 
     References
@@ -31,13 +31,19 @@ class GaussianNoise(nn.Module):
     tensor([[1., 1.]])
     """
 
-    def __init__(self, std: float) -> None:
+    std: float | Tensor
+
+    def __init__(self, std: float | Tensor) -> None:
         super().__init__()
-        self.std = std
+        self.is_zero = not torch.as_tensor(std).any()
+        if isinstance(std, Tensor):
+            self.register_buffer("std", std)
+        else:
+            self.std = std
 
     def forward(self, x: Tensor) -> Tensor:
         """Add noise to `x` in training."""
-        if not self.training or self.std == 0:
+        if not self.training or self.is_zero:
             return x
         return torch.randn_like(x).mul_(self.std).add_(x)
 
@@ -49,6 +55,18 @@ class GaussianNoise(nn.Module):
         return f"std={self.std}"
 
 
+def draw_uniform(x: Tensor, columns: Tensor | None) -> Tensor:
+    """Draw a uniform number for each entry of `x` (batch, n_features).
+
+    Entries with one index in `columns`, of shape (n_features,), get the same number.
+    """
+    if columns is None:
+        return torch.rand_like(x)
+    shape = *x.shape[:-1], int(columns.max()) + 1
+    drawn = torch.rand(shape, dtype=x.dtype, device=x.device)
+    return drawn.index_select(-1, columns)
+
+
 class ReplacementNoise(nn.Module):
     """Base class of corruptions that replace random entries in training.
 
@@ -56,6 +74,9 @@ class ReplacementNoise(nn.Module):
     ----------
     probability : float in [0, 1]
         Probability that an entry is replaced, independently of the others.
+    columns : Tensor of shape (n_features,) or None, default=None
+        Index of the column of each entry, whose entries are replaced together, as those of
+        a category; None stands for columns of one entry.
 
     References
     ----------
@@ -63,9 +84,12 @@ class ReplacementNoise(nn.Module):
     Research 11, 2010, section 3.5.
     """
 
-    def __init__(self, probability: float) -> None:
+    columns: Tensor | None
+
+    def __init__(self, probability: float, columns: Tensor | None = None) -> None:
         super().__init__()
         self.probability = probability
+        self.register_buffer("columns", columns)
 
     def replacement(self, x: Tensor) -> Tensor:
         """Compute the replacement of each entry of `x`, of the same shape."""
@@ -75,14 +99,22 @@ class ReplacementNoise(nn.Module):
         """Replace random entries of `x` in training."""
         if not self.training or self.probability == 0:
             return x
-        return torch.where(torch.rand_like(x) < self.probability, self.replacement(x), x)
+        is_replaced = draw_uniform(x, self.columns) < self.probability
+        return torch.where(is_replaced, self.replacement(x), x)
 
     def replacement_moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         """Compute mean and variance of the replacements in each column."""
         raise NotImplementedError
 
-    def moments(self, mean: Tensor, variance: Tensor) -> tuple[float, Tensor, Tensor]:
-        """Compute the kept fraction of an entry, and the new mean and variance."""
+    def moments(
+        self, mean: Tensor, variance: Tensor
+    ) -> tuple[float, Tensor, Tensor] | None:
+        """Compute the kept fraction of an entry, and the new mean and variance.
+
+        None stands for entries that do not change independently.
+        """
+        if self.columns is not None:
+            return None
         p_kept, p_replaced = 1 - self.probability, self.probability
         new_mean, new_variance = self.replacement_moments(mean, variance)
         between = p_kept * p_replaced * (new_mean - mean) ** 2
@@ -100,6 +132,8 @@ class MaskingNoise(ReplacementNoise):
     ----------
     probability : float in [0, 1]
         Probability that an entry is replaced, independently of the others.
+    columns : Tensor of shape (n_features,) or None, default=None
+        Index of the column of each entry; entries of one column change together.
 
     Examples
     --------
@@ -127,6 +161,8 @@ class SaltAndPepperNoise(ReplacementNoise):
         Probability that an entry is replaced, independently of the others.
     low, high : Tensor of shape (n_features,)
         The two values of each column, with equal probabilities, in scaled units.
+    columns : Tensor of shape (n_features,) or None, default=None
+        Index of the column of each entry; entries of one column change together.
 
     Examples
     --------
@@ -140,8 +176,14 @@ class SaltAndPepperNoise(ReplacementNoise):
     low: Tensor
     high: Tensor
 
-    def __init__(self, probability: float, low: Tensor, high: Tensor) -> None:
-        super().__init__(probability)
+    def __init__(
+        self,
+        probability: float,
+        low: Tensor,
+        high: Tensor,
+        columns: Tensor | None = None,
+    ) -> None:
+        super().__init__(probability, columns)
         self.register_buffer("low", low)
         self.register_buffer("high", high)
 
@@ -165,6 +207,8 @@ class SwapNoise(ReplacementNoise):
     ----------
     probability : float in [0, 1]
         Probability that an entry is replaced, independently of the others.
+    columns : Tensor of shape (n_features,) or None, default=None
+        Index of the column of each entry; entries of one column change together.
 
     Examples
     --------
@@ -178,7 +222,7 @@ class SwapNoise(ReplacementNoise):
     def replacement(self, x: Tensor) -> Tensor:
         """Gather each entry from a random other row, if there is one."""
         n_rows = len(x)
-        steps = torch.rand_like(x).mul(n_rows - 1).floor().long() + 1
+        steps = draw_uniform(x, self.columns).mul(n_rows - 1).floor().long() + 1
         indices = torch.arange(n_rows, device=x.device).unsqueeze(1)
         return x.gather(0, (indices + steps) % n_rows)
 
@@ -197,6 +241,8 @@ class RandomMissing(nn.Module):
     ----------
     probability : float in [0, 2/3]
         Mean probability that an entry is hidden.
+    columns : Tensor of shape (n_features,) or None, default=None
+        Index of the column of each entry; entries of one column are hidden together.
 
     Examples
     --------
@@ -206,16 +252,20 @@ class RandomMissing(nn.Module):
     tensor(True)
     """
 
-    def __init__(self, probability: float) -> None:
+    columns: Tensor | None
+
+    def __init__(self, probability: float, columns: Tensor | None = None) -> None:
         super().__init__()
         self.probability = probability
+        self.register_buffer("columns", columns)
 
     def forward(self, x: Tensor) -> Tensor:
         """Hide random entries of `x` in training."""
         if not self.training or self.probability == 0:
             return x
         probabilities = self.probability * (0.5 + torch.rand_like(x[..., :1]))
-        result = torch.where(torch.rand_like(x) < probabilities, torch.nan, x)
+        is_hidden = draw_uniform(x, self.columns) < probabilities
+        result = torch.where(is_hidden, torch.nan, x)
         is_empty = result.isnan().all(-1, keepdim=True)
         return torch.where(is_empty, x, result)
 

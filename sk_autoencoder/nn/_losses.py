@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sk_autoencoder.nn._missing import observed_share
+
 SOFTMAX_SLOPE = 10.0  # initial slope of log-proportions, for rows of unit length
 # Sum over columns of the offset of a mean row's proportions: a column of zeros has no
 # finite logarithm.
@@ -147,6 +149,10 @@ class Loss(NamedTuple):
         Whether X may be scaled. False for a loss of values in a fixed range.
     neutral_output : float
         Output without error for an entry of zero.
+    skips_missing : bool
+        Whether `error` omits missing entries (NaN) itself.
+    observed_share : callable
+        ``x -> (batch,)``: the fraction of a row that is observed.
     low, high : float
         Allowed range of X.
     norm_order : int or None
@@ -170,6 +176,8 @@ class Loss(NamedTuple):
     origin: float = 0.0
     scaled: bool = True
     neutral_output: float = 0.0
+    skips_missing: bool = False
+    observed_share: Callable[[Tensor], Tensor] = observed_share
     low: float = -math.inf
     high: float = math.inf
     norm_order: int | None = None
@@ -180,6 +188,13 @@ class Loss(NamedTuple):
         if self.init_output is not None:
             return self.init_output(mean, directions)
         return self.slope * (mean - self.origin), self.slope * directions
+
+    @property
+    def observed_error(self) -> Error:
+        """The error of the entries of a row that are not missing."""
+        if self.skips_missing:
+            return self.error
+        return partial(observed_error, self.error, self.neutral_output)
 
 
 LOSSES = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -12,15 +13,20 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sk_autoencoder.core._base import BaseAutoencoder
+from sk_autoencoder.core._base import BaseAutoencoder, check_rows
 from sk_autoencoder.core._data import has_missing, iter_chunks
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
 from sk_autoencoder.core._memory import SAMPLE_BYTES, rows_within
+from sk_autoencoder.core._tables import TableMixin, table_layout
 from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
 from sk_autoencoder.nn._dense import Dense
+from sk_autoencoder.nn._tables import TableError
 from sk_autoencoder.outliers._scores import (
+    ENTRY_ERRORS,
+    CellErrors,
     errors_in_two_precisions,
     fit_error_scale,
+    make_cell_errors,
     make_score_function,
     measure_rounding,
 )
@@ -35,12 +41,10 @@ from sk_autoencoder.utils._sklearn_compat import (
     RealNotInt,
     StrOptions,
     allows_nan,
-    ensure_all_finite,
     fit_context,
     wrap_like,
 )
 from sk_autoencoder.utils._transactions import as_fitted, atomic
-from sk_autoencoder.utils._validation import validate_rows
 
 # Chosen on the tables of benchmarks.outliers, 2026-11.
 N_DETECTOR_MEMBERS, N_WIDE_DETECTOR_MEMBERS = 12, 5
@@ -89,6 +93,7 @@ class AutoencoderOutlierDetector(
     PersistenceMixin,
     ExportMixin,
     OutlierMixin,
+    TableMixin,
     BaseEstimator,
 ):
     r"""Outlier detection by reconstruction errors, with the interface of IsolationForest.
@@ -134,6 +139,10 @@ class AutoencoderOutlierDetector(
     random_state : int, RandomState instance or None, default=None
         Seeds the subsets of rows. Unless None, it also replaces the `random_state` of
         `autoencoder`. Global generators are not used.
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Columns to take for categories: a mask, indices or names. ``"from_dtype"`` takes
+        columns of text and of categorical dtypes, and encodes booleans, dates and durations
+        too. None takes all columns for numbers.
 
     Attributes
     ----------
@@ -153,6 +162,8 @@ class AutoencoderOutlierDetector(
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string names.
+    table_ : sk_autoencoder.preprocessing.TableEncoder or None
+        Encoder of a table of mixed columns; None after a fit to numbers.
 
     See Also
     --------
@@ -211,6 +222,7 @@ class AutoencoderOutlierDetector(
     contamination: float | str = "auto"
     false_positive_rate: float | None = None
     random_state: Any = None
+    categorical_features: Any = "from_dtype"
 
     _parameter_constraints: ClassVar[dict] = {
         "autoencoder": [HasMethods(["fit", "score_samples"]), None],
@@ -230,6 +242,7 @@ class AutoencoderOutlierDetector(
         ],
         "false_positive_rate": [Interval(Real, 0, 0.5, closed="right"), None],
         "random_state": ["random_state"],
+        "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
     }
 
     @fit_context
@@ -269,7 +282,7 @@ class AutoencoderOutlierDetector(
         rows = self._draw_rows(*X.shape, rng)  # (n_members, n_rows of each)
         self._check_parameters(autoencoder, len(rows))
         if _is_ours(autoencoder):
-            autoencoder.fit_members(X, rows)
+            autoencoder.fit_members(X, rows, self._table)
         else:
             autoencoder.fit(X[rows[0]])
         self.autoencoder_ = autoencoder
@@ -279,9 +292,7 @@ class AutoencoderOutlierDetector(
         return self
 
     def _check_X(self, X, **kwargs):
-        kwargs |= {"dtype": [np.float64, np.float32]}
-        kwargs |= {"ensure_all_finite": ensure_all_finite(self)}
-        return validate_rows(self, X, accept_sparse="csr", **kwargs)
+        return check_rows(self, X, **kwargs)
 
     def _make_autoencoder(self, n_features: int, rng: np.random.RandomState):
         seed = draw_seed(rng)
@@ -312,6 +323,12 @@ class AutoencoderOutlierDetector(
         if _is_ours(autoencoder):
             return
         name = type(autoencoder).__name__
+        if self._table is not None:
+            raise ValueError(
+                f"autoencoder is a {name}, which takes numbers, and X is a table of mixed "
+                "columns. Put sk_autoencoder.preprocessing.TableEncoder before the "
+                "detector, in a Pipeline."
+            )
         if n_members > 1:
             raise ValueError(
                 f"n_estimators={n_members} needs an autoencoder of sk_autoencoder, and "
@@ -335,16 +352,15 @@ class AutoencoderOutlierDetector(
         is_unseen = ~np.stack([np.isin(indices, subset) for subset in rows], axis=1)
         if self._scores_errors():
             self.method_ = "reconstruction"
-            errors, coarse = self._map_rows(errors_in_two_precisions, X[indices]).swapaxes(
-                0, 1
-            )
+            both = partial(errors_in_two_precisions, self._cell_errors())
+            errors, coarse = self._map_rows(both, X[indices]).swapaxes(0, 1)
             self.error_scale_, self.error_weight_, anomaly = fit_error_scale(
                 errors, measure_rounding(errors, coarse)
             )
             scores = -anomaly  # (n_rows, n_members)
         else:
             self.method_ = "score_samples"
-            scores = self.autoencoder_.score_samples(X[indices])[:, None]
+            scores = self._score(X[indices])[:, None]
         if not is_unseen.any():
             is_unseen[:] = True
         n_scores = is_unseen.sum(axis=1)
@@ -376,6 +392,8 @@ class AutoencoderOutlierDetector(
         return self._score(self._check_X(X, reset=False))
 
     def _score(self, X) -> np.ndarray:
+        if self.method_ == "score_samples" and _is_ours(self.autoencoder_):
+            return self.autoencoder_.score_encoded(X)
         if self.method_ == "score_samples":
             return self.autoencoder_.score_samples(X)
         return self._map_rows(self._score_function(), X)
@@ -383,9 +401,9 @@ class AutoencoderOutlierDetector(
     def _map_rows(self, function: Callable, X) -> np.ndarray:
         """Apply a function in torch to rows in float64: no score depends on rounding."""
         if X.dtype == np.float64:
-            return self.autoencoder_.map_rows(function, X)
+            return self.autoencoder_.map_encoded(function, X)
         values = [
-            self.autoencoder_.map_rows(function, chunk.astype(np.float64))
+            self.autoencoder_.map_encoded(function, chunk.astype(np.float64))
             for chunk in iter_chunks(X, np.arange(X.shape[0]))
         ]
         return np.concatenate(values).astype(X.dtype)
@@ -394,7 +412,13 @@ class AutoencoderOutlierDetector(
         self, reduce: Callable = lambda entries: -entries.sum(-1)
     ) -> Callable:
         """Make a function ``(module, rows) -> scores``; `reduce` takes entries."""
-        return make_score_function(self.error_scale_, self.error_weight_, reduce)
+        weights = (self.error_scale_, self.error_weight_)
+        return make_score_function(self._cell_errors(), *weights, reduce)
+
+    def _cell_errors(self) -> CellErrors:
+        if self._table is None:
+            return ENTRY_ERRORS
+        return make_cell_errors(TableError(table_layout(self._table)))
 
     def decision_function(self, X):
         """Compute the scores less the threshold: negative for outliers.

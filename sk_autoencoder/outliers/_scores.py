@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._missing import observed_share
+from sk_autoencoder.nn._tables import TableError
 from sk_autoencoder.utils._torch_compat import is_exporting
 
 ERROR_QUANTILE = 0.9  # of the absolute errors of a feature: the feature's error scale
@@ -19,9 +21,31 @@ MIN_MEDIAN = 1e-3  # below it the rows of a member have no error to speak of
 ERROR_CAP = 4.0  # scaled errors are linear up to this value, and bounded above it
 
 
-def _error(autoencoder: Autoencoder, rows: Tensor) -> Tensor:
+class CellErrors(NamedTuple):
+    """Errors of cells, for a table one for all entries of a column."""
+
+    compute: Callable[[Autoencoder, Tensor], Tensor]  # (batch, n_features); NaN if missing
+    mark_missing: Callable[[Tensor], Tensor]  # (batch, n_features) with NaN if missing
+
+
+def entry_errors(autoencoder: Autoencoder, rows: Tensor) -> Tensor:
+    """Compute the errors of entries in scaled units; NaN for missing ones."""
     x = autoencoder.scaler(rows)
     return autoencoder.reconstruct_scaled(x) - x
+
+
+ENTRY_ERRORS = CellErrors(entry_errors, lambda rows: rows)
+
+
+def make_cell_errors(error: TableError) -> CellErrors:
+    """Make the errors of the cells of an encoded table."""
+
+    def cell_errors(autoencoder: Autoencoder, rows: Tensor) -> Tensor:
+        x = autoencoder.scaler(rows)
+        output = autoencoder.network.reconstruct(autoencoder.scaler.bound(x))
+        return error.by_column(output, x)
+
+    return CellErrors(cell_errors, error.first_entries)
 
 
 def rescale_observed(entries: Tensor, rows: Tensor) -> Tensor:
@@ -33,20 +57,12 @@ def rescale_observed(entries: Tensor, rows: Tensor) -> Tensor:
     return entries.masked_fill_(is_missing, 0.0).div_(fraction)
 
 
-def member_errors(module: nn.Module, rows: Tensor) -> Tensor:
-    """Compute the errors of all members in scaled units, (n_members, batch, n_features).
-
-    Missing entries have the error NaN.
-    """
-    return module.map_members(_error, rows)
-
-
-def errors_in_two_precisions(module: nn.Module, rows: Tensor) -> Tensor:
+def errors_in_two_precisions(errors: CellErrors, module: nn.Module, rows: Tensor) -> Tensor:
     """Compute errors as they are and in float32, (batch, 2, n_members, n_features)."""
     coarse = copy.deepcopy(module).float()
-    errors = member_errors(module, rows)
-    coarse_errors = member_errors(coarse, rows.float())
-    return torch.stack([errors, coarse_errors.to(errors)]).movedim(2, 0)
+    fine = module.map_members(errors.compute, rows)
+    coarse_errors = coarse.map_members(errors.compute, rows.float())
+    return torch.stack([fine, coarse_errors.to(fine)]).movedim(2, 0)
 
 
 def cap_errors(errors: Tensor) -> Tensor:
@@ -116,7 +132,10 @@ def fit_error_scale(
 
 
 def make_score_function(
-    scale: np.ndarray, weight: np.ndarray, reduce: Callable[[Tensor], Tensor]
+    cell_errors: CellErrors,
+    scale: np.ndarray,
+    weight: np.ndarray,
+    reduce: Callable[[Tensor], Tensor],
 ):
     """Make a function ``(module, rows) -> scores``, the weighted mean over members.
 
@@ -126,8 +145,9 @@ def make_score_function(
     def score(module: nn.Module, rows: Tensor) -> Tensor:
         like = {"dtype": rows.dtype, "device": rows.device}
         weights = torch.as_tensor(weight / len(weight), **like)
-        errors = member_errors(module, rows).abs_()
+        errors = module.map_members(cell_errors.compute, rows).abs_()
         entries = cap_errors(errors.div_(torch.tensor(scale, **like)[:, None]))
-        return torch.tensordot(weights, reduce(rescale_observed(entries, rows)), dims=1)
+        entries = rescale_observed(entries, cell_errors.mark_missing(rows))
+        return torch.tensordot(weights, reduce(entries), dims=1)
 
     return score

@@ -13,6 +13,13 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sk_autoencoder.core._export import ExportMixin, ExportSpec
+from sk_autoencoder.core._tables import (
+    TableMixin,
+    encode_rows,
+    fit_table,
+    sum_by_column,
+    table_layout,
+)
 from sk_autoencoder.outliers import _windows
 from sk_autoencoder.outliers._period import estimate_window
 from sk_autoencoder.outliers._rows import AutoencoderOutlierDetector
@@ -49,7 +56,9 @@ def _explains(detector: "TimeSeriesOutlierDetector") -> bool:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, BaseEstimator):
+class TimeSeriesOutlierDetector(
+    PersistenceMixin, ExportMixin, OutlierMixin, TableMixin, BaseEstimator
+):
     """Outlier detection in time series, with the interface of IsolationForest.
 
     A detector of rows is fitted to windows, that is, to `window` consecutive timestamps
@@ -79,6 +88,10 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
     random_state : int, RandomState instance or None, default=None
         Seeds the detector. Unless None, it replaces the `random_state` of `detector`.
         Global generators are not used.
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Columns to take for categories: a mask, indices or names. ``"from_dtype"`` takes
+        columns of text and of categorical dtypes, and encodes booleans, dates and durations
+        too. None takes all columns for numbers.
 
     Attributes
     ----------
@@ -94,6 +107,8 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
         Number of channels seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the channels, if X has string names.
+    table_ : sk_autoencoder.preprocessing.TableEncoder or None
+        Encoder of a table of mixed columns; None after a fit to numbers.
 
     See Also
     --------
@@ -163,6 +178,7 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
     stride: int = 1
     contamination: float | str = "auto"
     random_state: Any = None
+    categorical_features: Any = "from_dtype"
 
     _parameter_constraints: ClassVar[dict] = {
         "detector": [HasMethods(["fit", "score_samples"]), None],
@@ -176,6 +192,7 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
             StrOptions({"auto"}),
         ],
         "random_state": ["random_state"],
+        "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
     }
 
     @fit_context
@@ -209,6 +226,8 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
         with np.errstate(over="ignore", invalid="ignore"):
             self.scaler_ = StandardScaler().fit(X)
         check_variance(self.scaler_.var_)
+        if self._table is not None:
+            self.scaler_.scale_ = table_layout(self._table).scale
         series = self._make_series(X, groups, times)
         self._step = None if times is None else find_step(series.times)
         self._fill_holes(series)
@@ -220,10 +239,15 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
         self.offset_ = find_offset(scores, self.contamination)
         return self
 
-    def _check_X(self, X, **kwargs):
-        kwargs |= {"dtype": [np.float64, np.float32], "order": "C"}
-        kwargs |= {"ensure_all_finite": ensure_all_finite(self)}
-        return validate_rows(self, X, **kwargs)
+    def _check_X(self, X, *, reset: bool, ensure_min_samples: int = 1):
+        options = {"reset": reset, "ensure_min_samples": ensure_min_samples}
+        if reset:
+            self._table = fit_table(self, X)
+        if self._table is not None:
+            return encode_rows(self, self._table, X, **options)
+        options |= {"dtype": [np.float64, np.float32], "order": "C"}
+        options |= {"ensure_all_finite": ensure_all_finite(self)}
+        return validate_rows(self, X, **options)
 
     def _make_series(self, X, groups, times: np.ndarray | None) -> Series:
         if groups is not None:
@@ -388,7 +412,10 @@ class TimeSeriesOutlierDetector(PersistenceMixin, ExportMixin, OutlierMixin, Bas
             entries = self.detector_.explain(windows)
             return entries.reshape(len(entries), self.window_, -1).sum(axis=1)
 
-        return wrap_like(as_frame(X), self._map(sum_by_channel, X, groups))
+        shares = self._map(sum_by_channel, X, groups)
+        if self._table is not None:
+            shares = sum_by_column(self._table, shares)
+        return wrap_like(as_frame(X), shares)
 
     def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:
         raise ValueError(

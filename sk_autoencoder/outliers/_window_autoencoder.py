@@ -16,7 +16,7 @@ from sk_autoencoder.core._inference import map_array
 from sk_autoencoder.core._model_selection import MIN_VALIDATION_ROWS
 from sk_autoencoder.core._recipe import Recipe
 from sk_autoencoder.nn._autoencoder import Autoencoder
-from sk_autoencoder.outliers._scores import member_errors, rescale_observed
+from sk_autoencoder.outliers._scores import entry_errors, rescale_observed
 
 # Chosen on the series of benchmarks.timeseries, 2026-11.
 N_COMPONENTS_PER_CHANNEL = 4
@@ -97,7 +97,7 @@ def _observed_squared_errors(module: nn.Module, rows: Tensor) -> Tensor:
 
     Missing entries have the error NaN.
     """
-    return member_errors(module, rows).square().mean(0)
+    return module.map_members(entry_errors, rows).square().mean(0)
 
 
 def _squared_errors(module: nn.Module, rows: Tensor) -> Tensor:

@@ -25,15 +25,19 @@ class NumberColumn:
         observed = column.values[~column.is_missing]
         self.is_whole = bool((observed == np.round(observed)).all())
         self.low, self.high = observed.min(initial=np.inf), observed.max(initial=-np.inf)
+        self.is_empty = len(observed) == 0
         return self
 
     def suffixes(self) -> list[str]:
-        return [""]
+        return [] if self.is_empty else [""]
 
     def encode(self, column: Column) -> np.ndarray:
-        return np.where(column.is_missing, np.nan, column.values)[:, None]
+        values = np.where(column.is_missing, np.nan, column.values)
+        return values[:, None][:, self.is_empty :]
 
     def decode(self, block: np.ndarray) -> np.ndarray:
+        if self.is_empty:
+            return np.full(len(block), np.nan)
         values = block[:, 0]
         if self.clip and self.low <= self.high:
             values = values.clip(self.low, self.high)
@@ -47,7 +51,8 @@ class BooleanColumn(NumberColumn):
         super().__init__(clip=False)
 
     def decode(self, block: np.ndarray) -> np.ndarray:
-        return np.where(np.isnan(block[:, 0]), np.nan, block[:, 0] > 0.5)
+        values = super().decode(block)
+        return np.where(np.isnan(values), np.nan, values > 0.5)
 
 
 class TimeColumn(NumberColumn):
@@ -59,7 +64,7 @@ class TimeColumn(NumberColumn):
     def fit(self, column: Column) -> "TimeColumn":
         super().fit(column)
         observed = column.values[~column.is_missing]
-        self.is_whole = False
+        self.is_whole = False  # days are rounded to microseconds, or to days
         self.cycles = [
             name
             for name, days in CYCLES.items()
@@ -73,14 +78,15 @@ class TimeColumn(NumberColumn):
         return 2 * np.pi * ((days + OFFSETS[cycle]) / CYCLES[cycle] % 1)
 
     def suffixes(self) -> list[str]:
+        if self.is_empty:
+            return []
         parts = [f"_{cycle}_{part}" for cycle in self.cycles for part in ("sin", "cos")]
         return ["", *parts]
 
     def encode(self, column: Column) -> np.ndarray:
-        days = np.where(column.is_missing, np.nan, column.values)
+        days = super().encode(column)
         angles = [self._angle(days, cycle) for cycle in self.cycles]
-        parts = [part(angle) for angle in angles for part in (np.sin, np.cos)]
-        return np.stack([days, *parts], axis=1)
+        return np.hstack([days, *(f(a) for a in angles for f in (np.sin, np.cos))])
 
 
 class CategoryColumn:

@@ -58,6 +58,44 @@ def read_columns(X: Any, are_categories: np.ndarray | None = None) -> list[Colum
     ]
 
 
+def is_table(X: Any, categorical_features: Any = None) -> bool:
+    """Check whether X has a column that is no number, or is said to be none.
+
+    Parameters
+    ----------
+    X : frame or array-like of shape (n_samples, n_features)
+    categorical_features : "from_dtype", array-like or None, default=None
+        As in :class:`TableEncoder`.
+    """
+    if not (categorical_features is None or isinstance(categorical_features, str)):
+        return True
+    frame = as_frame(X)
+    if frame is None:
+        dtype = getattr(X, "dtype", None)
+        if not isinstance(dtype, np.dtype) or np.ndim(X) != 2:
+            return False
+        return dtype.kind in "mM" or (dtype.kind == "O" and _holds_text(X.ravel()))
+    return any(
+        _holds_text(series) if series.dtype == nw.Object else not series.dtype.is_numeric()
+        for series in map(frame.get_column, frame.columns)
+    )
+
+
+def _holds_text(cells: Iterable) -> bool:
+    """Check whether a cell is no number, nor the text of one."""
+    return any(not _is_number(cell) for cell in cells)
+
+
+def _is_number(cell: Any) -> bool:
+    if isinstance(cell, Real) or _is_nothing(cell):
+        return True
+    try:
+        float(cell)
+    except (TypeError, ValueError):
+        return not isinstance(cell, (str, *TIMES.values()))
+    return True
+
+
 def object_array(values: Iterable) -> np.ndarray:
     """Make an array of one axis of Python's objects, whatever they are."""
     return np.array([*values, None], dtype=object)[:-1]
@@ -211,15 +249,44 @@ def _objects(column: Column) -> np.ndarray:
     return cells
 
 
-def make_frame(columns: list[Column], schema: Schema) -> Any:
-    """Make a frame of the library and the dtypes of `schema`."""
+def make_frame(columns: list[Column], schema: Schema, index: Any = None) -> Any:
+    """Make a frame of the library and the dtypes of `schema`; pandas has an `index`."""
     library, dtypes = schema
     pairs = list(zip(columns, dtypes, strict=True))
     if library == "pandas":
         pandas = import_module("pandas")
-        return pandas.concat([_make_pandas(*pair) for pair in pairs], axis="columns")
+        frame = pandas.concat([_make_pandas(*pair) for pair in pairs], axis="columns")
+        return frame if index is None else frame.set_axis(index, axis="index")
     return nw.DataFrame.from_dict(
         {column.name: _make_series(column, dtype, library) for column, dtype in pairs}
+    ).to_native()
+
+
+def select_columns(
+    table: Any, names: np.ndarray, further: np.ndarray | None, is_kept: np.ndarray
+) -> Any:
+    """Select columns of a table, and append others.
+
+    Parameters
+    ----------
+    table : frame or ndarray of shape (n_samples, n_features)
+    names : ndarray of str
+        Names of all columns of the result.
+    further : ndarray of shape (n_samples, n_further) or None
+        Columns to append.
+    is_kept : ndarray of bool of shape (n_features,)
+    """
+    frame, where = as_frame(table), np.flatnonzero(is_kept).tolist()
+    if frame is None:
+        kept = table[:, where]
+        return kept if further is None else np.hstack([kept, further])
+    kept = frame[:, where]
+    if further is None:
+        return kept.to_native()
+    library = frame.implementation
+    pairs = zip(names[len(where) :].tolist(), further.T, strict=True)
+    return kept.with_columns(
+        nw.new_series(name, values, backend=library) for name, values in pairs
     ).to_native()
 
 

@@ -72,6 +72,11 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         ``"datetime"`` or ``"duration"``.
     blocks_ : list of slice
         Columns of the encoded table that belong to each column.
+    center_, scale_ : ndarray of shape (n_features_out,)
+        Mean of each encoded column, and the divisor that gives each block a total variance
+        of one.
+    categories_ : list of ndarray or None
+        Levels of each category in the order of its block; None for other columns.
 
     See Also
     --------
@@ -176,7 +181,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         widths = [len(column.suffixes()) for column in self._columns]
         ends = np.cumsum(widths).tolist()
         self.blocks_ = [slice(e - w, e) for e, w in zip(ends, widths, strict=True)]
-        self._center, self._scale = self._measure(self._encode(columns))
+        self.center_, self.scale_ = self._measure(self._encode(columns))
+        self.categories_ = [getattr(column, "levels", None) for column in self._columns]
         return self
 
     def _measure(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -198,6 +204,12 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         validate_data(self, X, reset=reset, skip_check_array=True)
         chosen = self._find_categories(X.shape[1]) if reset else self._categorical
         return read_columns(X, chosen), chosen
+
+    def _read_kinds(self, X) -> list[Column]:
+        """Read the columns of X, each of the kind that it had in fit."""
+        columns, _ = self._read(X, reset=False)
+        pairs = zip(columns, self.kinds_, strict=True)
+        return [as_kind(column, kind) for column, kind in pairs]
 
     def _find_categories(self, n_features: int) -> np.ndarray:
         """Find the columns that `categorical_features` names, as a mask."""
@@ -244,25 +256,25 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             If the columns are not those of fit, or one is of another kind.
         """
         check_is_fitted(self)
-        columns, _ = self._read(X, reset=False)
-        pairs = zip(columns, self.kinds_, strict=True)
-        encoded = self._encode([as_kind(column, kind) for column, kind in pairs])
+        encoded = self._encode(self._read_kinds(X))
         if self.scale:
-            encoded = (encoded - self._center) / self._scale
+            encoded = (encoded - self.center_) / self.scale_
         if self.fill_missing:
             encoded = np.where(
-                np.isnan(encoded), 0.0 if self.scale else self._center, encoded
+                np.isnan(encoded), 0.0 if self.scale else self.center_, encoded
             )
         return encoded
 
     @as_fitted
-    def inverse_transform(self, X):
+    def inverse_transform(self, X, *, like=None):
         """Decode rows that are encoded.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features_out)
             NaN stands for missing cells.
+        like : frame of n_samples rows or None, default=None
+            A pandas frame gives the result its index.
 
         Returns
         -------
@@ -270,20 +282,73 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             A frame like that of fit, with its columns and dtypes; an array if fit had one.
         """
         check_is_fitted(self)
-        encoded = np.asarray(X, dtype=np.float64)
-        if encoded.ndim != 2 or encoded.shape[1] != len(self._center):
-            raise ValueError(
-                f"X has shape {encoded.shape}, and encoded rows have {len(self._center)} "
-                "columns. Give what transform returns."
-            )
-        if self.scale:
-            encoded = encoded * self._scale + self._center
+        encoded = self._check_encoded(X)
         columns = [
             self._decode(i, encoded[:, block]) for i, block in enumerate(self.blocks_)
         ]
-        if self._schema is not None:
-            return make_frame(columns, self._schema)
-        return make_array(columns)
+        return self._make_table(columns, like)
+
+    @as_fitted
+    def complete(self, X, encoded):
+        """Fill the missing cells of a table by those of encoded rows.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+        encoded : array-like of shape (n_samples, n_features_out)
+
+        Returns
+        -------
+        table : frame or ndarray of shape (n_samples, n_features)
+            As :meth:`inverse_transform` returns it. Other cells of X do not change.
+        """
+        check_is_fitted(self)
+        encoded = self._check_encoded(encoded)
+        columns = []
+        for i, known in enumerate(self._read_kinds(X)):
+            guess = self._decode(i, encoded[:, self.blocks_[i]])
+            values = np.where(known.is_missing, guess.values, known.values)
+            still_missing = known.is_missing & guess.is_missing
+            columns.append(guess._replace(values=values, is_missing=still_missing))
+        return self._make_table(columns, X)
+
+    @as_fitted
+    def probabilities(self, X):
+        """Read the probabilities of the levels of each category from encoded rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features_out)
+
+        Returns
+        -------
+        probabilities : dict of ndarray of shape (n_samples, n_levels)
+            By the name of the column; in the order of ``categories_``.
+        """
+        check_is_fitted(self)
+        encoded = self._check_encoded(X)
+        return {
+            name: encoded[:, block]
+            for name, kind, block in zip(
+                self._names, self.kinds_, self.blocks_, strict=True
+            )
+            if kind == "category"
+        }
+
+    def _check_encoded(self, X) -> np.ndarray:
+        """Check encoded rows, and take them out of their scale."""
+        encoded = np.asarray(X, dtype=np.float64)
+        if encoded.ndim != 2 or encoded.shape[1] != len(self.center_):
+            raise ValueError(
+                f"X has shape {encoded.shape}, and encoded rows have {len(self.center_)} "
+                "columns. Give what transform returns."
+            )
+        return encoded * self.scale_ + self.center_ if self.scale else encoded
+
+    def _make_table(self, columns: list[Column], like):
+        if self._schema is None:
+            return make_array(columns)
+        return make_frame(columns, self._schema, getattr(like, "index", None))
 
     def _decode(self, i: int, block: np.ndarray) -> Column:
         values = self._columns[i].decode(block)

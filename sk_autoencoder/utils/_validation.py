@@ -9,10 +9,11 @@ from sklearn.utils.validation import validate_data
 
 TEMPORAL = (date, time, timedelta, np.datetime64, np.timedelta64)
 REMEDIES = {
-    "text": "Encode such columns first: put sk_autoencoder.preprocessing.TableEncoder "
-    "before, in a Pipeline.",
-    "time": "Encode such columns first: put sk_autoencoder.preprocessing.TableEncoder "
-    "before, in a Pipeline, or convert them to numbers, such as days since a date.",
+    "text": "Give a frame to an estimator of tables, such as AutoencoderTransformer, or "
+    "put sk_autoencoder.preprocessing.TableEncoder before, in a Pipeline.",
+    "time": "Give a frame to an estimator of tables, such as AutoencoderTransformer, put "
+    "sk_autoencoder.preprocessing.TableEncoder before, in a Pipeline, or convert such "
+    "columns to numbers, such as days since a date.",
 }
 
 

@@ -42,11 +42,12 @@ def wiener_filter(
     clean_source = RowSource(rows.source.targets)
     clean = RowDataset(clean_source, rows.scaler, rows.indices, rows.moments)
     axes = principal_axes(clean, MAX_AXES, seed)
-    exact = getattr(corruption, "moments", None)
+    compute_moments = getattr(corruption, "moments", lambda mean, variance: None)
+    mean, variance = map(torch.from_numpy, scaled_moments(clean))
+    exact = compute_moments(mean, variance)
     if exact is None:
         return _filter(axes, *monte_carlo_moments(rows, corruption, axes), rank)
-    mean, variance = map(torch.from_numpy, scaled_moments(clean))
-    gain, mean_in, variance_in = exact(mean, variance)
+    gain, mean_in, variance_in = exact
     noise = axes.components * (variance_in - gain**2 * variance).numpy()
     noisy = gain**2 * np.diag(axes.variance) + noise @ axes.components.T
     return _filter(axes, mean_in.numpy(), gain * np.diag(axes.variance), noisy, rank)

@@ -1,0 +1,126 @@
+"""Tables of mixed columns in estimators: encoded rows in, frames out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils.validation import check_array, validate_data
+
+from sk_autoencoder.core._backend import Backend
+from sk_autoencoder.core._columns import NumericColumns
+from sk_autoencoder.core._data import RowSource
+from sk_autoencoder.core._moments import Moments
+from sk_autoencoder.core._scaling import with_range
+from sk_autoencoder.nn._scalers import Scaler
+from sk_autoencoder.nn._tables import TableLayout, TableScaler
+from sk_autoencoder.preprocessing import TableEncoder, is_table
+from sk_autoencoder.utils._sklearn_compat import allows_nan
+
+
+class TableMixin:
+    """Mixin of estimators that take tables of mixed columns."""
+
+    _table: TableEncoder | None = None
+
+    @property
+    def table_(self) -> TableEncoder | None:
+        """Encoder of a table of mixed columns; None after a fit to numbers."""
+        if "_table" not in vars(self):
+            name = type(self).__name__
+            raise AttributeError(f"{name!r} object has no attribute 'table_' before fit")
+        return self._table
+
+
+def fit_table(estimator, X, *, fill_missing: bool | None = None) -> TableEncoder | None:
+    """Fit an encoder to X if it is a table of mixed columns; None if X holds numbers.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its parameter `categorical_features` names further categories.
+    X : frame or array-like of shape (n_samples, n_features)
+    fill_missing : bool or None, default=None
+        Whether missing cells become the mean of the column. None asks the tags of
+        `estimator` whether it takes missing entries.
+    """
+    wanted = estimator.categorical_features
+    if wanted is None or issparse(X) or not is_table(X, wanted):
+        return None
+    if fill_missing is None:
+        fill_missing = not allows_nan(estimator)
+    return TableEncoder(wanted, scale=False, fill_missing=fill_missing).fit(X)
+
+
+def encode_rows(
+    estimator, table: TableEncoder, X, *, reset: bool, ensure_min_samples: int = 1
+) -> np.ndarray:
+    """Check the columns of X against those of `estimator`, and encode them.
+
+    With `reset` the estimator takes over their number and names.
+    """
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    return check_array(
+        table.transform(X),
+        ensure_all_finite="allow-nan",
+        ensure_min_samples=ensure_min_samples,
+        estimator=estimator,
+    )
+
+
+def name_features(estimator, table: TableEncoder) -> None:
+    """Give `estimator` the columns that `table` was fitted to."""
+    estimator.n_features_in_ = table.n_features_in_
+    if hasattr(table, "feature_names_in_"):
+        estimator.feature_names_in_ = table.feature_names_in_
+
+
+def missing_cells(table: TableEncoder, rows: np.ndarray) -> np.ndarray:
+    """Tell which cells of encoded rows are missing, (n_samples, n_columns) of bool."""
+    is_missing = np.isnan(rows)
+    parts = [is_missing[:, block] for block in table.blocks_]
+    return np.stack([part.any(1) | (part.shape[1] == 0) for part in parts], axis=1)
+
+
+def sum_by_column(table: TableEncoder, entries: np.ndarray) -> np.ndarray:
+    """Sum entries (n_samples, n_entries) over each column, (n_samples, n_columns)."""
+    return np.stack([entries[:, block].sum(axis=1) for block in table.blocks_], axis=1)
+
+
+def table_layout(table: TableEncoder) -> TableLayout:
+    """Describe the entries of the encoded rows of `table`.
+
+    The number of days of a time counts as a number does, and the parts of its cycles are
+    for the encoder alone.
+    """
+    widths = np.array([block.stop - block.start for block in table.blocks_])
+    is_category = np.array([kind == "category" for kind in table.kinds_])
+    column = np.repeat(np.arange(len(widths)), widths)
+    is_first = np.diff(column, prepend=-1) > 0
+    is_level = is_category[column]
+    is_number = is_first & ~is_level
+    scale = table.scale_ / np.where(is_number, widths[column] ** 0.5, 1)
+    return TableLayout(column, is_category, is_number, is_level, table.center_, scale)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableColumns(NumericColumns):
+    """Adapter of encoded tables, in the scale of their layout.
+
+    Parameters
+    ----------
+    loss : Loss
+    scaling : None
+    layout : TableLayout
+    """
+
+    layout: TableLayout
+
+    def _fit_targets(
+        self,
+        source: RowSource,
+        indices: np.ndarray,
+        backend: Backend,
+        with_products: bool,
+    ) -> tuple[Scaler, Moments]:
+        _, moments = super()._fit_targets(source, indices, backend, with_products)
+        return with_range(TableScaler(self.layout), moments), moments

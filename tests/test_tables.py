@@ -1,0 +1,245 @@
+"""Tables of mixed columns go into every estimator, and frames come back."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from catalogue import CLASSES, fit_once, quick
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from tables import pandas_frame, polars_frame
+
+from sk_autoencoder import (
+    AutoencoderCompressor,
+    AutoencoderImputer,
+    AutoencoderTransformer,
+    ConvolutionalAutoencoder,
+    DenoisingAutoencoder,
+    TextAutoencoder,
+    VAETransformer,
+    load,
+    save,
+)
+from sk_autoencoder.preprocessing import TableEncoder
+
+OF_ONE_KIND = (ConvolutionalAutoencoder, TextAutoencoder)
+MIXED = [cls for cls in CLASSES if cls not in OF_ONE_KIND]
+FRAMES = {"pandas": pandas_frame(80), "polars": polars_frame(80)}
+
+
+def assert_alike(found, frame):
+    """Check that a frame has the names, dtypes and index of another."""
+    assert type(found) is type(frame)
+    assert list(found.columns) == list(frame.columns)
+    assert list(found.dtypes) == list(frame.dtypes)
+    if isinstance(frame, pd.DataFrame):
+        assert found.index.equals(frame.index)
+
+
+def make(cls):
+    """Make a quick estimator for tables."""
+    parameters = {"n_components": 3} if hasattr(cls, "n_components") else {}
+    if cls.__name__ == "TimeSeriesOutlierDetector":
+        parameters["window"] = 4
+    if cls.__name__ == "StackedAutoencoder":  # starts at random weights
+        parameters["max_epochs"] = 40
+    return quick(cls, **parameters)
+
+
+@pytest.fixture(scope="module", params=["pandas", "polars"])
+def frame(request):
+    frame = FRAMES[request.param]
+    if request.param == "pandas":
+        frame = frame.set_axis(np.arange(len(frame)) * 3, axis="index")
+    return frame
+
+
+@pytest.mark.parametrize("cls", MIXED)
+def test_every_estimator_takes_every_kind_of_column(cls, frame):
+    estimator = make(cls).fit(frame)
+    assert estimator.n_features_in_ == len(frame.columns)
+    assert list(estimator.feature_names_in_) == list(frame.columns)
+    head, copy = frame[:10], pickle.loads(pickle.dumps(estimator))
+    if hasattr(estimator, "inverse_transform"):
+        codes = np.asarray(estimator.transform(head))
+        assert codes.shape == (10, estimator.n_components_)
+        np.testing.assert_array_equal(codes, copy.transform(head))
+        assert list(estimator.inverse_transform(codes).columns) == list(frame.columns)
+    if hasattr(estimator, "reconstruct"):
+        assert_alike(estimator.reconstruct(head), head)
+        assert estimator.score(frame) > 0
+    if hasattr(estimator, "denoise"):
+        assert_alike(estimator.denoise(head), head)
+    if hasattr(estimator, "sample"):
+        assert_alike(
+            estimator.sample(10),
+            frame[:10].head(10)
+            if isinstance(frame, pl.DataFrame)
+            else frame[:10].reset_index(drop=True),
+        )
+    if hasattr(estimator, "decompress"):
+        assert_alike(
+            estimator.decompress(estimator.compress(head)),
+            (head if isinstance(head, pl.DataFrame) else head.reset_index(drop=True)),
+        )
+    if hasattr(estimator, "predict"):
+        scores = estimator.score_samples(frame)
+        shares = estimator.explain(frame)
+        assert list(shares.columns) == list(frame.columns)
+        np.testing.assert_allclose(np.asarray(shares).sum(axis=1), -scores)
+    if isinstance(estimator, AutoencoderImputer):
+        filled = estimator.transform(head)
+        assert_alike(filled, head)
+        assert not pd.DataFrame(filled.to_dict()).isna().any(axis=None)
+
+
+@pytest.mark.parametrize("cls", OF_ONE_KIND)
+def test_texts_and_images_name_the_way_out(cls, frame):
+    with pytest.raises(ValueError, match="TableEncoder before, in a Pipeline"):
+        cls(2).fit(frame)
+
+
+@pytest.mark.parametrize("cls", MIXED)
+def test_columns_that_change_get_an_answer_or_an_error(cls):
+    frame = FRAMES["pandas"].drop(columns="told")
+    estimator = fit_once(make(cls), frame)
+    method = next(m for m in ("score_samples", "transform") if hasattr(estimator, m))
+    call = getattr(estimator, method)
+    new = frame.copy()
+    new["job"] = "pilot"
+    with pytest.warns(UserWarning, match="Column 'job' of X holds categories that fit has"):
+        assert np.isfinite(pd.DataFrame(call(new)).select_dtypes("number")).all(axis=None)
+    new = frame.copy()
+    new["age"] = np.nan  # never missing in fit
+    assert len(call(new)) == len(new)
+    with pytest.raises(ValueError, match="feature names should match"):
+        call(frame[frame.columns[::-1]])
+    with pytest.raises(ValueError, match="yet now missing"):
+        call(frame.drop(columns="age"))
+    with pytest.raises(ValueError, match=r"Column 'age' of X is of kind 'category'"):
+        call(frame.astype({"age": str}))
+
+
+@pytest.mark.parametrize("cls", MIXED)
+def test_numbers_are_categories_where_they_are_said_to_be(cls, iris):
+    rows = np.column_stack([iris, np.arange(len(iris)) % 3])
+    estimator = clone(make(cls)).set_params(categorical_features=[4]).fit(rows)
+    assert estimator.table_.kinds_ == 4 * ["number"] + ["category"]
+    if hasattr(estimator, "reconstruct"):
+        assert set(estimator.reconstruct(rows)[:, 4]) <= {0.0, 1.0, 2.0}
+
+
+def test_the_start_is_pca_of_columns_of_equal_weight():
+    frame = FRAMES["pandas"]
+    encoder = TableEncoder(fill_missing=True).fit(frame)
+    linear = AutoencoderTransformer(4, max_epochs=0, scaling=None, random_state=0)
+    complete = encoder.inverse_transform(encoder.transform(frame))
+    timeless = complete.drop(columns=["since", "seen"])  # their cycles weigh differently
+    rows = TableEncoder().fit_transform(timeless)
+    codes = linear.fit(timeless).transform(timeless)
+    expected = PCA(4).fit_transform(rows)
+    np.testing.assert_allclose(np.abs(codes), np.abs(expected), rtol=1e-3, atol=1e-3)
+
+
+def test_the_score_counts_columns_alike():
+    frame = FRAMES["pandas"].drop(columns=["since", "seen"])
+    autoencoder = AutoencoderTransformer(4, max_epochs=0).fit(frame)
+    encoder = TableEncoder().fit(frame)
+    module = autoencoder.net_.module_
+    rows = encoder.transform(frame)
+    rebuilt = autoencoder.map_rows(lambda m, x: m.scaler(m.reconstruct(x)), frame)
+    errors = np.nansum((rebuilt - rows) ** 2)
+    assert autoencoder.score(frame) == pytest.approx(1 - errors / np.nansum(rows**2))
+    assert module.n_members == 1
+
+
+def test_a_frame_of_numbers_takes_the_path_of_an_array(iris):
+    frame = pd.DataFrame(iris, columns=list("abcd")).astype({"a": "Float64"})
+    autoencoder = clone(make(AutoencoderTransformer))
+    codes = autoencoder.fit_transform(frame)
+    np.testing.assert_array_equal(codes, clone(autoencoder).fit_transform(iris))
+    assert autoencoder.table_ is None
+    assert isinstance(autoencoder.inverse_transform(codes), np.ndarray)
+
+
+def test_swap_and_mask_noise_change_whole_cells():
+    frame = FRAMES["pandas"]
+    for corruption in ("swap", "masking"):
+        denoiser = DenoisingAutoencoder(
+            3, corruption=corruption, noise_level=0.5, max_epochs=1, random_state=0
+        ).fit(frame)
+        module = denoiser.net_.module_.corruption.train()
+        rows = torch.from_numpy(denoiser.table_.transform(frame)).float()
+        scaled = denoiser.net_.module_.scaler(rows)
+        with torch.random.fork_rng(devices=[]):
+            changed = (module(scaled) != scaled) & ~scaled.isnan()
+        for block in denoiser.table_.blocks_:
+            is_one_hot = scaled[:, block].shape[1] == 2
+            if is_one_hot:
+                assert (changed[:, block].sum(1) != 1).all()
+
+
+def test_imputed_categories_have_probabilities():
+    frame = FRAMES["pandas"]
+    imputer = AutoencoderImputer(random_state=0).fit(frame)
+    probabilities = imputer.predict_proba(frame)
+    index = imputer.table_.kinds_.index("category")
+    levels, column = imputer.table_.categories_[index], frame.columns[index]
+    found = probabilities[column]
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+    filled = imputer.transform(frame)
+    assert (levels[found.argmax(axis=1)] == filled[column]).all()
+    is_observed = frame[column].notna().to_numpy()
+    assert (found[is_observed].max(axis=1) == 1).all()
+    pd.testing.assert_series_equal(filled[column][is_observed], frame[column][is_observed])
+    assert not hasattr(AutoencoderImputer(random_state=0).fit(np.eye(4)), "predict_proba")
+
+
+def test_drawn_categories_have_their_frequencies():
+    frame = FRAMES["pandas"]
+    vae = VAETransformer(3, max_epochs=30, random_state=0).fit(frame)
+    drawn = vae.sample(2000, random_state=0)
+    share = drawn["job"].value_counts(normalize=True)
+    expected = frame["job"].value_counts(normalize=True)
+    assert (share - expected).abs().max() < 0.1
+    assert drawn["age"].between(frame["age"].min(), frame["age"].max()).all()
+
+
+def test_a_compressed_table_keeps_its_holes_and_its_bound():
+    frame = FRAMES["pandas"]
+    compressor = AutoencoderCompressor(max_error=0.01, random_state=0).fit(frame)
+    back = compressor.decompress(compressor.compress(frame))
+    assert (back.isna() == frame.isna()).all(axis=None)
+    numbers = ["age", "money", "small"]
+    assert (back[numbers] - frame[numbers]).abs().max(axis=None) <= 0.011
+    for column in ("job", "city", "team", "flag", "visits"):
+        pd.testing.assert_series_equal(back[column], frame[column])
+
+
+def test_losses_of_columns_of_one_kind_are_refused():
+    with pytest.raises(ValueError, match="loss='cosine' is for columns of one kind"):
+        AutoencoderTransformer(loss="cosine").fit(FRAMES["pandas"])
+    with pytest.raises(ValueError, match="likelihood='poisson' is for columns of one kind"):
+        VAETransformer(likelihood="poisson").fit(FRAMES["pandas"])
+    with pytest.raises(ValueError, match="noise_std='auto' is for noisy numbers"):
+        DenoisingAutoencoder(noise_std="auto").fit(FRAMES["pandas"])
+
+
+def test_a_stream_of_tables_goes_on():
+    frame = FRAMES["pandas"]
+    autoencoder = make(AutoencoderTransformer)
+    for start in range(0, 80, 20):
+        autoencoder.partial_fit(frame[start : start + 20])
+    assert_alike(autoencoder.reconstruct(frame), frame)
+
+
+def test_a_saved_file_takes_frames(tmp_path):
+    frame = FRAMES["pandas"]
+    autoencoder = fit_once(make(AutoencoderTransformer), frame)
+    save(autoencoder, tmp_path / "file")
+    again = load(tmp_path / "file")
+    np.testing.assert_array_equal(again.transform(frame), autoencoder.transform(frame))
+    assert_alike(again.reconstruct(frame), frame)
