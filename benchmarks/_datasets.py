@@ -64,7 +64,12 @@ def load_holed(folders: list[Path], max_rows: int, with_text: bool) -> Iterator[
 
 def is_named(table: Table, patterns: str) -> bool:
     """Return whether the table's name fits one of the patterns, with commas between."""
-    return any(fnmatch(table.name, pattern) for pattern in patterns.split(","))
+    return is_named_any(table.name, patterns)
+
+
+def is_named_any(name: str, patterns: str) -> bool:
+    """Return whether a name fits one of the patterns, with commas between."""
+    return any(fnmatch(name, pattern) for pattern in patterns.split(","))
 
 
 def _cut(table: Table, max_rows: int) -> Table:

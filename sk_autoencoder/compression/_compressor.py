@@ -20,8 +20,6 @@ from sk_autoencoder.core._export import ExportMixin, ExportSpec
 from sk_autoencoder.core._model_selection import MIN_VALIDATION_ROWS
 from sk_autoencoder.core._tables import (
     TableMixin,
-    encode_rows,
-    fit_table,
     missing_cells,
     table_layout,
 )
@@ -221,21 +219,13 @@ class AutoencoderCompressor(
         A table is encoded. The second result says which of its cells are missing, as
         numbers.
         """
-        if reset:
-            self._table = fit_table(self, X, fill_missing=False)
+        options = {"reset": reset, "ensure_min_samples": ensure_min_samples}
+        rows = self._encode_table(X, fill_missing=False, **options)
         if self._table is not None:
-            options = {"reset": reset, "ensure_min_samples": ensure_min_samples}
-            rows = encode_rows(self, self._table, X, **options)
             is_missing = missing_cells(self._table, rows)
             rows = np.where(np.isnan(rows), self._table.center_, rows)
             return rows, is_missing.astype(np.float64)
-        rows = validate_rows(
-            self,
-            X,
-            reset=reset,
-            dtype=[*DTYPES.values()],
-            ensure_min_samples=ensure_min_samples,
-        )
+        rows = validate_rows(self, X, dtype=[*DTYPES.values()], **options)
         return rows, np.zeros((len(rows), 0))
 
     def _find_codecs(self, rows: np.ndarray, seed: int) -> tuple[Codec, Codec | None]:

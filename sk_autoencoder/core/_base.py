@@ -33,9 +33,6 @@ from sk_autoencoder.core._streaming import train_batch
 from sk_autoencoder.core._tables import (
     TableColumns,
     TableMixin,
-    encode_rows,
-    fit_table,
-    name_features,
     table_layout,
 )
 from sk_autoencoder.core._trainer import AutoencoderNet, read_curve
@@ -63,11 +60,9 @@ from sk_autoencoder.utils._random import seeded_fit
 from sk_autoencoder.utils._sklearn_compat import (
     CallbackSupportMixin,
     allows_nan,
-    ensure_all_finite,
     fit_context,
 )
 from sk_autoencoder.utils._transactions import adopt, as_fitted, fitted_params, shallow_copy
-from sk_autoencoder.utils._validation import validate_rows
 
 TABLE_LOSSES = ("squared_error", "absolute_error", "huber")
 
@@ -91,27 +86,6 @@ def make_error_score(loss: Loss, fitted: Fitted) -> Callable:
         return -module.map_members(error, rows).mean(0).clamp(max=largest)
 
     return score
-
-
-def check_rows(estimator, X, *, reset: bool, ensure_min_samples: int = 1):
-    """Check rows X of an autoencoder, or name its features by them.
-
-    A table of mixed columns is encoded.
-    """
-    if reset:
-        estimator._table = fit_table(estimator, X)
-    if estimator._table is not None:
-        options = {"reset": reset, "ensure_min_samples": ensure_min_samples}
-        return encode_rows(estimator, estimator._table, X, **options)
-    return validate_rows(
-        estimator,
-        X,
-        reset=reset,
-        accept_sparse="csr",
-        dtype=[np.float64, np.float32],
-        ensure_all_finite=ensure_all_finite(estimator),
-        ensure_min_samples=ensure_min_samples,
-    )
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -264,10 +238,9 @@ class BaseAutoencoder(
         previous = self._fitted if self.warm_start and self._is_fitted() else None
         draft = shallow_copy(self)
         if table is None:
-            X = check_rows(draft, X, reset=previous is None, ensure_min_samples=2)
+            X = draft.check_rows(X, reset=previous is None, ensure_min_samples=2)
         else:
-            draft._table = table
-            name_features(draft, table)
+            draft.take_table(table)
         recipe = draft.make_recipe()
         source = self._pair_rows(recipe, X, y, previous, n_min=2)
         rows = np.atleast_2d(source.observed_rows if rows is None else rows)
@@ -320,7 +293,7 @@ class BaseAutoencoder(
         """
         previous = self._fitted if self._is_fitted() else None
         draft, n_min = shallow_copy(self), 1 if previous else 2
-        X = check_rows(draft, X, reset=previous is None, ensure_min_samples=n_min)
+        X = draft.check_rows(X, reset=previous is None, ensure_min_samples=n_min)
         recipe = draft.make_recipe()
         source = self._pair_rows(recipe, X, y, previous, n_min)
         device = find_device(self.device)
@@ -420,7 +393,7 @@ class BaseAutoencoder(
             In the units and the precision of X.
         """
         check_is_fitted(self)
-        rows = self.reconstruct_encoded(check_rows(self, X, reset=False))
+        rows = self.reconstruct_encoded(self.check_rows(X, reset=False))
         return self._as_table(rows, like=X)
 
     @as_fitted
@@ -461,7 +434,7 @@ class BaseAutoencoder(
             entries and scaled to a full row.
         """
         check_is_fitted(self)
-        return self.score_encoded(check_rows(self, X, reset=False))
+        return self.score_encoded(self.check_rows(X, reset=False))
 
     @as_fitted
     def score_encoded(self, X) -> np.ndarray:
@@ -497,7 +470,7 @@ class BaseAutoencoder(
         score : float
         """
         check_is_fitted(self)
-        X = check_rows(self, X, reset=False)
+        X = self.check_rows(X, reset=False)
         chunks = iter_chunks(X, np.arange(X.shape[0]))
         pairs = ((rows, rows) for rows in chunks)
         return self._score_pairs(pairs, self.make_recipe().reconstruct(self._fitted))
@@ -531,7 +504,7 @@ class BaseAutoencoder(
             In the precision of X.
         """
         check_is_fitted(self)
-        return self.map_encoded(function, check_rows(self, X, reset=False))
+        return self.map_encoded(function, self.check_rows(X, reset=False))
 
     def map_encoded(self, function: Callable, X) -> np.ndarray:
         """Apply a function in torch to rows that are numbers, checked and encoded.

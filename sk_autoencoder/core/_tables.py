@@ -14,11 +14,15 @@ from sk_autoencoder.core._scaling import with_range
 from sk_autoencoder.nn._scalers import Scaler
 from sk_autoencoder.nn._tables import TableLayout, TableScaler
 from sk_autoencoder.preprocessing import TableEncoder, is_table
-from sk_autoencoder.utils._sklearn_compat import allows_nan
+from sk_autoencoder.utils._sklearn_compat import allows_nan, ensure_all_finite
+from sk_autoencoder.utils._validation import validate_rows
 
 
 class TableMixin:
-    """Mixin of estimators that take tables of mixed columns."""
+    """Mixin of estimators that take tables of mixed columns.
+
+    An estimator has a parameter `categorical_features`, which names further categories.
+    """
 
     _table: TableEncoder | None = None
 
@@ -30,48 +34,69 @@ class TableMixin:
             raise AttributeError(f"{name!r} object has no attribute 'table_' before fit")
         return self._table
 
+    def take_table(self, table: TableEncoder) -> None:
+        """Take over an encoder, with the names of the columns that it was fitted to."""
+        self._table = table
+        self.n_features_in_ = table.n_features_in_
+        if hasattr(table, "feature_names_in_"):
+            self.feature_names_in_ = table.feature_names_in_
 
-def fit_table(estimator, X, *, fill_missing: bool | None = None) -> TableEncoder | None:
-    """Fit an encoder to X if it is a table of mixed columns; None if X holds numbers.
+    def check_rows(self, X, *, reset: bool, ensure_min_samples: int = 1):
+        """Check rows, or name the features by them; encode a table of mixed columns.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Its parameter `categorical_features` names further categories.
-    X : frame or array-like of shape (n_samples, n_features)
-    fill_missing : bool or None, default=None
-        Whether missing cells become the mean of the column. None asks the tags of
-        `estimator` whether it takes missing entries.
-    """
-    wanted = estimator.categorical_features
-    if wanted is None or issparse(X) or not is_table(X, wanted):
-        return None
-    if fill_missing is None:
-        fill_missing = not allows_nan(estimator)
-    return TableEncoder(wanted, scale=False, fill_missing=fill_missing).fit(X)
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        reset : bool
+            Whether X names the features, as in ``fit``.
+        ensure_min_samples : int, default=1
 
+        Returns
+        -------
+        rows : {ndarray, CSR array} of shape (n_samples, n_encoded_features)
+        """
+        rows = self._encode_table(X, reset=reset, ensure_min_samples=ensure_min_samples)
+        if rows is not None:
+            return rows
+        return validate_rows(
+            self,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=ensure_all_finite(self),
+            ensure_min_samples=ensure_min_samples,
+        )
 
-def encode_rows(
-    estimator, table: TableEncoder, X, *, reset: bool, ensure_min_samples: int = 1
-) -> np.ndarray:
-    """Check the columns of X against those of `estimator`, and encode them.
+    def _encode_table(
+        self,
+        X,
+        *,
+        reset: bool,
+        ensure_min_samples: int = 1,
+        fill_missing: bool | None = None,
+    ) -> np.ndarray | None:
+        """Encode X if it is a table, or was one in fit; None for numbers.
 
-    With `reset` the estimator takes over their number and names.
-    """
-    validate_data(estimator, X, reset=reset, skip_check_array=True)
-    return check_array(
-        table.transform(X),
-        ensure_all_finite="allow-nan",
-        ensure_min_samples=ensure_min_samples,
-        estimator=estimator,
-    )
-
-
-def name_features(estimator, table: TableEncoder) -> None:
-    """Give `estimator` the columns that `table` was fitted to."""
-    estimator.n_features_in_ = table.n_features_in_
-    if hasattr(table, "feature_names_in_"):
-        estimator.feature_names_in_ = table.feature_names_in_
+        With `fill_missing` missing cells become the mean of their column. None asks the
+        tags whether the estimator takes missing entries.
+        """
+        if reset:
+            self._table = None
+            wanted = self.categorical_features
+            if wanted is not None and not issparse(X) and is_table(X, wanted):
+                fill = not allows_nan(self) if fill_missing is None else fill_missing
+                encoder = TableEncoder(wanted, scale=False, fill_missing=fill)
+                self._table = encoder.fit(X)
+        if self._table is None:
+            return None
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        return check_array(
+            self._table.transform(X),
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=ensure_min_samples,
+            estimator=self,
+        )
 
 
 def missing_cells(table: TableEncoder, rows: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array, issparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from sk_autoencoder.core._base import BaseAutoencoder, check_rows
+from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._data import RowDataset, iter_chunks
 from sk_autoencoder.core._initialization._pca import LinearAutoencoder
 from sk_autoencoder.core._initialization._wiener import (
@@ -358,7 +358,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
             knows the clean rows, it is Stein's estimate, which may exceed 1.
         """
         check_is_fitted(self)
-        X, denoise = check_rows(self, X, reset=False), make_denoising(self._fitted)
+        X, denoise = self.check_rows(X, reset=False), make_denoising(self._fitted)
         if self.paired:
             indices = np.arange(X.shape[0])
             both = (X, self._read_clean_rows(X, y))

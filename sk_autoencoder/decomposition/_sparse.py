@@ -13,7 +13,7 @@ from scipy.special import logit
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sk_autoencoder.core._base import BaseAutoencoder, check_rows
+from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._data import RowDataset
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._inference import busy_threads, encode
@@ -359,7 +359,7 @@ class SparseAutoencoder(BaseAutoencoder):
         check_is_fitted(self)
         if not self.sparse_output:
             return super().transform(X)
-        X = check_rows(self, X, reset=False)
+        X = self.check_rows(X, reset=False)
         csr = csr_container()
         with busy_threads(self._fitted.module, X.shape[0]):
             codes = self._fitted.iter_map(encode, X, np.arange(X.shape[0]))

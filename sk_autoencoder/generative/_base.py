@@ -16,7 +16,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
-from sk_autoencoder.core._base import BaseAutoencoder, check_rows
+from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._data import RowDataset, as_tensor
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._inference import encode, map_array
@@ -181,7 +181,7 @@ class GenerativeAutoencoder(BaseAutoencoder):
         with seeded_fit(random_state, torch.device(fitted.net.device)):
             density = self.code_density_
             if like is not None:
-                X = check_rows(self, like, reset=False, ensure_min_samples=2)
+                X = self.check_rows(like, reset=False, ensure_min_samples=2)
                 density = fit_density(fitted, sampler, X, np.arange(X.shape[0]))
             codes = sample_codes(sampler, density, n_samples, fitted.n_components)
             rows = decode_samples(fitted, sampler, codes, self.output_noise_)

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
-from sk_autoencoder.core._tables import TableMixin, encode_rows, fit_table, missing_cells
+from sk_autoencoder.core._tables import TableMixin, missing_cells
 from sk_autoencoder.generative._vae import VAETransformer
 from sk_autoencoder.impute._autoencoder import make_default_autoencoder
 from sk_autoencoder.impute._multiple import sample_missing
@@ -226,11 +226,8 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, TableMixin, BaseImputer)
         A table is encoded.
         """
         X = replace_placeholder(X, self.missing_values)
-        if reset:
-            self._table = fit_table(self, X)
-        if self._table is not None:
-            n_min = 1 + reset
-            rows = encode_rows(self, self._table, X, reset=reset, ensure_min_samples=n_min)
+        rows = self._encode_table(X, reset=reset, ensure_min_samples=1 + reset)
+        if rows is not None:
             return rows, np.isnan(rows)
         X = validate_rows(
             self,

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sk_autoencoder.core._base import BaseAutoencoder, check_rows
+from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._data import has_missing, iter_chunks
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
 from sk_autoencoder.core._memory import SAMPLE_BYTES, rows_within
@@ -272,7 +272,7 @@ class AutoencoderOutlierDetector(
         UserWarning
             If X has ten rows or fewer.
         """
-        X = self._check_X(X, reset=True, ensure_min_samples=2)
+        X = self.check_rows(X, reset=True, ensure_min_samples=2)
         if has_missing(X):
             X = X[~np.isnan(X).all(axis=1)]
             check_n_observed(len(X), 2)
@@ -290,9 +290,6 @@ class AutoencoderOutlierDetector(
         scores = unseen if self.contamination == "auto" else self._score(X)
         self.offset_ = find_offset(scores, self.contamination, self.false_positive_rate)
         return self
-
-    def _check_X(self, X, **kwargs):
-        return check_rows(self, X, **kwargs)
 
     def _make_autoencoder(self, n_features: int, rng: np.random.RandomState):
         seed = draw_seed(rng)
@@ -389,7 +386,7 @@ class AutoencoderOutlierDetector(
             -1 on training rows; otherwise the scores of the autoencoder.
         """
         check_is_fitted(self)
-        return self._score(self._check_X(X, reset=False))
+        return self._score(self.check_rows(X, reset=False))
 
     def _score(self, X) -> np.ndarray:
         if self.method_ == "score_samples" and _is_ours(self.autoencoder_):
@@ -464,7 +461,7 @@ class AutoencoderOutlierDetector(
             over features to ``-score_samples(X)``.
         """
         check_is_fitted(self)
-        rows = self._check_X(X, reset=False)
+        rows = self.check_rows(X, reset=False)
         score_entries = self._score_function(lambda entries: entries)
         shares = self._map_rows(score_entries, rows)
         return wrap_like(X, shares)

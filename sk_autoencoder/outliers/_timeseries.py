@@ -15,8 +15,6 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sk_autoencoder.core._export import ExportMixin, ExportSpec
 from sk_autoencoder.core._tables import (
     TableMixin,
-    encode_rows,
-    fit_table,
     sum_by_column,
     table_layout,
 )
@@ -241,10 +239,9 @@ class TimeSeriesOutlierDetector(
 
     def _check_X(self, X, *, reset: bool, ensure_min_samples: int = 1):
         options = {"reset": reset, "ensure_min_samples": ensure_min_samples}
-        if reset:
-            self._table = fit_table(self, X)
-        if self._table is not None:
-            return encode_rows(self, self._table, X, **options)
+        rows = self._encode_table(X, **options)
+        if rows is not None:
+            return rows
         options |= {"dtype": [np.float64, np.float32], "order": "C"}
         options |= {"ensure_all_finite": ensure_all_finite(self)}
         return validate_rows(self, X, **options)
