@@ -178,7 +178,8 @@ def rebuild_one_hot(frame: Frame, fit: pd.DataFrame, held: pd.DataFrame, k: int)
         numbers = scaler.inverse_transform(rows[:, :n_numbers])
         result = dict(zip(frame.numbers, numbers.T, strict=True))
     start = n_numbers
-    categories = encoder.named_transformers_["onehotencoder"].categories_
+    levels_of = encoder.named_transformers_["onehotencoder"]
+    categories = levels_of.categories_ if frame.categories else []
     for column, levels in zip(frame.categories, categories, strict=True):
         scores = rows[:, start : start + len(levels)]
         known = pd.notna(levels)  # a missing cell is a level there
@@ -206,7 +207,7 @@ def encode(frame: Frame, seed: int) -> dict[str, float]:
     pca = make_pipeline(TableEncoder(fill_missing=True), PCA(k, random_state=seed)).fit(fit)
     standardised = rebuild_one_hot(frame, fit, held, k)
     rebuilt = pca.inverse_transform(pca.transform(held))
-    mine = ours.reconstruct(held)
+    mine = pd.DataFrame(ours.reconstruct(held), columns=held.columns)
     result = {}
     for name, found in (("one-hot", standardised), ("equal", rebuilt), ("ours", mine)):
         result[f"accuracy {name}"] = accuracy(found, held, frame.categories)

@@ -267,3 +267,30 @@ def test_a_pipeline_with_an_autoencoder_is_saved_and_gives_frames_back(frame, tm
     found = copy.inverse_transform(codes)
     pd.testing.assert_frame_equal(found, pipeline.inverse_transform(codes))
     assert (found.dtypes == frame.dtypes).all()
+
+
+def test_bins_lose_nothing(frame):
+    encoder = TableEncoder(numbers="bins").fit(frame)
+    encoded = encoder.transform(frame)
+    pd.testing.assert_frame_equal(encoder.inverse_transform(encoded), frame, rtol=1e-9)
+    assert all(encoder.holds_probabilities_)
+    plain = TableEncoder(numbers="bins", scale=False).fit(frame).transform(frame)
+    for block in encoder.blocks_:
+        sums = plain[:, block].sum(axis=1)
+        np.testing.assert_allclose(sums[~np.isnan(sums)], 1)
+
+
+def test_bins_of_a_heavy_tail_with_a_mass_are_spread_as_they_were():
+    rng = np.random.default_rng(0)
+    X = np.where(rng.random(5000) < 0.8, 0, rng.lognormal(8, 2, 5000))[:, None]
+    encoder = TableEncoder(numbers="bins", scale=False).fit(X)
+    encoded = encoder.transform(X)
+    assert encoded.shape[1] <= 66
+    cumulated, drawn = encoded.cumsum(axis=1), rng.random((5000, 1))
+    knots = np.eye(encoded.shape[1])[(cumulated < drawn).sum(axis=1)]
+    spread = encoder.inverse_transform(encoder.spread(knots, 0))
+    nearest = np.abs(np.unique(X)[:, None] - spread.ravel()).min(axis=0)
+    assert (nearest <= 1e-9 * (1 + np.abs(spread.ravel()))).all()
+    levels = [0.7, 0.85, 0.9, 0.95, 0.99]
+    expected = np.quantile(X, levels)
+    np.testing.assert_allclose(np.quantile(spread, levels), expected, rtol=0.25, atol=1)

@@ -11,7 +11,6 @@ from scipy.sparse import issparse
 from sk_autoencoder.core._backend import Backend
 from sk_autoencoder.core._data import RowDataset, RowSource
 from sk_autoencoder.core._fitted import Fitted
-from sk_autoencoder.core._initialization._factor_model import fit_factor_model
 from sk_autoencoder.core._initialization._pca import count_components, principal_axes
 from sk_autoencoder.core._missing import ImputedRows
 from sk_autoencoder.core._recipe import Member, Recipe, Start
@@ -145,7 +144,7 @@ def fit_imputer(
     """Fit the imputer of missing entries to `rows`, and impute rows as they are read."""
     if not recipe.imputes or issparse(source.X):
         return None, source
-    imputer = fit_factor_model(source.X, scaler, rows, seed, source.is_incomplete)
+    imputer = recipe.columns.fit_imputer(source.X, scaler, rows, seed, source.is_incomplete)
     if not source.is_incomplete:
         return imputer, source
     return imputer, source.with_inputs(ImputedRows(source.X, scaler, imputer))

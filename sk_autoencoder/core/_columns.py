@@ -7,9 +7,11 @@ from scipy.sparse import issparse
 
 from sk_autoencoder.core._backend import Backend
 from sk_autoencoder.core._data import RowSource, has_missing
+from sk_autoencoder.core._initialization._factor_model import fit_factor_model
 from sk_autoencoder.core._moments import MAX_PRODUCT_COLUMNS, Moments, measure_moments
 from sk_autoencoder.core._scaling import make_row_scaler, make_scaler
 from sk_autoencoder.nn._losses import Loss
+from sk_autoencoder.nn._missing import FactorModelImputer
 from sk_autoencoder.nn._scalers import RowScaler, Scaler
 from sk_autoencoder.utils._checks import check_variance
 
@@ -59,6 +61,17 @@ class NumericColumns:
         if source.has_targets:  # the network sees the input rows
             self.widen(scaler, source, indices, backend)
         return scaler, moments
+
+    def fit_imputer(
+        self,
+        X,
+        scaler: Scaler,
+        indices: np.ndarray,
+        seed: int,
+        is_incomplete: bool = True,
+    ) -> FactorModelImputer:
+        """Fit the imputer of missing entries to the rows `indices` of X."""
+        return fit_factor_model(X, scaler, indices, seed, is_incomplete)
 
     def widen(
         self, scaler: Scaler, source: RowSource, indices: np.ndarray, backend: Backend

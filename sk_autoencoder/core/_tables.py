@@ -1,16 +1,20 @@
 """Tables of mixed columns in estimators: encoded rows in, frames out."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
+import torch
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
 from sk_autoencoder.core._backend import Backend
 from sk_autoencoder.core._columns import NumericColumns
 from sk_autoencoder.core._data import RowSource
+from sk_autoencoder.core._initialization._factor_model import fit_factor_model
 from sk_autoencoder.core._moments import Moments
 from sk_autoencoder.core._scaling import with_range
+from sk_autoencoder.nn._missing import FactorModelImputer
 from sk_autoencoder.nn._scalers import Scaler
 from sk_autoencoder.nn._tables import TableLayout, TableScaler
 from sk_autoencoder.preprocessing import TableEncoder, is_table
@@ -25,6 +29,7 @@ class TableMixin:
     """
 
     _table: TableEncoder | None = None
+    _table_options: ClassVar[dict] = {}  # of a variant, for its encoder
 
     @property
     def table_(self) -> TableEncoder | None:
@@ -86,8 +91,8 @@ class TableMixin:
             wanted = self.categorical_features
             if wanted is not None and not issparse(X) and is_table(X, wanted):
                 fill = not allows_nan(self) if fill_missing is None else fill_missing
-                encoder = TableEncoder(wanted, scale=False, fill_missing=fill)
-                self._table = encoder.fit(X)
+                options = {"scale": False, "fill_missing": fill} | self._table_options
+                self._table = TableEncoder(wanted, **options).fit(X)
         if self._table is None:
             return None
         validate_data(self, X, reset=reset, skip_check_array=True)
@@ -118,7 +123,7 @@ def table_layout(table: TableEncoder) -> TableLayout:
     for the encoder alone.
     """
     widths = np.array([block.stop - block.start for block in table.blocks_])
-    is_category = np.array([kind == "category" for kind in table.kinds_])
+    is_category = np.array(table.holds_probabilities_)
     column = np.repeat(np.arange(len(widths)), widths)
     is_first = np.diff(column, prepend=-1) > 0
     is_level = is_category[column]
@@ -139,6 +144,18 @@ class TableColumns(NumericColumns):
     """
 
     layout: TableLayout
+
+    def fit_imputer(
+        self,
+        X,
+        scaler: Scaler,
+        indices: np.ndarray,
+        seed: int,
+        is_incomplete: bool = True,
+    ) -> FactorModelImputer:
+        """Fit the imputer of missing cells to the rows `indices` of X."""
+        columns = torch.from_numpy(self.layout.column)
+        return fit_factor_model(X, scaler, indices, seed, is_incomplete, columns)
 
     def _fit_targets(
         self,

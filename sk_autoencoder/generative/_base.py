@@ -185,7 +185,12 @@ class GenerativeAutoencoder(BaseAutoencoder):
                 density = fit_density(fitted, sampler, X, np.arange(X.shape[0]))
             codes = sample_codes(sampler, density, n_samples, fitted.n_components)
             rows = decode_samples(fitted, sampler, codes, self.output_noise_)
-        return self._as_table(rows)
+            seed = int(torch.randint(2**31, ()))
+        return rows if self._table is None else self._draw_table(rows, seed)
+
+    def _draw_table(self, rows: np.ndarray, seed: int):
+        """Decode drawn rows to a frame, with values that were seen in fit."""
+        return self._table.inverse_transform(self._table.spread(rows, seed))
 
     def _levels(self) -> LevelProbabilities | None:
         if self._table is None:

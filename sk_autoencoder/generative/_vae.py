@@ -282,6 +282,7 @@ class VAETransformer(GenerativeAutoencoder):
         "n_importance_samples": [count(1)],
     }
     del _parameter_constraints["loss"]
+    _table_options: ClassVar[dict] = {"numbers": "bins"}
 
     def make_recipe(self) -> Recipe:
         """Put a posterior and a likelihood around the network, and start at PPCA."""

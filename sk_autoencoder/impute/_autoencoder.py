@@ -4,15 +4,16 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from sk_autoencoder.core._base import BaseAutoencoder, reconstruct
+from sk_autoencoder.core._columns import NumericColumns
 from sk_autoencoder.core._data import RowDataset, evenly_spaced_indices
 from sk_autoencoder.core._fitted import Fitted
-from sk_autoencoder.core._initialization._factor_model import fit_factor_model
 from sk_autoencoder.core._missing import missing_fraction
 from sk_autoencoder.core._recipe import Initialization, Member, Recipe
 from sk_autoencoder.impute._neighbors import (
@@ -104,7 +105,7 @@ class ImputationAutoencoder(BaseAutoencoder):
                 measured["hidden_fraction"], self._column_of_entries()
             ),
             corrupts_validation=True,  # hides entries of validation rows too
-            initialize=start_at_factor_model,
+            initialize=partial(start_at_factor_model, recipe.columns),
             schedule=replace(recipe.schedule, n_lr_reductions=0, cosine_decay=True),
             batch_size=choose_batch_size,
             refits_trained=False,  # other members train on the validation rows of a member
@@ -131,10 +132,10 @@ def build_network(n_features: int, n_components: int) -> ImputationNetwork:
     return ImputationNetwork(n_features, design.width, N_BLOCKS, design.dropout)
 
 
-def start_at_factor_model(member: Member) -> Initialization:
+def start_at_factor_model(columns: NumericColumns, member: Member) -> Initialization:
     """Initialise a network at a factor model of the training rows."""
     rows = member.rows
-    imputer = fit_factor_model(rows.X, rows.scaler, rows.indices, member.seed)
+    imputer = columns.fit_imputer(rows.X, rows.scaler, rows.indices, member.seed)
     sample = rows[evenly_spaced_indices(len(rows), MAX_QUANTILE_ROWS)].x.cpu().numpy()
     sample[:, np.isnan(sample).all(axis=0)] = 0
     quantiles = np.nanquantile(sample, quantile_levels(), axis=0)

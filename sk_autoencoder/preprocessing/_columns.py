@@ -9,6 +9,8 @@ from sklearn.preprocessing import OneHotEncoder
 
 from sk_autoencoder.preprocessing._frames import Column, object_array
 
+MAX_KNOTS = 64  # of a number that is encoded by bins
+MAX_MEMBERS = 10_000  # values of a number that are kept, to draw from
 MIN_TEXT_LEVELS = 30  # fewer different texts are categories
 CYCLES = {"weekday": 7.0, "yearday": 365.2425, "hour": 1.0}  # in days
 OFFSETS = {"weekday": 3.0, "yearday": 0.0, "hour": 0.0}  # weeks begin on Mondays
@@ -17,6 +19,8 @@ MIN_CYCLES = 1.0  # that the observed times span, for the parts of a cycle to be
 
 class NumberColumn:
     """A number as it is; whole where all were, and within the observed range."""
+
+    holds_probabilities = False
 
     def __init__(self, clip: bool) -> None:
         self.clip = clip
@@ -27,6 +31,9 @@ class NumberColumn:
         self.low, self.high = observed.min(initial=np.inf), observed.max(initial=-np.inf)
         self.is_empty = len(observed) == 0
         return self
+
+    def spread(self, block: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+        return block
 
     def suffixes(self) -> list[str]:
         return [] if self.is_empty else [""]
@@ -89,12 +96,94 @@ class TimeColumn(NumberColumn):
         return np.hstack([days, *(f(a) for a in angles for f in (np.sin, np.cos))])
 
 
+class BinnedColumn:
+    """A number as weights of the two knots around it, which add up to one.
+
+    The knots are quantiles, and each value of many cells is a knot. The mean of the knots
+    with these weights is the number: the encoding loses nothing [1]_.
+
+    References
+    ----------
+    .. [1] Y. Gorishniy, I. Rubachev and A. Babenko, "On embeddings for numerical features
+       in tabular deep learning", NeurIPS 2022.
+    """
+
+    holds_probabilities = True
+
+    def fit(self, column: Column) -> "BinnedColumn":
+        observed = column.values[~column.is_missing]
+        self.is_whole = column.kind == "number" and bool((observed % 1 == 0).all())
+        values, counts = np.unique(observed, return_counts=True)
+        self.knots = choose_knots(values, counts)
+        where = np.linspace(0, len(values) - 1, min(len(values), MAX_MEMBERS)).astype(int)
+        self.members, self.counts = values[where], counts[where]
+        return self
+
+    def suffixes(self) -> list[str]:
+        return [f"_{knot:.6g}" for knot in self.knots]
+
+    def encode(self, column: Column) -> np.ndarray:
+        block = hat_weights(np.where(column.is_missing, np.nan, column.values), self.knots)
+        block[column.is_missing] = np.nan
+        return block
+
+    def decode(self, block: np.ndarray) -> np.ndarray:
+        if not len(self.knots):
+            return np.full(len(block), np.nan)
+        values = block @ self.knots
+        return np.round(values) if self.is_whole else values
+
+    def spread(self, block: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+        """Replace knots that were drawn by values of fit around them."""
+        if not len(self.knots):
+            return block
+        members = hat_weights(self.members, self.knots) * self.counts[:, None]
+        cumulated = np.cumsum(members, axis=0)
+        knot = block.argmax(axis=1)
+        result = np.empty(len(block))
+        for k in np.unique(knot):
+            rows = np.flatnonzero(knot == k)
+            drawn = rng.uniform(0, cumulated[-1, k], len(rows))
+            where = np.searchsorted(cumulated[:, k], drawn, side="right")
+            result[rows] = self.members[where.clip(max=len(self.members) - 1)]
+        return hat_weights(result, self.knots)
+
+
+def choose_knots(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Choose knots: values of many cells, and quantiles of the others, with both ends."""
+    if len(values) <= MAX_KNOTS:
+        return values
+    is_heavy = counts >= counts.sum() / MAX_KNOTS
+    others, weights = values[~is_heavy], np.cumsum(counts[~is_heavy])
+    levels = np.linspace(0, 1, MAX_KNOTS - is_heavy.sum()) * weights[-1]
+    where = np.searchsorted(weights, levels).clip(max=len(others) - 1)
+    return np.union1d(values[is_heavy], np.r_[values[[0, -1]], others[where]])
+
+
+def hat_weights(values: np.ndarray, knots: np.ndarray) -> np.ndarray:
+    """Weigh the two knots around each value, (n_values, n_knots); NaN has none."""
+    block = np.zeros((len(values), len(knots)))
+    if not len(knots):
+        return block
+    known = np.flatnonzero(~np.isnan(values))
+    inside = values[known].clip(knots[0], knots[-1])
+    right = np.searchsorted(knots, inside, side="left").clip(min=min(1, len(knots) - 1))
+    left = np.maximum(right - 1, 0)
+    gap = knots[right] - knots[left]
+    share = np.divide(inside - knots[left], gap, out=np.ones_like(gap), where=gap > 0)
+    block[known, left] = 1 - share
+    block[known, right] = share
+    return block
+
+
 class CategoryColumn:
     """A category as zeros and ones, by scikit-learn's OneHotEncoder.
 
     Rare levels share a column. A row of an unknown level, where no rare ones were seen, has
     the frequencies of the levels: nothing is known of it.
     """
+
+    holds_probabilities = True
 
     REMEDY: ClassVar[str] = (
         "For a text take sklearn.feature_extraction.text.TfidfVectorizer or "
@@ -138,6 +227,9 @@ class CategoryColumn:
             self.encoder.set_params(categories=[list(dict.fromkeys(cells[:, 0]))])
             return self.encoder.fit_transform(cells)
 
+    def spread(self, block: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+        return block
+
     def suffixes(self) -> list[str]:
         if not self.has_levels:
             return []
@@ -171,10 +263,14 @@ class CategoryColumn:
         return result
 
 
-def make_column(column: Column, min_frequency, max_categories, clip: bool):
+def make_column(
+    column: Column, min_frequency, max_categories, clip: bool, numbers: str = "value"
+):
     """Make the encoder of a column by its kind, and fit it."""
     if column.kind == "category":
         return CategoryColumn(min_frequency, max_categories).fit(column)
+    if numbers == "bins":
+        return BinnedColumn().fit(column)
     if column.kind == "boolean":
         return BooleanColumn().fit(column)
     kind = NumberColumn if column.kind == "number" else TimeColumn

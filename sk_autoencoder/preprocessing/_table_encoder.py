@@ -5,6 +5,7 @@ from numbers import Integral
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sk_autoencoder.preprocessing._columns import make_column
@@ -60,6 +61,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         Otherwise all columns of their block are NaN.
     clip : bool, default=True
         Whether ``inverse_transform`` keeps numbers and times within the range seen in fit.
+    numbers : {"value", "bins"}, default="value"
+        ``"bins"`` encodes a number or a time by weights of the two nearest of up to 64
+        quantiles, which add up to one, as the levels of a category do [2]_. Shapes of any
+        kind are distributions over these bins.
 
     Attributes
     ----------
@@ -75,6 +80,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     center_, scale_ : ndarray of shape (n_features_out,)
         Mean of each encoded column, and the divisor that gives each block a total variance
         of one.
+    holds_probabilities_ : list of bool
+        Whether the block of a column holds weights that add up to one.
     categories_ : list of ndarray or None
         Levels of each category in the order of its block; None for other columns.
 
@@ -95,6 +102,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     ----------
     .. [1] J. Pagès, "Analyse factorielle de données mixtes", Revue de statistique appliquée
        52, 2004.
+    .. [2] Y. Gorishniy, I. Rubachev and A. Babenko, "On embeddings for numerical features
+       in tabular deep learning", NeurIPS 2022.
 
     Examples
     --------
@@ -132,6 +141,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         "scale": ["boolean"],
         "fill_missing": ["boolean"],
         "clip": ["boolean"],
+        "numbers": [StrOptions({"value", "bins"})],
     }
 
     def __init__(
@@ -143,6 +153,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         scale=True,
         fill_missing=False,
         clip=True,
+        numbers="value",
     ):
         self.categorical_features = categorical_features
         self.min_frequency = min_frequency
@@ -150,6 +161,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         self.scale = scale
         self.fill_missing = fill_missing
         self.clip = clip
+        self.numbers = numbers
 
     @fit_context
     @atomic
@@ -172,7 +184,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             If a column is of no kind, or holds free text or ids; the error names it.
         """
         columns, chosen = self._read(X, reset=True)
-        options = (self.min_frequency, self.max_categories, self.clip)
+        options = (self.min_frequency, self.max_categories, self.clip, self.numbers)
         self._columns = [make_column(column, *options) for column in columns]
         self.kinds_ = [column.kind for column in columns]
         self._names = [column.name for column in columns]
@@ -182,6 +194,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         ends = np.cumsum(widths).tolist()
         self.blocks_ = [slice(e - w, e) for e, w in zip(ends, widths, strict=True)]
         self.center_, self.scale_ = self._measure(self._encode(columns))
+        self.holds_probabilities_ = [c.holds_probabilities for c in self._columns]
         self.categories_ = [getattr(column, "levels", None) for column in self._columns]
         return self
 
@@ -192,8 +205,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         variance = np.nansum((encoded - center) ** 2, axis=0) / n_observed
         std = np.sqrt(variance)
         scale = np.where(std > ROUNDING * np.abs(center), std, 1.0)
-        for kind, block in zip(self.kinds_, self.blocks_, strict=True):
-            if kind == "category":
+        for column, block in zip(self._columns, self.blocks_, strict=True):
+            if column.holds_probabilities:
                 scale[block] = np.sqrt(variance[block].sum()) or 1.0
             else:
                 scale[block] *= (block.stop - block.start) ** 0.5
@@ -335,9 +348,30 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             if kind == "category"
         }
 
+    @as_fitted
+    def spread(self, X, random_state=None) -> np.ndarray:
+        """Replace bins of numbers that were drawn by values of fit within them.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features_out)
+            Encoded rows, with one bin for each number.
+        random_state : int, RandomState instance or None, default=None
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features_out)
+            Not scaled, as ``scale=False`` encodes rows.
+        """
+        check_is_fitted(self)
+        encoded, rng = self._check_encoded(X), check_random_state(random_state)
+        for column, block in zip(self._columns, self.blocks_, strict=True):
+            encoded[:, block] = column.spread(encoded[:, block], rng)
+        return encoded
+
     def _check_encoded(self, X) -> np.ndarray:
         """Check encoded rows, and take them out of their scale."""
-        encoded = np.asarray(X, dtype=np.float64)
+        encoded = np.array(X, dtype=np.float64)
         if encoded.ndim != 2 or encoded.shape[1] != len(self.center_):
             raise ValueError(
                 f"X has shape {encoded.shape}, and encoded rows have {len(self.center_)} "

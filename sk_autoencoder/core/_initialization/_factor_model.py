@@ -7,6 +7,7 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.utils.extmath import svd_flip
 from torch import Tensor
+from torch.nn import functional as F
 
 from sk_autoencoder.core._data import RowDataset, RowSource, evenly_spaced_indices
 from sk_autoencoder.core._initialization._pca import (
@@ -22,6 +23,9 @@ from sk_autoencoder.utils._checks import as_floats
 
 MIN_NOISE_VARIANCE = 1e-2  # of the initial model, in squared scaled units
 MAX_FACTORS = 32
+N_FACTORS = (2, 4, 8, 16, 32)  # among which held-out cells of a table choose
+HIDDEN_SHARE = 0.2  # of these cells
+MIN_SELECTION_ROWS = 40
 MAX_COMPLETE_ROWS = 500  # enough rows where entries are missing in new rows only
 MAX_FACTOR_MODEL_ROWS = 10_000  # training rows of the model
 SCALED_VARIANCE_RANGE = 1e-12, 1e12  # of a given variance, for float32
@@ -137,12 +141,30 @@ class FactorMoments(NamedTuple):
 
 
 def fit_factor_model(
-    X, scaler: Scaler, indices: np.ndarray, seed: int, is_incomplete: bool = True
+    X,
+    scaler: Scaler,
+    indices: np.ndarray,
+    seed: int,
+    is_incomplete: bool = True,
+    columns: Tensor | None = None,
 ) -> FactorModelImputer:
     """Fit a factor model to the scaled rows `indices` of X.
 
     The initial model has principal factors. EM [1]_ improves the model if entries are
     missing.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    scaler : Scaler
+    indices : ndarray of shape (n_rows,)
+    seed : int
+        Seed of PCA, and of the cells that are hidden.
+    is_incomplete : bool, default=True
+    columns : Tensor of shape (n_features,) or None, default=None
+        Index of the column of each entry of an encoded table. Cells of some rows, hidden
+        for that, choose the number of factors then: entries of one category depend on each
+        other, and many factors fit that alone.
 
     References
     ----------
@@ -155,22 +177,47 @@ def fit_factor_model(
     n_rows = min(len(indices), MAX_FACTOR_MODEL_ROWS, n_max)
     subset = indices[evenly_spaced_indices(len(indices), n_rows)]
     x = RowDataset(RowSource(X), scaler, subset)[np.arange(n_rows)].x.cpu().double()
-    is_observed = ~x.isnan()
-    model = _principal_factors(x, is_observed, seed)
-    if not is_observed.all():
-        model = _run_em(model, x, is_observed)
+    if columns is None or n_rows < MIN_SELECTION_ROWS:
+        return _fit_scaled(x, seed, MAX_FACTORS).float()
+    model = _fit_scaled(x, seed, _select_n_factors(x, seed, columns))
+    n_unused = min(MAX_FACTORS, x.shape[1]) - model.loadings.shape[1]
+    model.loadings = F.pad(model.loadings, (0, n_unused))  # members have the same shapes
     return model.float()
 
 
-def _principal_factors(x: Tensor, is_observed: Tensor, seed: int) -> FactorModelImputer:
+def _fit_scaled(x: Tensor, seed: int, n_factors: int) -> FactorModelImputer:
+    is_observed = ~x.isnan()
+    model = _principal_factors(x, is_observed, seed, n_factors)
+    return model if is_observed.all() else _run_em(model, x, is_observed)
+
+
+def _select_n_factors(x: Tensor, seed: int, columns: Tensor) -> int:
+    """Select the number of factors that imputes hidden cells of held-out rows best."""
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(x), generator=generator)
+    held, fit = x[order].tensor_split([len(x) // 4])
+    uniform = torch.rand(len(held), int(columns.max()) + 1, generator=generator)
+    is_hidden = (uniform < HIDDEN_SHARE)[:, columns]
+    holed = torch.where(is_hidden, torch.nan, held)
+
+    def error(n_factors: int) -> float:
+        imputed = _fit_scaled(fit, seed, n_factors)(holed)
+        return float((imputed - held)[is_hidden].square().nansum())
+
+    return min(N_FACTORS, key=error)
+
+
+def _principal_factors(
+    x: Tensor, is_observed: Tensor, seed: int, n_factors: int
+) -> FactorModelImputer:
     observed_fraction = is_observed.double().mean(0).clamp(min=1 / len(x))
     mean = x.nanmean(0).nan_to_num(0.0)
     centred = torch.where(is_observed, x - mean, 0.0)
     variance = centred.square().mean(0) / observed_fraction
     n_features = x.shape[1]
-    loadings = x.new_zeros(n_features, min(MAX_FACTORS, n_features))
+    loadings = x.new_zeros(n_features, min(n_factors, n_features))
     if variance.sum() > MIN_TOTAL_VARIANCE * len(x):
-        estimate = _probabilistic_pca(centred, seed)
+        estimate = _probabilistic_pca(centred, seed, n_factors)
         # Covariances are too small, since each missing entry counts as zero.
         loadings[:, : estimate.shape[1]] = estimate / observed_fraction[:, None]
     noise = torch.maximum(variance - loadings.square().sum(1), variance / 10)
@@ -180,8 +227,8 @@ def _principal_factors(x: Tensor, is_observed: Tensor, seed: int) -> FactorModel
     return FactorModelImputer(mean, loadings, noise, low, high)
 
 
-def _probabilistic_pca(centred: Tensor, seed: int) -> Tensor:
-    n_factors = min(MAX_FACTORS, *centred.shape)
+def _probabilistic_pca(centred: Tensor, seed: int, n_factors: int) -> Tensor:
+    n_factors = min(n_factors, *centred.shape)
     pca = PCA(n_factors, random_state=seed).fit(centred.numpy())
     signal = _signal_std(pca.explained_variance_, pca.noise_variance_)
     return torch.from_numpy(pca.components_.T * signal)
