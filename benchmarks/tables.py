@@ -409,7 +409,7 @@ def impute(frame: Frame, seed: int) -> dict[str, float]:
     truth, is_hidden = frame.X.iloc[test].reset_index(drop=True), is_hidden[test]
     std = fit[frame.numbers].astype(float).std()
     imputer = AutoencoderImputer(random_state=seed, keep_empty_features=True).fit(fit)
-    mine = imputer.transform(held)
+    mine = pd.DataFrame(imputer.transform(held), columns=held.columns)
     trees = impute_by_trees(frame, fit, held, seed)
     result = {}
     for name, found in ((" trees", trees), ("", mine)):

@@ -21,7 +21,6 @@ from sk_autoencoder.nn._scalers import Scaler
 PROBABILITY_WIDTH = 0.2
 LINEAR_SOFTPLUS = -15.0  # below it the logarithm of a softplus is its argument
 NO_LEVEL = -1e4  # logit of padding: its probability is zero
-MIN_ENTROPY = 1e-3  # of a category, in nats: a rarer level does not outweigh other columns
 
 
 class TableLayout(NamedTuple):
@@ -185,9 +184,10 @@ class TableLink(nn.Module):
 class TableError(nn.Module):
     r"""Sum errors over the columns of a table, each counted once.
 
-    The error of a number is `error` of its scaled entries, and 1 for the mean row if it is
-    the squared error. The error of a category is the cross-entropy of its levels, divided
-    by the entropy of their frequencies: 1 for the mean row, too. Missing cells have none.
+    The error of a number is `error` of its scaled entry. The error of a category is twice
+    the cross-entropy of its levels: with the squared error, the sum is twice the negative
+    log-likelihood of Gaussian numbers of unit variance and of categories. Missing cells
+    have no error.
 
     Parameters
     ----------
@@ -212,12 +212,11 @@ class TableError(nn.Module):
     ...     scale=scale,
     ... )
     >>> x = torch.tensor([[1.0, 0.5**0.5, -(0.5**0.5)]])
-    >>> TableError(layout, squared_error)(torch.zeros(1, 3), x)
-    tensor([2.])
+    >>> TableError(layout, squared_error)(torch.zeros(1, 3), x)  # 1 + 2 log(2)
+    tensor([2.3863])
     """
 
     numbers: Tensor
-    weight: Tensor
     order: Tensor
     first: Tensor
 
@@ -226,8 +225,6 @@ class TableError(nn.Module):
         self.error = error
         self.probabilities = LevelProbabilities(layout)
         blocks = layout.categories()
-        weight = np.array([1 / max(entropy(layout.center[b]), MIN_ENTROPY) for b in blocks])
-        self.register_buffer("weight", torch.from_numpy(weight).float())
         numbers = np.flatnonzero(layout.is_number)
         self.register_buffer("numbers", torch.from_numpy(numbers))
         order = np.full(layout.n_columns, len(numbers) + len(blocks))
@@ -244,7 +241,7 @@ class TableError(nn.Module):
         numbers = self.numbers.to(x.device)
         rows = (t.index_select(-1, numbers) for t in (output, x))
         total = observed_error(self.error, 0.0, *rows)
-        return total + self.cross_entropies(output, x) @ self.weight.to(x)
+        return total + 2 * self.cross_entropies(output, x).sum(-1)
 
     def cross_entropies(self, output: Tensor, x: Tensor) -> Tensor:
         """Compute the cross-entropy of each category, (batch, n_categories), in nats."""
@@ -317,12 +314,6 @@ class TableLikelihood(Likelihood):
     def log_abs_det_jacobian(self) -> Tensor:
         """Compute the logarithms of the scales of numbers; zeros for other entries."""
         return torch.where(self.is_number, self.numbers.log_abs_det_jacobian(), 0.0)
-
-
-def entropy(frequencies: np.ndarray) -> float:
-    """Compute the entropy of a category in nats."""
-    p = frequencies[frequencies > 0]
-    return float(-(p * np.log(p)).sum())
 
 
 def make_table_loss(layout: TableLayout, loss: Loss) -> Loss:
