@@ -38,7 +38,8 @@ rng = np.random.default_rng(0)
 n = 1_500
 department = rng.choice(list(ROLES), n, p=[0.4, 0.2, 0.3, 0.1])
 role = np.array([rng.choice(ROLES[name]) for name in department])
-rank = pd.Series(role).map({r: i for i, r in enumerate(sum(ROLES.values(), []))})
+ranks = [name for roles in ROLES.values() for name in roles]
+rank = pd.Series(role).map({name: i for i, name in enumerate(ranks)})
 years = rng.gamma(2, 4, n)
 people = pd.DataFrame(
     {

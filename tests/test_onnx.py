@@ -2,10 +2,12 @@
 
 import pkgutil
 import sys
+import warnings
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import onnx
 import onnxruntime
 import pandas as pd
 import polars as pl
@@ -20,9 +22,11 @@ from catalogue import (
     ONE_OF_EACH,
     PLAIN,
     fit_once,
+    label,
     name,
     one_of_each,
     quick,
+    slow,
 )
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
@@ -31,6 +35,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from tables import pandas_frame
 from torch import nn
 
 import sk_autoencoder
@@ -39,6 +44,7 @@ from sk_autoencoder import (
     AutoencoderOutlierDetector,
     AutoencoderTransformer,
     SparseAutoencoder,
+    VAETransformer,
     register_onnx_converters,
     to_onnx,
 )
@@ -483,3 +489,59 @@ def test_a_frame_goes_through_a_column_transformer(library):
     np.testing.assert_allclose(codes, pipeline.transform(frame), rtol=0, atol=1e-5)
     with pytest.raises(ValueError, match="give a frame of rows as X"):
         to_onnx(pipeline)
+
+
+def feed_columns(model, frame, table):
+    """Return what a model of a table takes: an array for each column."""
+    days = pd.Timedelta(days=1)
+    result = {}
+    for value in model.graph.input:
+        column = frame[value.name]
+        kind = table.kinds_[list(frame.columns).index(value.name)]
+        if value.type.tensor_type.elem_type == onnx.TensorProto.STRING:
+            cells = column.astype(object).where(column.notna(), "").to_numpy(object)
+        elif kind in ("number", "boolean"):
+            cells = column.astype(object).where(column.notna(), np.nan).astype(np.float32)
+        elif kind == "category":
+            cells = column.astype(object).astype(float)
+        else:
+            start = pd.Timestamp(0, tz=column.dt.tz) if kind == "datetime" else 0 * days
+            cells = (column - start) / days
+        result[value.name] = np.asarray(cells)[:, None]
+    return result
+
+
+@pytest.mark.parametrize(
+    ("estimator", "method"),
+    [
+        (quick(AutoencoderTransformer, n_components=3), "transform"),
+        slow(quick(SparseAutoencoder, sparsity="topk"), "transform"),
+        slow(quick(VAETransformer, n_components=3), "transform"),
+        slow(quick(AutoencoderTransformer, n_components=3), "score_samples"),
+        slow(
+            AutoencoderOutlierDetector(n_estimators=2, random_state=0), "decision_function"
+        ),
+    ],
+    ids=label,
+)
+def test_a_table_goes_in_with_its_texts(estimator, method):
+    frame = pandas_frame(80)
+    fitted = fit_once(estimator, frame)
+    model = to_onnx(fitted, method="auto" if method == "decision_function" else method)
+    new = frame[::-1].copy()
+    new.loc[3, "job"] = "pilot"  # unknown in fit
+    with warnings.catch_warnings(action="ignore"):
+        expected = getattr(fitted, method)(new)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    found = session.run(None, feed_columns(model, new, fitted.table_))[-1]
+    tolerance = 5e-3 if isinstance(fitted, VAETransformer) else 1e-3  # float32
+    np.testing.assert_allclose(found.reshape(expected.shape), expected, atol=tolerance)
+
+
+def test_what_returns_a_frame_is_not_exported():
+    frame = pandas_frame(80)
+    autoencoder = fit_once(quick(AutoencoderTransformer, n_components=3), frame)
+    with pytest.raises(ValueError, match="method='inverse_transform' cannot be exported"):
+        to_onnx(autoencoder, method="inverse_transform")
+    with pytest.raises(ValueError, match="returns a frame"):
+        to_onnx(fit_once(AutoencoderImputer(random_state=0), frame))

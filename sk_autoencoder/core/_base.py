@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from sk_autoencoder.core._callbacks import ReportEpochs, clone_callbacks
 from sk_autoencoder.core._columns import NumericColumns
 from sk_autoencoder.core._data import RowSource, iter_chunks
-from sk_autoencoder.core._export import ExportMixin, ExportSpec
+from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._inference import decode, encode
 from sk_autoencoder.core._model_selection import hold_out
@@ -526,18 +526,23 @@ class BaseAutoencoder(
     @as_fitted
     def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:
         n_features, n_components = self.n_features_in_, self.n_components_
+        if self._table is not None:
+            check_export_method(self, method, ("auto", "transform", "score_samples"))
+            n_features = len(self._table.center_)
         if method == "inverse_transform":
             module, outputs = self._copy_module(False), {"variable": [n_features]}
             return ExportSpec(module, decode, n_components, outputs)
         module = self._copy_module(allow_nan)
         if method == "score_samples":
             score = self.make_recipe().score(self._fitted)
-            return ExportSpec(module, score, n_features, {"score_samples": []})
+            outputs: dict = {"score_samples": []}
+            return ExportSpec(module, score, n_features, outputs, self._table)
         if method == "reconstruct":
             function = self.make_recipe().reconstruct(self._fitted)
             outputs = {"variable": [n_features]}
             return ExportSpec(module, function, n_features, outputs)
-        return ExportSpec(module, encode, n_features, {"variable": [n_components]})
+        outputs = {"variable": [n_components]}
+        return ExportSpec(module, encode, n_features, outputs, self._table)
 
     def _copy_module(self, allow_nan: bool) -> torch.nn.Module:
         """Copy the fitted module to the CPU, behind an imputation if `allow_nan`."""

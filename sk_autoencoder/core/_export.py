@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import torch
 
+from sk_autoencoder.preprocessing import TableEncoder
+
 
 class ExportSpec(NamedTuple):
     """Specification of a graph: a module, and a function of it and of rows."""
@@ -14,6 +16,7 @@ class ExportSpec(NamedTuple):
     function: Callable  # (module, rows) -> one tensor an output
     n_columns: int  # of the rows
     outputs: dict[str, list[int]]  # names, and shapes without the rows
+    table: TableEncoder | None = None  # whose encoded rows they are
 
 
 class ExportMixin(ABC):

@@ -8,6 +8,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sk_autoencoder.core._export import ExportMixin, ExportSpec
+from sk_autoencoder.export._tables import put_table_before
 from sk_autoencoder.export._tracing import OPSET, trace
 from sk_autoencoder.utils._optional import require
 from sk_autoencoder.utils._pipelines import find_estimator
@@ -70,6 +71,11 @@ def _convert(scope, operator, container) -> None:
     from skl2onnx.common.data_types import DoubleTensorType
 
     spec = _specify(scope, operator.raw_operator)
+    if spec.table is not None:
+        raise ValueError(
+            f"{type(operator.raw_operator).__name__} was fitted to a table of mixed "
+            "columns, and is exported by itself, not within a Pipeline."
+        )
     is_double = _float_type(operator.inputs) is DoubleTensorType
     element = TensorProto.DOUBLE if is_double else TensorProto.FLOAT
     opset = container.target_opset_any_domain("")
@@ -171,6 +177,11 @@ def to_onnx(estimator, X=None, *, method="auto", allow_nan=False, target_opset=N
     truth values as integers, all else as strings. In onnxruntime it gives the same results
     as the estimator for rows of the same precision, up to rounding.
 
+    After a fit to a table of mixed columns the model has one input for each column, of
+    shape (n_samples, 1): strings for categories of texts, "" for a missing one; float32 for
+    numbers and truth values; float64 for other categories, and for times and durations in
+    days (since 1970). NaN stands for missing cells.
+
     Parameters
     ----------
     estimator : estimator or Pipeline
@@ -204,7 +215,8 @@ def to_onnx(estimator, X=None, *, method="auto", allow_nan=False, target_opset=N
     ValueError
         If the estimator or the method cannot be exported: a TimeSeriesOutlierDetector, an
         AutoencoderCompressor, a detector around the estimator of another library, an
-        imputer that samples or adds indicators, ``inverse_transform`` of a Pipeline.
+        imputer that samples or adds indicators, ``inverse_transform`` of a Pipeline; what
+        returns a frame.
 
     Notes
     -----
@@ -251,7 +263,9 @@ def to_onnx(estimator, X=None, *, method="auto", allow_nan=False, target_opset=N
     require("onnx", "onnxscript", extra="onnx", purpose="Export to ONNX")
     opset = target_opset[""] if isinstance(target_opset, dict) else target_opset
     spec = estimator.__onnx_spec__(method, allow_nan)
-    return _graph(spec, _is_double(X), opset or OPSET)
+    is_double = spec.table is None and _is_double(X)
+    graph = _graph(spec, is_double, opset or OPSET)
+    return graph if spec.table is None else put_table_before(graph, spec.table)
 
 
 def _is_double(X) -> bool:

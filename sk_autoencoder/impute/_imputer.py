@@ -432,6 +432,12 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, TableMixin, BaseImputer)
                     f"An AutoencoderImputer with {name}=True cannot be exported. Fit it "
                     f"with {name}=False."
                 )
+        if self._table is not None:
+            raise ValueError(
+                "An AutoencoderImputer of a table of mixed columns cannot be exported: it "
+                "returns a frame. Export one of numbers, or a detector or transformer, "
+                "which take missing cells themselves."
+            )
         inner = self.autoencoder_.__onnx_spec__("reconstruct", True)
         function = self._make_transform(inner.function)
         outputs = {"variable": [len(self.get_feature_names_out())]}

@@ -479,14 +479,14 @@ class AutoencoderOutlierDetector(
             inner.function if self.method_ == "score_samples" else self._score_function()
         )
         if method == "score_samples":
-            return ExportSpec(inner.module, score, inner.n_columns, inner.outputs)
+            return inner._replace(function=score)
 
         def decide(module: torch.nn.Module, rows: torch.Tensor):
             scores = score(module, rows)[:, None] - self.offset_
             return label(scores), scores
 
         outputs = {"label": [1], "scores": [1]}
-        return ExportSpec(inner.module, decide, inner.n_columns, outputs)
+        return inner._replace(function=decide, outputs=outputs)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -255,6 +255,19 @@ class CategoryColumn:
         block[seen] = encoded
         return block
 
+    def lookup(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """List the levels of fit, the block of each, and that of an unknown level."""
+        levels = self.encoder.categories_[0] if self.has_levels else np.empty(0, object)
+        blocks = np.zeros((len(levels), len(self.suffixes())))
+        if not self.has_levels:
+            return levels, blocks, np.zeros(0)
+        blocks = self.encoder.transform(levels[:, None])
+        rare = self.encoder.infrequent_categories_[0]
+        unknown = self.frequencies
+        if rare is not None:
+            unknown = self.encoder.transform(np.array([rare[:1]], object).reshape(1, 1))[0]
+        return levels, blocks, unknown
+
     def decode(self, block: np.ndarray) -> np.ndarray:
         result = np.full(len(block), None, dtype=object)
         seen = ~np.isnan(block).any(axis=1)

@@ -82,6 +82,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         of one.
     holds_probabilities_ : list of bool
         Whether the block of a column holds weights that add up to one.
+    encoders_ : list
+        Encoder of each column.
     categories_ : list of ndarray or None
         Levels of each category in the order of its block; None for other columns.
 
@@ -185,17 +187,17 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """
         columns, chosen = self._read(X, reset=True)
         options = (self.min_frequency, self.max_categories, self.clip, self.numbers)
-        self._columns = [make_column(column, *options) for column in columns]
+        self.encoders_ = [make_column(column, *options) for column in columns]
         self.kinds_ = [column.kind for column in columns]
         self._names = [column.name for column in columns]
         self._categorical = chosen
         self._schema = describe_frame(X)
-        widths = [len(column.suffixes()) for column in self._columns]
+        widths = [len(column.suffixes()) for column in self.encoders_]
         ends = np.cumsum(widths).tolist()
         self.blocks_ = [slice(e - w, e) for e, w in zip(ends, widths, strict=True)]
         self.center_, self.scale_ = self._measure(self._encode(columns))
-        self.holds_probabilities_ = [c.holds_probabilities for c in self._columns]
-        self.categories_ = [getattr(column, "levels", None) for column in self._columns]
+        self.holds_probabilities_ = [c.holds_probabilities for c in self.encoders_]
+        self.categories_ = [getattr(column, "levels", None) for column in self.encoders_]
         return self
 
     def _measure(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -205,7 +207,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         variance = np.nansum((encoded - center) ** 2, axis=0) / n_observed
         std = np.sqrt(variance)
         scale = np.where(std > ROUNDING * np.abs(center), std, 1.0)
-        for column, block in zip(self._columns, self.blocks_, strict=True):
+        for column, block in zip(self.encoders_, self.blocks_, strict=True):
             if column.holds_probabilities:
                 scale[block] = np.sqrt(variance[block].sum()) or 1.0
             else:
@@ -248,7 +250,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return mask
 
     def _encode(self, columns: list[Column]) -> np.ndarray:
-        pairs = zip(self._columns, columns, strict=True)
+        pairs = zip(self.encoders_, columns, strict=True)
         return np.concatenate([known.encode(column) for known, column in pairs], axis=1)
 
     @as_fitted
@@ -365,7 +367,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         encoded, rng = self._check_encoded(X), check_random_state(random_state)
-        for column, block in zip(self._columns, self.blocks_, strict=True):
+        for column, block in zip(self.encoders_, self.blocks_, strict=True):
             encoded[:, block] = column.spread(encoded[:, block], rng)
         return encoded
 
@@ -385,7 +387,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return make_frame(columns, self._schema, getattr(like, "index", None))
 
     def _decode(self, i: int, block: np.ndarray) -> Column:
-        values = self._columns[i].decode(block)
+        values = self.encoders_[i].decode(block)
         missing = np.array(
             [value is None or value != value for value in values], dtype=bool
         )
@@ -405,7 +407,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         names = feature_names(self, input_features)
-        pairs = zip(names, self._columns, strict=True)
+        pairs = zip(names, self.encoders_, strict=True)
         encoded = [f"{name}{end}" for name, column in pairs for end in column.suffixes()]
         return np.array(encoded, dtype=object)
 
