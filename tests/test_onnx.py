@@ -43,6 +43,7 @@ from sk_autoencoder import (
     AutoencoderImputer,
     AutoencoderOutlierDetector,
     AutoencoderTransformer,
+    ContractiveAutoencoder,
     SparseAutoencoder,
     VAETransformer,
     register_onnx_converters,
@@ -514,7 +515,8 @@ def feed_columns(model, frame, table):
 @pytest.mark.parametrize(
     ("estimator", "method"),
     [
-        (quick(AutoencoderTransformer, n_components=3), "transform"),
+        (quick(ContractiveAutoencoder, n_components=3), "transform"),
+        slow(quick(AutoencoderTransformer, n_components=3), "transform"),
         slow(quick(SparseAutoencoder, sparsity="topk"), "transform"),
         slow(quick(VAETransformer, n_components=3), "transform"),
         slow(quick(AutoencoderTransformer, n_components=3), "score_samples"),

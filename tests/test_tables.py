@@ -10,18 +10,30 @@ import torch
 from catalogue import CLASSES, fit_once, quick
 from sklearn.base import clone
 from sklearn.decomposition import PCA
+from sklearn.model_selection import GridSearchCV
 from tables import pandas_frame, polars_frame
 
 from sk_autoencoder import (
     AutoencoderCompressor,
     AutoencoderImputer,
+    AutoencoderOutlierDetector,
     AutoencoderTransformer,
+    CodeDisplay,
     ConvolutionalAutoencoder,
     DenoisingAutoencoder,
+    OutlierScoreDisplay,
+    ReconstructionDisplay,
     TextAutoencoder,
+    TraversalDisplay,
     VAETransformer,
     load,
     save,
+)
+from sk_autoencoder.metrics import (
+    make_denoising_scorer,
+    reconstruction_r2_scorer,
+    trustworthiness_scorer,
+    two_sample_scorer,
 )
 from sk_autoencoder.preprocessing import TableEncoder
 
@@ -243,3 +255,78 @@ def test_a_saved_file_takes_frames(tmp_path):
     again = load(tmp_path / "file")
     np.testing.assert_array_equal(again.transform(frame), autoencoder.transform(frame))
     assert_alike(again.reconstruct(frame), frame)
+
+
+def test_pictures_and_scorers_take_frames():
+    frame = FRAMES["pandas"]
+    autoencoder = fit_once(make(AutoencoderTransformer), frame)
+    vae = fit_once(make(VAETransformer), frame)
+    display = ReconstructionDisplay.from_estimator(autoencoder, frame)
+    assert "job_cook" in display.feature_names
+    TraversalDisplay.from_estimator(autoencoder, frame)
+    TraversalDisplay.from_estimator(vae)
+    CodeDisplay.from_estimator(autoencoder, frame)
+    detector = fit_once(make(AutoencoderOutlierDetector), frame)
+    OutlierScoreDisplay.from_estimator(detector, frame)
+    for scorer in (reconstruction_r2_scorer, trustworthiness_scorer):
+        assert scorer(autoencoder, frame) > 0
+    assert two_sample_scorer(vae, frame) <= 0
+    with pytest.raises(ValueError, match="noise is for numbers"):
+        make_denoising_scorer(0.1)(autoencoder, frame)
+    search = GridSearchCV(make(AutoencoderTransformer), {"n_components": [1, 3]}, cv=2)
+    assert search.fit(frame).best_params_ == {"n_components": 3}
+
+
+@pytest.mark.parametrize("library", FRAMES)
+def test_indicators_of_missing_cells_stand_behind_the_columns(library):
+    frame = FRAMES[library]
+    imputer = AutoencoderImputer(add_indicator=True, random_state=0)
+    found = imputer.fit_transform(frame)
+    names = list(imputer.get_feature_names_out())
+    assert list(found.columns) == names
+    assert names[: len(frame.columns)] == list(frame.columns)
+    first = names[len(frame.columns)]
+    column = frame[first.removeprefix("missingindicator_")]
+    is_missing = column.isna() if library == "pandas" else column.is_null()
+    assert np.array_equal(found[first], is_missing)
+
+
+def test_a_placeholder_may_be_a_level():
+    frame = FRAMES["pandas"][["age", "job"]].dropna()
+    imputer = AutoencoderImputer(missing_values="nurse", random_state=0).fit(frame)
+    assert set(imputer.transform(frame)["job"]) == {"smith", "cook"}
+
+
+def test_draws_of_a_table_are_frames():
+    frame = FRAMES["pandas"]
+    imputer = AutoencoderImputer(sample_posterior=True, random_state=0).fit(frame)
+    draws = imputer.multiple_impute(frame, 2, random_state=0)
+    for draw in draws:
+        assert_alike(draw, frame)
+    assert not draws[0].equals(draws[1])
+
+
+def test_pairs_of_tables_are_learned_from():
+    frame = pandas_frame(400)[["age", "money", "small", "job"]]
+    noisy = frame.assign(job=frame["job"].sample(frac=1, random_state=0).to_numpy())
+    denoiser = DenoisingAutoencoder(3, paired=True, max_epochs=20, random_state=0)
+    denoised = denoiser.fit(noisy, frame).denoise(noisy)
+    known = frame["job"].notna() & noisy["job"].notna()
+    right = (denoised["job"] == frame["job"])[known].mean()
+    assert right > (noisy["job"] == frame["job"])[known].mean() + 0.3
+
+
+def test_a_column_of_dates_alone_is_a_table():
+    days = pd.DataFrame({"day": pd.date_range("2020-01-01", periods=60)})
+    rebuilt = AutoencoderTransformer(1, max_epochs=0).fit(days).reconstruct(days)
+    assert rebuilt["day"].dtype == days["day"].dtype
+    assert (rebuilt["day"] - days["day"]).abs().max() < pd.Timedelta(days=3)
+
+
+def test_a_category_of_many_levels_weighs_no_more_than_a_number():
+    rng = np.random.default_rng(0)
+    number = rng.normal(size=400)
+    frame = pd.DataFrame({"number": number, "twin": number + rng.normal(0, 0.1, 400)})
+    frame["street"] = rng.integers(0, 80, 400).astype(str)
+    found = AutoencoderTransformer(1, max_epochs=0).fit(frame).reconstruct(frame)
+    assert np.corrcoef(found["number"], frame["number"])[0, 1] > 0.95

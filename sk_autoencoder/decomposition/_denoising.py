@@ -442,7 +442,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
                 "set paired=False."
             )
         if self._table is not None:
-            clean = self._table.transform(y)
+            clean = self._table.transform(y)  # of missing cells nothing is learned
+            clean = np.where(np.isnan(clean), self._table.center_, clean)
         else:
             clean = check_array(
                 y, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="y"

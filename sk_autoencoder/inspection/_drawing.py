@@ -74,6 +74,16 @@ def dense(rows) -> np.ndarray:
     return rows.toarray() if issparse(rows) else np.asarray(rows)
 
 
+def find_table(estimator):
+    """Find the encoder of an autoencoder that was fitted to a table; None without one."""
+
+    def has_table(candidate) -> bool:
+        return getattr(candidate, "table_", None) is not None
+
+    fitted = _pipelines.find_estimator(estimator, has_table)
+    return None if fitted is None else fitted.table_
+
+
 def name_features(X, estimator, n_features: int) -> np.ndarray:
     """Name the features by the columns of X, or by those seen in ``fit``."""
     names = getattr(X, "columns", getattr(estimator, "feature_names_in_", ()))

@@ -5,6 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_autoencoder.inspection import _drawing as drawing
 from sk_autoencoder.metrics import reconstruction_error
+from sk_autoencoder.preprocessing import fit_if_table
 from sk_autoencoder.utils import _pipelines
 
 
@@ -132,11 +133,14 @@ class ReconstructionDisplay:
         check_is_fitted(estimator)
         X = drawing.as_rows(X)
         inputs = X if damaged is None else drawing.as_rows(damaged)
+        encoder = fit_if_table(X)
         shape, reorder = drawing.find_images(estimator, image_shape, X.shape[1])
         if shape is not None:
             X, inputs = X[:n_images], inputs[:n_images]
 
         def as_images(rows):
+            if encoder is not None:
+                return encoder.transform(rows)
             return reorder(drawing.dense(rows))
 
         is_alone = shape is not None and baseline is None
@@ -151,7 +155,9 @@ class ReconstructionDisplay:
             damaged=None if damaged is None else as_images(inputs),
             baseline=baseline,
             image_shape=shape,
-            feature_names=drawing.name_features(X, estimator, X.shape[1]),
+            feature_names=drawing.name_features(X, estimator, X.shape[1])
+            if encoder is None
+            else encoder.get_feature_names_out(),
             estimator_name=label if name is None else name,
             baseline_name=baseline_name,
         )

@@ -7,6 +7,7 @@ from scipy.stats import norm
 from sklearn.utils.validation import check_is_fitted
 
 from sk_autoencoder.inspection import _drawing as drawing
+from sk_autoencoder.preprocessing import fit_if_table
 from sk_autoencoder.utils import _pipelines
 
 LOW_QUANTILE, HIGH_QUANTILE = 0.02, 0.98  # of a component: the ends of its traversal
@@ -152,17 +153,29 @@ class TraversalDisplay:
         check_is_fitted(estimator)
         codes = _get_codes(estimator, X)
         median = np.median(codes, axis=0)
-        width = _pipelines.decode(estimator, median[None]).shape[1]
+        encoder = fit_if_table(X) or drawing.find_table(estimator)
+
+        def decode_rows(codes: np.ndarray) -> np.ndarray:
+            rows = _pipelines.decode(estimator, codes)
+            return np.asarray(rows) if encoder is None else encoder.transform(rows)
+
+        width = decode_rows(median[None]).shape[1]
         shape, reorder = drawing.find_images(estimator, image_shape, width)
         kind = _find_kind(kind, shape, components, codes.shape[1])
         n_steps = n_steps or (N_PLANE_STEPS if kind == "plane" else N_TRAVERSAL_STEPS)
         values = np.array([_quantiles(column, n_steps) for column in codes.T])
 
         def decode(codes: np.ndarray) -> np.ndarray:
-            rows = _pipelines.decode(estimator, codes.reshape(-1, codes.shape[-1]))
-            return reorder(np.asarray(rows)).reshape(*codes.shape[:-1], width)
+            rows = decode_rows(codes.reshape(-1, codes.shape[-1]))
+            return reorder(rows).reshape(*codes.shape[:-1], width)
 
-        center, scale = _moments(X) if shape is None else (None, None)
+        names = drawing.name_features(X, estimator, width)
+        if encoder is not None:
+            names = encoder.get_feature_names_out()
+        center, scale = None, None
+        if shape is None:
+            is_table = encoder is not None and X is not None
+            center, scale = _moments(encoder.transform(X) if is_table else X)
         if components is None:
             components = _select_components(decode, median, values, scale, kind)
         make_codes = _plane_codes if kind == "plane" else _line_codes
@@ -172,7 +185,7 @@ class TraversalDisplay:
             components,
             kind=kind,
             image_shape=shape,
-            feature_names=drawing.name_features(X, estimator, width),
+            feature_names=names,
             center=center,
             scale=scale,
             estimator_name=drawing.class_name(estimator) if name is None else name,

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from sk_autoencoder.metrics._codes import trustworthiness
 from sk_autoencoder.metrics._reconstruction import reconstruction_error, reconstruction_r2
 from sk_autoencoder.metrics._samples import two_sample_accuracy
+from sk_autoencoder.preprocessing import fit_if_table
 from sk_autoencoder.utils import _pipelines
 from sk_autoencoder.utils._checks import as_dense, as_floats
 
@@ -193,6 +194,13 @@ def _sign(greater_is_better: bool) -> int:
     return 1 if greater_is_better else -1
 
 
+def as_numbers(X, *others) -> list:
+    """Encode a table of mixed columns, and others like it; numbers stay as they are."""
+    encoder = fit_if_table(X)
+    tables = [X, *others]
+    return tables if encoder is None else [encoder.transform(t) for t in tables]
+
+
 # Scorers are partial objects of module-level functions, not closures: those cannot be
 # pickled.
 
@@ -204,12 +212,18 @@ def score_reconstruction(
     if paired and y is None:
         raise ValueError("paired=True compares with y, the clean rows. Give them.")
     target = y if paired else X
+    target, X_reconstructed = as_numbers(target, X_reconstructed)
     return sign * float(np.mean(measure(target, X_reconstructed, **kwargs)))
 
 
 def score_denoising(
     measure, sign: int, noise, random_state, kwargs: dict, estimator, X, y=None
 ) -> float:
+    if fit_if_table(X) is not None:
+        raise ValueError(
+            "X is a table of mixed columns, and noise is for numbers. Take score of "
+            "DenoisingAutoencoder, which swaps categories too."
+        )
     clean = as_dense(X, "X", "allow-nan")
     rng = check_random_state(random_state)
     if callable(noise):
@@ -230,6 +244,7 @@ def score_samples(
     measure, sign: int, random_state, kwargs: dict, estimator, X, y=None
 ) -> float:
     samples = _pipelines.sample(estimator, np.shape(X)[0], random_state)
+    X, samples = as_numbers(X, samples)
     return sign * float(np.mean(measure(X, samples, **kwargs)))
 
 
@@ -261,7 +276,8 @@ def trustworthiness_scorer(estimator, X, y=None) -> float:
     >>> round(trustworthiness_scorer(PCA(2).fit(X), X), 2)
     0.98
     """
-    return trustworthiness(X, _pipelines.encode(estimator, X))
+    codes = _pipelines.encode(estimator, X)
+    return trustworthiness(*as_numbers(X), codes)
 
 
 neg_reconstruction_error_scorer = make_reconstruction_scorer(

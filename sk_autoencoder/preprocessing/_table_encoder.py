@@ -13,6 +13,7 @@ from sk_autoencoder.preprocessing._frames import (
     Column,
     as_frame,
     describe_frame,
+    is_table,
     make_array,
     make_frame,
     read_columns,
@@ -417,6 +418,16 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
+
+
+def fit_if_table(X) -> TableEncoder | None:
+    """Fit an encoder to X for measures and pictures; None if X holds numbers.
+
+    Each column has a total variance of one, and missing cells have the mean.
+    """
+    if X is None or issparse(X) or not is_table(X):
+        return None
+    return TableEncoder(fill_missing=True).fit(X)
 
 
 def as_kind(column: Column, kind: str) -> Column:
