@@ -175,6 +175,13 @@ class AutoencoderTransformer(BaseAutoencoder):
     one unit have variances of one order, so that standardising them changes little;
     ``scaling="global"`` leaves them as they are to each other.
 
+    **Tables of mixed columns.** A frame with categories, dates or truth values is encoded
+    by a :class:`~sk_autoencoder.preprocessing.TableEncoder`, and frames come back. Each
+    column has a total variance of one, whatever `scaling` is, and the start is factor
+    analysis of mixed data. The loss is that of numbers, ``"squared_error"``,
+    ``"absolute_error"``, ``"huber"`` or a callable, plus twice the cross-entropy of each
+    category. Noise is divided over the entries of a column.
+
     **Bounds.** The network sees no entry further outside the range of training rows than
     half the width of that range: it knows nothing there, and one wild entry would change
     the whole row. Errors and scores count such entries as they are.

@@ -225,6 +225,10 @@ class VAETransformer(GenerativeAutoencoder):
     scikit-learn's QuantileTransformer with ``output_distribution="normal"`` in front makes
     samples of tables more like real rows.
 
+    In a table of mixed columns, numbers and times are weights of the two nearest of up to
+    64 quantiles. The likelihood of a row is that of these bins and of its categories.
+    ``sample`` draws bins, and values of training rows within them.
+
     ``likelihood="bernoulli"`` takes any values of X in [0, 1], not only 0 and 1.
 
     References

@@ -117,6 +117,9 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, TableMixin, BaseImputer)
 
     Notes
     -----
+    In a table of mixed columns the levels of categories are imputed by their probabilities,
+    which ``predict_proba`` returns, and whole numbers stay whole.
+
     The default design standardises columns, so that their units do not matter. Observed
     entries do not change.
 

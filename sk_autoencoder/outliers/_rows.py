@@ -175,6 +175,9 @@ class AutoencoderOutlierDetector(
     Entries of X may be missing (NaN). They are imputed for the encoder, and have no error.
     A row without observed entries is therefore an inlier.
 
+    In a table of mixed columns the error of a category is the cross-entropy of its level,
+    in nats, and the sum has one term for each column.
+
     The threshold is computed from calibration rows: up to 1,024 training rows, or more for
     a small `false_positive_rate`. A calibration row is scored by the members that were not
     fitted to it. If every member is fitted to every row, all members score all rows.
