@@ -35,6 +35,12 @@ from sk_autoencoder.metrics import (
     trustworthiness_scorer,
     two_sample_scorer,
 )
+from sk_autoencoder.nn._tables import (
+    LevelProbabilities,
+    TableError,
+    TableLayout,
+    TableLink,
+)
 from sk_autoencoder.preprocessing import TableEncoder
 
 OF_ONE_KIND = (ConvolutionalAutoencoder, TextAutoencoder)
@@ -330,3 +336,80 @@ def test_a_category_of_many_levels_weighs_no_more_than_a_number():
     frame["street"] = rng.integers(0, 80, 400).astype(str)
     found = AutoencoderTransformer(1, max_epochs=0).fit(frame).reconstruct(frame)
     assert np.corrcoef(found["number"], frame["number"])[0, 1] > 0.95
+
+
+# The parts in torch
+
+
+def make_layout(frequencies=(0.7, 0.25, 0.05)):
+    """Make the layout of a number and a category."""
+    p = np.array(frequencies)
+    scale = np.sqrt((p * (1 - p)).sum())
+    is_number = np.array([True, *np.zeros(len(p), bool)])
+    return TableLayout(
+        column=np.array([0, *np.ones(len(p), int)]),
+        is_category=np.array([False, True]),
+        is_number=is_number,
+        is_level=~is_number,
+        center=np.array([5.0, *p]),
+        scale=np.array([2.0, *np.full(len(p), scale)]),
+    )
+
+
+def one_hot(level, layout):
+    """Make a scaled row with a number of 5 and a level."""
+    row = np.array([5.0, *np.eye(len(layout.center) - 1)[level]])
+    return torch.tensor((row - layout.center) / layout.scale)[None]
+
+
+def test_outputs_of_zero_are_the_frequencies():
+    layout = make_layout()
+    p = LevelProbabilities(layout)(torch.zeros(1, 4))
+    torch.testing.assert_close(p[0, 0], torch.tensor([0.7, 0.25, 0.05]))
+    torch.testing.assert_close(TableLink(layout)(torch.zeros(1, 4)), torch.zeros(1, 4))
+
+
+def test_positive_predictions_of_pca_hardly_change():
+    layout = make_layout((0.5, 0.3, 0.2))
+    expected = torch.tensor([[0.5, 0.35, 0.15], [0.3, 0.4, 0.3]])
+    scaled = (expected - torch.tensor([0.5, 0.3, 0.2])) / layout.scale[1]
+    output = torch.cat([torch.ones(2, 1), scaled], 1)
+    torch.testing.assert_close(TableLink(layout)(output), output, atol=0.05, rtol=0)
+    assert (LevelProbabilities(layout)(-50 * output) >= 0).all()
+
+
+def test_the_error_of_a_level_is_twice_its_surprise():
+    layout = make_layout()
+    error = TableError(layout)
+    for level, frequency in enumerate((0.7, 0.25, 0.05)):
+        x = one_hot(level, layout)
+        assert error(torch.zeros(1, 4), x).item() == pytest.approx(-2 * np.log(frequency))
+        assert error(x * 1.0, x).item() < -2 * np.log(frequency)
+    missing = torch.tensor([[1.0, np.nan, np.nan, np.nan], [np.nan] * 4])
+    torch.testing.assert_close(error(torch.zeros(2, 4), missing), torch.tensor([1.0, 0]))
+    torch.testing.assert_close(error.observed_share(missing), torch.tensor([0.5, 0.5]))
+
+
+def test_missing_cells_have_no_gradient():
+    output = torch.randn(2, 4, requires_grad=True)
+    x = torch.tensor([[1.0, np.nan, np.nan, np.nan], [np.nan] * 4])
+    TableError(make_layout())(output, x).sum().backward()
+    assert output.grad[:, 1:].abs().sum() == 0
+    assert output.grad[1].abs().sum() == 0
+    assert output.grad[0, 0] != 0
+
+
+def test_levels_are_drawn_with_their_probabilities():
+    p = torch.tensor([[9.0, 0.7, 0.25, 0.05]]).expand(20_000, -1)
+    drawn = LevelProbabilities(make_layout()).draw(p)
+    assert set(drawn[:, 1:].sum(1).tolist()) == {1.0}
+    torch.testing.assert_close(drawn.mean(0), p[0], atol=0.02, rtol=0)
+
+
+def test_wild_outputs_have_finite_errors_and_gradients():
+    layout, error = make_layout(), TableError(make_layout())
+    output = (1e4 * torch.randn(50, 4)).requires_grad_()
+    losses = error(output, one_hot(2, layout).float().expand(50, -1))
+    losses.sum().backward()
+    assert losses.isfinite().all()
+    assert output.grad.isfinite().all()
