@@ -61,14 +61,14 @@ DESIGNS = (
 )
 
 
-def select_design(n_features: int) -> Design:
+def select_design(n_columns: int) -> Design:
     """Select the design for a number of columns."""
-    return next(design for design in DESIGNS if n_features < design.max_columns)
+    return next(design for design in DESIGNS if n_columns < design.max_columns)
 
 
-def make_default_autoencoder(n_rows: int, n_features: int) -> "ImputationAutoencoder":
+def make_default_autoencoder(n_rows: int, n_columns: int) -> "ImputationAutoencoder":
     """Build the member of the default imputer."""
-    design = select_design(n_features)
+    design = select_design(n_columns)
     longer = float(np.clip(MIN_ROWS_WITHOUT_EXTRA_EPOCHS / n_rows, 1, MAX_EPOCH_FACTOR))
     shorter = min(design.n_rows / n_rows, 1) ** 0.5
     return ImputationAutoencoder(
@@ -100,7 +100,7 @@ class ImputationAutoencoder(BaseAutoencoder):
             measure=measure_hidden_fraction,
             n_components=None,
             default_n_components=lambda n_rows, n_features: n_features,
-            network=build_network,
+            network=self._build_network,
             corruption=lambda rows, measured: RandomMissing(
                 measured["hidden_fraction"], self._column_of_entries()
             ),
@@ -114,6 +114,12 @@ class ImputationAutoencoder(BaseAutoencoder):
             reconstruct=make_reconstruction,
         )
 
+    def _build_network(self, n_features: int, n_components: int) -> ImputationNetwork:
+        """Build the network of the design for a number of columns."""
+        n_columns = n_features if self._table is None else self._table.n_features_in_
+        design = select_design(n_columns)
+        return ImputationNetwork(n_features, design.width, N_BLOCKS, design.dropout)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -124,12 +130,6 @@ def measure_hidden_fraction(X, rows: np.ndarray, seed: int) -> dict[str, float]:
     """Choose the fraction of entries to hide: about as many as are missing."""
     fraction = np.clip(missing_fraction(X, rows), *HIDDEN_FRACTION_RANGE)
     return {"hidden_fraction": float(fraction)}
-
-
-def build_network(n_features: int, n_components: int) -> ImputationNetwork:
-    """Build the network of the design for a number of columns."""
-    design = select_design(n_features)
-    return ImputationNetwork(n_features, design.width, N_BLOCKS, design.dropout)
 
 
 def start_at_factor_model(columns: NumericColumns, member: Member) -> Initialization:

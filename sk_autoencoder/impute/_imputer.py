@@ -206,7 +206,8 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, TableMixin, BaseImputer)
         rows = X[~is_missing.all(axis=1)][:, self._is_kept]
         check_n_observed(len(rows), 2)
         self._learn_columns(rows)
-        self.autoencoder_ = self._make_autoencoder(*rows.shape)
+        n_columns = rows.shape[1] if self._table is None else self.n_features_in_
+        self.autoencoder_ = self._make_autoencoder(len(rows), n_columns)
         if self.verbose:
             self.autoencoder_.set_params(verbose=self.verbose)
         n_members = self._count_members()
@@ -250,11 +251,11 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, TableMixin, BaseImputer)
         """Tell which cells of X are missing, which may have several entries of `rows`."""
         return is_missing if self._table is None else missing_cells(self._table, rows)
 
-    def _make_autoencoder(self, n_rows: int, n_features: int):
+    def _make_autoencoder(self, n_rows: int, n_columns: int):
         rng = check_random_state(self.random_state)
         seed = draw_seed(rng)
         if self.autoencoder is None:
-            default = self._default_autoencoder(n_rows, n_features)
+            default = self._default_autoencoder(n_rows, n_columns)
             return default.set_params(random_state=seed)
         autoencoder = clone_with_seed(self.autoencoder, self.random_state, seed)
         name = type(autoencoder).__name__
@@ -271,10 +272,10 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, TableMixin, BaseImputer)
             )
         return autoencoder
 
-    def _default_autoencoder(self, n_rows: int, n_features: int):
+    def _default_autoencoder(self, n_rows: int, n_columns: int):
         if self.sample_posterior:
             return VAETransformer(scaling="standard", variance="per_feature")
-        return make_default_autoencoder(n_rows, n_features)
+        return make_default_autoencoder(n_rows, n_columns)
 
     def _count_members(self) -> int:
         if self.sample_posterior and self.n_estimators not in ("auto", 1):
