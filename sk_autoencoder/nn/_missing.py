@@ -8,6 +8,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from sk_autoencoder.utils._torch_compat import is_batched, is_exporting
+
 CORRECTION_WIDTH = 64  # hidden units of the correction of the imputed values
 
 
@@ -80,6 +82,14 @@ class FactorModelImputer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Impute the missing entries of `x` (batch, n_features)."""
+        if is_exporting() or is_batched(x):  # shapes may not depend on values
+            return self._impute(x)
+        where = x.isnan().any(-1).nonzero()[:, 0]
+        if len(where) == len(x):
+            return self._impute(x)
+        return x.index_copy(0, where, self._impute(x[where]))
+
+    def _impute(self, x: Tensor) -> Tensor:
         imputed = self.mean + self.factors(x)[0] @ self.loadings.mT
         return torch.where(x.isnan(), imputed.clamp(self.low, self.high), x)
 

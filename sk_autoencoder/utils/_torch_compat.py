@@ -4,6 +4,8 @@ from contextlib import contextmanager
 
 import torch
 
+# torch has no public word for a tensor within vmap.
+is_batched = torch._C._functorch.is_batchedtensor
 # torch < 2.7 has no word for export alone.
 is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
 

@@ -25,7 +25,7 @@ MIN_NOISE_VARIANCE = 1e-2  # of the initial model, in squared scaled units
 MAX_FACTORS = 32
 N_FACTORS = (2, 4, 8, 16, 32)  # among which held-out cells of a table choose
 HIDDEN_SHARE = 0.2  # of these cells
-MIN_SELECTION_ROWS = 40
+MIN_SELECTION_ROWS, MAX_SELECTION_ROWS = 40, 2_000
 MAX_COMPLETE_ROWS = 500  # enough rows where entries are missing in new rows only
 MAX_FACTOR_MODEL_ROWS = 10_000  # training rows of the model
 SCALED_VARIANCE_RANGE = 1e-12, 1e12  # of a given variance, for float32
@@ -179,7 +179,8 @@ def fit_factor_model(
     x = RowDataset(RowSource(X), scaler, subset)[np.arange(n_rows)].x.cpu().double()
     if columns is None or n_rows < MIN_SELECTION_ROWS:
         return _fit_scaled(x, seed, MAX_FACTORS).float()
-    model = _fit_scaled(x, seed, _select_n_factors(x, seed, columns))
+    sample = x[evenly_spaced_indices(n_rows, MAX_SELECTION_ROWS)]
+    model = _fit_scaled(x, seed, _select_n_factors(sample, seed, columns))
     n_unused = min(MAX_FACTORS, x.shape[1]) - model.loadings.shape[1]
     model.loadings = F.pad(model.loadings, (0, n_unused))  # members have the same shapes
     return model.float()
