@@ -20,8 +20,7 @@ from sk_autoencoder.utils._torch_compat import is_exporting
 
 # Width of the bend of a probability at zero, in standard deviations of the level.
 PROBABILITY_WIDTH = 0.2
-LINEAR_SOFTPLUS = -15.0  # below it the logarithm of a softplus is its argument
-NO_LEVEL = -1e4  # logit of padding: its probability is zero
+LINEAR_SOFTPLUS = -15.0  # below it a softplus is an exponential
 
 
 class TableLayout(NamedTuple):
@@ -97,76 +96,88 @@ class LevelProbabilities(nn.Module):
     layout : TableLayout
     """
 
-    levels: Tensor
+    levels: Tensor  # (n_levels,), entries of all levels
+    segments: Tensor  # (n_levels, n_categories), one for the category of a level
     center: Tensor
     scale: Tensor
     width: Tensor
     shift: Tensor
-    is_padding: Tensor
-    position: Tensor  # of each entry among the padded levels
+    position: Tensor  # (n_entries,), of each entry among the levels
     is_level: Tensor
 
     def __init__(self, layout: TableLayout) -> None:
         super().__init__()
         blocks = layout.categories()
-        shape = len(blocks), max((len(block) for block in blocks), default=1)
-        entries = np.full(shape, -1)
-        for row, block in zip(entries, blocks, strict=True):
-            row[: len(block)] = block
-        is_padding = entries < 0
-        entries[is_padding] = 0
-        p = np.where(is_padding, 0.5, layout.center[entries]).clip(1e-6, 1)
+        levels = np.concatenate([*blocks, np.empty(0, int)]).astype(int)
+        columns = layout.column[levels]
+        segments = columns[:, None] == [layout.column[block[0]] for block in blocks]
+        p = layout.center[levels].clip(1e-6, 1)
         width = PROBABILITY_WIDTH * np.sqrt(p * (1 - p)).clip(1e-3)
         y = p / width
-        shift = y + np.log1p(-np.exp(-y))  # softplus(shift) = p / width
-        scale = np.where(is_padding, 0, layout.scale[entries])
-        arrays = {"center": np.where(is_padding, 0, p), "scale": scale}
-        arrays |= {"width": width, "shift": shift}
-        for name, array in arrays.items():
-            self.register_buffer(name, torch.from_numpy(array).float())
-        self.register_buffer("levels", torch.from_numpy(entries))
-        self.register_buffer("is_padding", torch.from_numpy(is_padding))
         position = np.zeros(len(layout.column), dtype=int)
-        for i, block in enumerate(blocks):
-            position[block] = i * shape[1] + np.arange(len(block))
+        position[levels] = np.arange(len(levels))
+        floats = {
+            "segments": segments.reshape(len(levels), len(blocks)),
+            "center": p,
+            "scale": layout.scale[levels],
+            "width": width,
+            "shift": y + np.log1p(-np.exp(-y)),  # its softplus is p / width
+        }
+        for name, array in floats.items():
+            self.register_buffer(name, torch.from_numpy(array.astype(np.float32)))
+        self.register_buffer("levels", torch.from_numpy(levels))
         self.register_buffer("position", torch.from_numpy(position))
         self.register_buffer("is_level", torch.from_numpy(layout.is_level))
 
-    def select(self, rows: Tensor) -> Tensor:
-        """Gather the levels of `rows` (..., n_entries), (..., n_categories, n_levels)."""
-        flat = take_entries(rows, self.levels.flatten())
-        return flat.unflatten(-1, self.levels.shape)
-
-    def log_probabilities(self, output: Tensor) -> Tensor:
-        """Compute logarithms of probabilities, (..., n_categories, n_levels)."""
+    def _weigh(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute :math:`q_k`, (..., n_levels), and how far its argument is too small."""
         slope = (self.scale / self.width).to(output)
-        y = self.shift.to(output) + slope * self.select(output)
-        log_softplus = F.softplus(y.clamp(min=LINEAR_SOFTPLUS)).log()
-        logits = log_softplus + (y - LINEAR_SOFTPLUS).clamp(max=0)
-        logits = logits + self.width.to(output).log()
-        return logits.masked_fill(self.is_padding.to(y.device), NO_LEVEL).log_softmax(-1)
+        y = self.shift.to(output) + slope * take_entries(output, self.levels)
+        q = self.width.to(output) * F.softplus(y.clamp(min=LINEAR_SOFTPLUS))
+        return q, (y - LINEAR_SOFTPLUS).clamp(max=0)
+
+    def _totals(self, q: Tensor) -> Tensor:
+        """Sum over the levels of a category, for each level."""
+        segments = self.segments.to(q)
+        return q @ segments @ segments.mT
+
+    def forward(self, output: Tensor) -> Tensor:
+        """Compute the probabilities of all levels, (..., n_levels)."""
+        q, _ = self._weigh(output)
+        return q / self._totals(q)
+
+    def cross_entropies(self, output: Tensor, x: Tensor) -> Tensor:
+        """Compute the cross-entropy (..., n_categories) of each category of rows `x`.
+
+        A softplus of far below zero is its exponential, whose logarithm is linear.
+        """
+        q, excess = self._weigh(output)
+        log_p = q.log() + excess - self._totals(q).log()
+        return -(self.targets(x) * log_p) @ self.segments.to(x)
 
     def targets(self, x: Tensor) -> Tensor:
         """Compute the probabilities of scaled rows `x`; zeros where they are missing."""
-        levels = self.select(x) * self.scale.to(x) + self.center.to(x)
-        return levels.nan_to_num()
-
-    def forward(self, output: Tensor) -> Tensor:
-        """Compute the probabilities of the levels, (..., n_categories, n_levels)."""
-        return self.log_probabilities(output).exp()
+        levels = take_entries(x, self.levels)
+        return (levels * self.scale.to(x) + self.center.to(x)).nan_to_num()
 
     def draw(self, rows: Tensor) -> Tensor:
         """Draw levels of encoded `rows`, not scaled, that hold their probabilities."""
-        p = self.select(rows).clamp(min=0).masked_fill(self.is_padding.to(rows.device), 0)
+        p = take_entries(rows, self.levels).clamp(min=0)
         uniform = torch.rand_like(p).clamp(min=torch.finfo(p.dtype).tiny)
-        level = (p.log() - (-uniform.log()).log()).argmax(-1, keepdim=True)  # Gumbel's
-        drawn = torch.zeros_like(p).scatter(-1, level, 1.0)
-        return self.put(drawn, rows)
+        score = p.log() - (-uniform.log()).log()  # Gumbel's: the largest is drawn
+        is_drawn = torch.zeros_like(p)
+        for members in self.segments.T > 0:
+            best = score[..., members].argmax(-1, keepdim=True)
+            chosen = torch.zeros_like(score[..., members]).scatter(-1, best, 1.0)
+            is_drawn[..., members] = chosen
+        return self.put(is_drawn, rows)
 
     def put(self, levels: Tensor, rows: Tensor) -> Tensor:
-        """Put `levels` (..., n_categories, n_levels) into `rows` (..., n_entries)."""
-        flat = take_entries(levels.flatten(-2), self.position)
-        return torch.where(self.is_level.to(rows.device), flat, rows)
+        """Put `levels` (..., n_levels) into `rows` (..., n_entries)."""
+        if not len(self.levels):
+            return rows
+        entries = take_entries(levels, self.position)
+        return torch.where(self.is_level.to(rows.device), entries, rows)
 
 
 class TableLink(nn.Module):
@@ -184,10 +195,8 @@ class TableLink(nn.Module):
     def forward(self, output: Tensor) -> Tensor:
         """Map outputs (..., n_entries) to scaled rows."""
         parts = self.probabilities
-        if not len(parts.levels):
-            return output
-        scale = torch.where(parts.is_padding, 1.0, parts.scale).to(output)
-        return parts.put((parts(output) - parts.center.to(output)) / scale, output)
+        scaled = (parts(output) - parts.center.to(output)) / parts.scale.to(output)
+        return parts.put(scaled, output)
 
 
 class TableError(nn.Module):
@@ -251,12 +260,7 @@ class TableError(nn.Module):
         """Compute the errors (batch,) of rows `x` (batch, n_entries)."""
         rows = (take_entries(t, self.numbers) for t in (output, x))
         total = observed_error(self.error, 0.0, *rows)
-        return total + 2 * self.cross_entropies(output, x).sum(-1)
-
-    def cross_entropies(self, output: Tensor, x: Tensor) -> Tensor:
-        """Compute the cross-entropy of each category, (batch, n_categories), in nats."""
-        log_p = self.probabilities.log_probabilities(output)
-        return -(self.probabilities.targets(x) * log_p).sum(-1)
+        return total + 2 * self.probabilities.cross_entropies(output, x).sum(-1)
 
     def by_column(self, output: Tensor, x: Tensor) -> Tensor:
         """Compute the error of each cell, (batch, n_columns); NaN for missing cells.
@@ -264,7 +268,8 @@ class TableError(nn.Module):
         Absolute errors in scaled units for numbers, cross-entropies in nats for categories.
         """
         errors = [take_entries(t, self.numbers) for t in (output, x)]
-        parts = [(errors[0] - errors[1]).abs(), self.cross_entropies(output, x)]
+        surprises = self.probabilities.cross_entropies(output, x)
+        parts = [(errors[0] - errors[1]).abs(), surprises]
         cells = take_entries(torch.cat(parts, -1), self.order)
         return torch.where(self.first_entries(x).isnan(), torch.nan, cells)
 
@@ -310,9 +315,8 @@ class TableLikelihood(Likelihood):
         """Compute the negative log-likelihood of each row of `x`, of shape (batch,)."""
         is_counted = self.is_number & ~x.isnan()
         nll = self.numbers.nll_per_entry(output, torch.where(is_counted, x, 0.0))
-        log_p = self.probabilities.log_probabilities(output)
-        cross_entropies = -(self.probabilities.targets(x) * log_p).sum(-1)
-        return torch.where(is_counted, nll, 0.0).sum(-1) + cross_entropies.sum(-1)
+        surprises = self.probabilities.cross_entropies(output, x)
+        return torch.where(is_counted, nll, 0.0).sum(-1) + surprises.sum(-1)
 
     def sample(self, mean: Tensor) -> Tensor:
         """Draw rows with the given `mean` (batch, n_entries), in the units of X."""
