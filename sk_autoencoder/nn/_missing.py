@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sk_autoencoder.utils._torch_compat import is_batched, is_exporting
 
+MIN_PATTERN_ROWS = 64  # among which equal missing entries are worth the search
 CORRECTION_WIDTH = 64  # hidden units of the correction of the imputed values
 
 
@@ -72,17 +73,29 @@ class FactorModelImputer(nn.Module):
         is_missing = x.isnan()
         weight = torch.where(is_missing, 0.0, 1 / self.noise)  # (batch, n_features)
         centered = torch.where(is_missing, 0.0, x - self.mean)
+        projection = ((centered * weight) @ self.loadings)[..., None]
+        if self._is_traced(x) or len(x) < MIN_PATTERN_ROWS:
+            root = self._root(weight)
+        else:  # rows with the same missing entries share it
+            patterns, inverse = weight.unique(dim=0, return_inverse=True)
+            root = self._root(patterns)[inverse]
+        return torch.cholesky_solve(projection, root)[..., 0], root
+
+    def _is_traced(self, x: Tensor) -> bool:
+        """Check whether shapes may not depend on values, as in vmap and in an export."""
+        return is_exporting() or is_batched(x) or is_batched(self.noise)
+
+    def _root(self, weight: Tensor) -> Tensor:
+        """Compute the Cholesky factors of A for weights (batch, n_features) of entries."""
         n_factors = self.loadings.shape[1]
         products = self.loadings[:, :, None] * self.loadings[:, None, :]
-        eye = torch.eye(n_factors, dtype=x.dtype, device=x.device)
+        eye = torch.eye(n_factors, dtype=weight.dtype, device=weight.device)
         precision = (weight @ products.flatten(1)).unflatten(-1, (n_factors, n_factors))
-        root = torch.linalg.cholesky(precision + eye)
-        projection = ((centered * weight) @ self.loadings)[..., None]
-        return torch.cholesky_solve(projection, root)[..., 0], root
+        return torch.linalg.cholesky(precision + eye)
 
     def forward(self, x: Tensor) -> Tensor:
         """Impute the missing entries of `x` (batch, n_features)."""
-        if is_exporting() or is_batched(x):  # shapes may not depend on values
+        if self._is_traced(x):
             return self._impute(x)
         where = x.isnan().any(-1).nonzero()[:, 0]
         if len(where) == len(x):

@@ -271,7 +271,11 @@ def _expect(
         mean, root = model.factors(x[batch])
         codes = torch.nn.functional.pad(mean, (0, 1), value=1.0)  # and the constant
         second_moments = codes[:, :, None] * codes[:, None, :]
-        second_moments[:, :-1, :-1] += torch.cholesky_inverse(root)
+        # The covariance of factors is that of all rows with the same missing entries.
+        _, pattern = x[batch].isnan().unique(dim=0, return_inverse=True)
+        example = torch.zeros(int(pattern.max()) + 1, dtype=torch.long)
+        example[pattern] = torch.arange(len(batch))
+        second_moments[:, :-1, :-1] += torch.cholesky_inverse(root[example])[pattern]
         squares = squares + observed[batch].T @ second_moments.flatten(1)
         products = products + values[batch].T @ codes
     return FactorMoments(squares.unflatten(1, second_moments.shape[1:]), products)
