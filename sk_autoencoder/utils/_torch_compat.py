@@ -3,9 +3,10 @@
 from contextlib import contextmanager
 
 import torch
+from torch._C._functorch import is_batchedtensor as is_batched  # within vmap
 
-# torch has no public word for a tensor within vmap.
-is_batched = torch._C._functorch.is_batchedtensor
+__all__ = ["is_batched", "is_exporting", "raised_interrupts"]
+
 # torch < 2.7 has no word for export alone.
 is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
 
