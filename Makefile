@@ -7,7 +7,7 @@ JOBS ?= auto
 RUN = $(VENV)/bin/python
 TESTS ?=
 # Each estimator by scikit-learn's checks, pipelines, files, pictures, extras.
-OLDEST = common table_encoder display_codes displays pipelines saving versions
+OLDEST = common table_encoder tables display_codes displays pipelines saving versions
 OLDEST_TESTS ?= $(OLDEST:%=tests/test_%.py)
 
 FUZZ_MINUTES ?= 10
