@@ -294,3 +294,14 @@ def test_bins_of_a_heavy_tail_with_a_mass_are_spread_as_they_were():
     levels = [0.7, 0.85, 0.9, 0.95, 0.99]
     expected = np.quantile(X, levels)
     np.testing.assert_allclose(np.quantile(spread, levels), expected, rtol=0.25, atol=1)
+
+
+def test_a_mass_among_very_many_values_is_drawn_as_often():
+    rng = np.random.default_rng(0)
+    X = np.where(rng.random(60_000) < 0.5, 0.5, rng.random(60_000))[:, None]
+    encoder = TableEncoder(numbers="bins", scale=False).fit(X)
+    drawn = np.zeros((100, encoder.transform(X).shape[1]))
+    drawn[:, encoder.transform([[0.5]])[0].argmax()] = 1
+    spread = encoder.inverse_transform(encoder.spread(drawn, 0))
+    assert np.abs(spread - 0.5).max() < 0.05
+    assert np.median(np.abs(spread - 0.5)) < 1e-9

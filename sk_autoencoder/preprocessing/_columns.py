@@ -116,6 +116,7 @@ class BinnedColumn:
         values, counts = np.unique(observed, return_counts=True)
         self.knots = choose_knots(values, counts)
         where = np.linspace(0, len(values) - 1, min(len(values), MAX_MEMBERS)).astype(int)
+        where = np.union1d(where, np.searchsorted(values, self.knots))  # each knot has one
         self.members, self.counts = values[where], counts[where]
         return self
 
@@ -167,12 +168,12 @@ def hat_weights(values: np.ndarray, knots: np.ndarray) -> np.ndarray:
         return block
     known = np.flatnonzero(~np.isnan(values))
     inside = values[known].clip(knots[0], knots[-1])
-    right = np.searchsorted(knots, inside, side="left").clip(min=min(1, len(knots) - 1))
-    left = np.maximum(right - 1, 0)
-    gap = knots[right] - knots[left]
-    share = np.divide(inside - knots[left], gap, out=np.ones_like(gap), where=gap > 0)
-    block[known, left] = 1 - share
-    block[known, right] = share
+    upper = np.searchsorted(knots, inside, side="left").clip(min=min(1, len(knots) - 1))
+    lower = np.maximum(upper - 1, 0)
+    gap = knots[upper] - knots[lower]
+    share = np.divide(inside - knots[lower], gap, out=np.ones_like(gap), where=gap > 0)
+    block[known, lower] = 1 - share
+    block[known, upper] = share
     return block
 
 
