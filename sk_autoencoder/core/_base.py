@@ -172,12 +172,6 @@ class BaseAutoencoder(
         layout = table_layout(self._table)
         return torch.tensor(self.noise_level / layout.width[layout.column] ** 0.5).float()
 
-    def _column_of_entries(self) -> torch.Tensor | None:
-        """Index the column of each entry of a table; None for columns of one entry."""
-        if self._table is None:
-            return None
-        return torch.from_numpy(table_layout(self._table).column)
-
     def _check_loss(self, X) -> None:
         if callable(self.loss):
             check_loss(self.loss, X.shape[1])
@@ -371,13 +365,13 @@ class BaseAutoencoder(
             In the units of the training rows, in the precision of the codes.
         """
         check_is_fitted(self)
-        index, X = X, check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+        codes, X = X, check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
         if X.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {X.shape[1]} columns, but the codes of this "
                 f"{type(self).__name__} have n_components={self.n_components_}."
             )
-        return self._as_table(self._fitted.map(decode, X), like=index)
+        return self._as_table(self._fitted.map(decode, X), like=codes)
 
     @as_fitted
     def reconstruct(self, X):

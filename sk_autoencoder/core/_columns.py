@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import issparse
+from torch import Tensor
 
 from sk_autoencoder.core._backend import Backend
 from sk_autoencoder.core._data import RowSource, has_missing
@@ -71,7 +72,13 @@ class NumericColumns:
         is_incomplete: bool = True,
     ) -> FactorModelImputer:
         """Fit the imputer of missing entries to the rows `indices` of X."""
-        return fit_factor_model(X, scaler, indices, seed, is_incomplete)
+        columns = self.column_of_entries
+        return fit_factor_model(X, scaler, indices, seed, is_incomplete, columns)
+
+    @property
+    def column_of_entries(self) -> Tensor | None:
+        """Index of the column of each entry; None for columns of one entry."""
+        return None
 
     def widen(
         self, scaler: Scaler, source: RowSource, indices: np.ndarray, backend: Backend
@@ -97,5 +104,8 @@ class NumericColumns:
         moments = measure_moments(X, indices, self.kind.flatten, has_products)
         moments = backend.merge(moments)
         check_variance(moments.variance)
+        return self._make_scaler(moments), moments
+
+    def _make_scaler(self, moments: Moments) -> Scaler:
         scaling = self.scaling if self.loss.scaled else None
-        return make_scaler(moments, scaling, self.kind), moments
+        return make_scaler(moments, scaling, self.kind)

@@ -7,14 +7,11 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
+from torch import Tensor
 
-from sk_autoencoder.core._backend import Backend
 from sk_autoencoder.core._columns import NumericColumns
-from sk_autoencoder.core._data import RowSource
-from sk_autoencoder.core._initialization._factor_model import fit_factor_model
 from sk_autoencoder.core._moments import Moments
 from sk_autoencoder.core._scaling import with_range
-from sk_autoencoder.nn._missing import FactorModelImputer
 from sk_autoencoder.nn._scalers import Scaler
 from sk_autoencoder.nn._tables import TableLayout, TableScaler
 from sk_autoencoder.preprocessing import TableEncoder, is_table
@@ -145,24 +142,10 @@ class TableColumns(NumericColumns):
 
     layout: TableLayout
 
-    def fit_imputer(
-        self,
-        X,
-        scaler: Scaler,
-        indices: np.ndarray,
-        seed: int,
-        is_incomplete: bool = True,
-    ) -> FactorModelImputer:
-        """Fit the imputer of missing cells to the rows `indices` of X."""
-        columns = torch.from_numpy(self.layout.column)
-        return fit_factor_model(X, scaler, indices, seed, is_incomplete, columns)
+    @property
+    def column_of_entries(self) -> Tensor:
+        """Index of the column of each entry, which categories share."""
+        return torch.from_numpy(self.layout.column)
 
-    def _fit_targets(
-        self,
-        source: RowSource,
-        indices: np.ndarray,
-        backend: Backend,
-        with_products: bool,
-    ) -> tuple[Scaler, Moments]:
-        _, moments = super()._fit_targets(source, indices, backend, with_products)
-        return with_range(TableScaler(self.layout), moments), moments
+    def _make_scaler(self, moments: Moments) -> Scaler:
+        return with_range(TableScaler(self.layout), moments)

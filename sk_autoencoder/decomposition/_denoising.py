@@ -4,6 +4,7 @@ import copy
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from numbers import Real
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from sk_autoencoder.core._base import BaseAutoencoder
+from sk_autoencoder.core._columns import NumericColumns
 from sk_autoencoder.core._data import RowDataset, iter_chunks
 from sk_autoencoder.core._initialization._pca import LinearAutoencoder
 from sk_autoencoder.core._initialization._wiener import (
@@ -384,7 +386,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
             recipe,
             targets=self._read_clean_rows if self.paired else warn_of_ignored_rows,
             default_n_components=self._count_components,
-            corruption=self._make_corruption,
+            corruption=partial(self._make_corruption, recipe.columns),
             corrupts_validation=True,
             initialize=start if self.init == "pca" else keep_random_weights,
         )
@@ -472,7 +474,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
             )
         return np.minimum(std, measure_moments(X, rows).variance ** 0.5)
 
-    def _make_corruption(self, rows: RowDataset, measured: dict) -> torch.nn.Module:
+    def _make_corruption(
+        self, columns: NumericColumns, rows: RowDataset, measured: dict
+    ) -> torch.nn.Module:
         if rows.source.has_targets:
             return torch.nn.Identity()  # the rows are noisy already
         if callable(self.corruption):
@@ -485,8 +489,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
                 f"noise_level={self.noise_level} is a fraction of the entries for "
                 f"corruption={self.corruption!r}. Give a number in [0, 1]."
             )
-        columns = self._column_of_entries()
-        return REPLACEMENTS[self.corruption](self.noise_level, rows, columns)
+        replace_entries = REPLACEMENTS[self.corruption]
+        return replace_entries(self.noise_level, rows, columns.column_of_entries)
 
     def _fit_wiener_filter(self, member: Member) -> LinearAutoencoder:
         is_paired = member.rows.source.has_targets

@@ -102,7 +102,7 @@ class ImputationAutoencoder(BaseAutoencoder):
             default_n_components=lambda n_rows, n_features: n_features,
             network=self._build_network,
             corruption=lambda rows, measured: RandomMissing(
-                measured["hidden_fraction"], self._column_of_entries()
+                measured["hidden_fraction"], recipe.columns.column_of_entries
             ),
             corrupts_validation=True,  # hides entries of validation rows too
             initialize=partial(start_at_factor_model, recipe.columns),
