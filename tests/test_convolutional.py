@@ -74,6 +74,7 @@ def test_rows_are_read_line_by_line_and_come_back():
 
 def test_channels_first_and_last_are_the_same_images():
     X = load_digits().data[:60].reshape(-1, 4, 8, 2)  # read as two channels
+    X[:, 0, 0, 0] = np.arange(60) / 60  # both are put in the same order of rows
     first = np.moveaxis(X, -1, 1)
     options = {"channels": (4, 8), "n_components": 3, **QUICK}
     codes = [

@@ -17,6 +17,7 @@ from sk_autoencoder import (
     SparseAutoencoder,
     VAETransformer,
 )
+from sk_autoencoder.core._data import RowSource
 from sk_autoencoder.impute._neighbors import equal_rows
 from sk_autoencoder.impute._network import (
     ImputationNetwork,
@@ -331,8 +332,8 @@ def test_rows_that_are_all_the_same_are_no_trouble():
 
 
 def test_a_training_row_is_filled_in_as_if_it_were_new(clusters):
-    holed, _ = hide(clusters)
-    imputer = AutoencoderImputer(random_state=0).fit(holed[:600])
+    holed = RowSource(hide(clusters)[0][:600]).in_order().X  # the order that a fit makes
+    imputer = AutoencoderImputer(random_state=0).fit(holed)
     nearest = imputer.autoencoder_.nearest_
     found = imputer.transform(holed[:20])
     for i in range(20):  # each in turn is not among the rows that it is drawn to

@@ -18,6 +18,7 @@ from sk_autoencoder import (
     DenoisingAutoencoder,
     VAETransformer,
 )
+from sk_autoencoder.core._data import RowSource
 from sk_autoencoder.core._initialization._factor_model import fit_factor_model
 from sk_autoencoder.core._missing import ImputedRows
 from sk_autoencoder.impute._multiple import sample_missing
@@ -112,8 +113,12 @@ def test_a_row_without_a_value_is_as_usual_as_can_be(estimator, table):
     rows[4] = np.nan
     estimator = fitted(estimator, table)
     values = use(estimator, rows)
-    np.testing.assert_array_equal(
-        np.delete(values, 4, 0), use(estimator, np.delete(rows, 4, 0))
+    # Other numbers of rows are multiplied in another order on some processors.
+    np.testing.assert_allclose(
+        np.delete(values, 4, 0),
+        use(estimator, np.delete(rows, 4, 0)),
+        rtol=1e-11,
+        atol=1e-12,
     )
     assert np.isfinite(values[4]).all()
     if hasattr(estimator, "predict"):
@@ -261,7 +266,7 @@ def test_em_finds_what_the_true_model_knows():
     loadings = np.random.default_rng(7).normal(size=(3, 6))
     covariance = loadings.T @ loadings + 0.09 * np.eye(6)
     scaler = Scaler(torch.full((6,), 5.0).double(), torch.ones(6).double())
-    fill = fit_factor_model(holed, scaler, np.arange(2_000), seed=0)
+    fill = fit_factor_model(RowSource(holed), scaler, np.arange(2_000), seed=0)
     found = ImputedRows(holed, scaler, fill)[2_000:]
     best = [conditional_mean(np.full(6, 5.0), covariance, row) for row in holed[2_000:]]
     hidden = np.isnan(holed[2_000:])
@@ -277,7 +282,7 @@ def test_a_column_without_a_value_among_the_rows_is_filled_with_the_center():
     holed[:, 2] = np.nan
     scaler = Scaler(torch.full((6,), 5.0).double(), torch.ones(6).double())
     found = ImputedRows(
-        holed, scaler, fit_factor_model(holed, scaler, np.arange(300), seed=0)
+        holed, scaler, fit_factor_model(RowSource(holed), scaler, np.arange(300), seed=0)
     )[:]
     np.testing.assert_allclose(found[:, 2], 5, atol=1e-6)
     assert np.isfinite(found).all()

@@ -47,7 +47,9 @@ def test_targets_and_weights_come_with_their_rows(monkeypatch, cached_bytes, ind
     monkeypatch.setattr(_data, "CACHE_BYTES", cached_bytes)
     weight = np.arange(20.0)
     source = RowSource(X, targets=10 * X, weight=weight)
-    for batch in BatchIterator(RowDataset(source, SCALER, indices), 2, shuffle=True):
+    rows = RowDataset(source, SCALER, indices)
+    assert all(batch.weight is None for batch in BatchIterator(rows, 2, shuffle=True))
+    for batch in BatchIterator(rows, 2, shuffle=False):
         row = SCALER.inverse(batch.x)[..., 0] / 3  # the number of each row
         np.testing.assert_allclose(batch.weight, row)
         np.testing.assert_allclose(SCALER.inverse(batch.target)[..., 0], 30 * row)

@@ -217,7 +217,7 @@ def test_imputed_categories_have_probabilities():
 
 
 def test_drawn_categories_have_their_frequencies():
-    frame = FRAMES["pandas"]
+    frame = pandas_frame(300)
     vae = VAETransformer(3, max_epochs=30, random_state=0).fit(frame)
     drawn = vae.sample(2000, random_state=0)
     share = drawn["job"].value_counts(normalize=True)
@@ -413,3 +413,12 @@ def test_wild_outputs_have_finite_errors_and_gradients():
     losses.sum().backward()
     assert losses.isfinite().all()
     assert output.grad.isfinite().all()
+
+
+def test_columns_may_have_numbers_for_names():
+    frame = pandas_frame(60)
+    frame.columns = range(frame.shape[1])
+    autoencoder = AutoencoderTransformer(2, max_epochs=0).fit(frame)
+    found = autoencoder.reconstruct(frame)
+    assert list(found.columns) == list(frame.columns)
+    assert (found.dtypes == frame.dtypes).all()

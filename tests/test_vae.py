@@ -117,9 +117,9 @@ def test_the_bound_rises_to_the_exact_likelihood_of_a_linear_model(factor_rows, 
     exact = exact_log_likelihood(vae, factor_rows).mean()
     found = mean_bounds(vae, factor_rows, (1, 4, 32, 512))
     assert found == sorted(found)
-    assert exact - 0.05 < found[-1] < exact
+    assert exact - 0.05 < found[-1] < exact + 0.005  # by 512 draws a row
     assert found[0] < exact - 0.05  # the posterior is not exact, so there is room
-    even = vae.log_likelihood(factor_rows, n_importance_samples=512)
+    even = vae.log_likelihood(factor_rows, n_importance_samples=4096)
     assert even == pytest.approx(exact, abs=0.05)  # one set of draws for all rows
 
 

@@ -16,6 +16,7 @@ from sk_autoencoder.compression._codec import Codec, quality
 from sk_autoencoder.compression._container import DTYPES, Header, pack, unpack
 from sk_autoencoder.compression._quantizer import Quantizer
 from sk_autoencoder.compression._residuals import Residuals, as_type
+from sk_autoencoder.core._data import RowSource, repeat_by_weight
 from sk_autoencoder.core._export import ExportMixin, ExportSpec
 from sk_autoencoder.core._model_selection import MIN_VALIDATION_ROWS
 from sk_autoencoder.core._tables import (
@@ -25,6 +26,7 @@ from sk_autoencoder.core._tables import (
 )
 from sk_autoencoder.nn._tables import TableScaler
 from sk_autoencoder.persistence import PersistenceMixin
+from sk_autoencoder.utils._checks import check_n_weighted, check_weights
 from sk_autoencoder.utils._random import clone_with_seed, draw_seed
 from sk_autoencoder.utils._sklearn_compat import (
     HasMethods,
@@ -167,7 +169,7 @@ class AutoencoderCompressor(
 
     @fit_context
     @atomic
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Fit an autoencoder, the steps of its codes and their tables.
 
         Parameters
@@ -176,6 +178,9 @@ class AutoencoderCompressor(
             Training rows.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the rows: a row of weight 2 is a row given twice. Rows are repeated
+            by systematic sampling. None gives all rows a weight of 1.
 
         Returns
         -------
@@ -189,7 +194,14 @@ class AutoencoderCompressor(
             If a parameter or X does not fit.
         """
         _range_coder.coders()  # a missing package shows before the fit
-        X, is_missing = self._read(X, reset=True, ensure_min_samples=2)
+        weight = None if sample_weight is None else check_weights(sample_weight, X)
+        check_n_weighted(weight, 2)
+        X, is_missing = self._read(
+            X, reset=True, ensure_min_samples=2, sample_weight=weight
+        )
+        source = RowSource(X, is_missing, weight).in_order()
+        repeated = repeat_by_weight(source.fitted_rows, source.weight)
+        X, is_missing = source.X[repeated], source.targets[repeated]
         rows = X.astype(np.float64)
         seed = draw_seed(check_random_state(self.random_state))
         is_level, self._missing_tables = None, []
@@ -212,7 +224,12 @@ class AutoencoderCompressor(
         return self
 
     def _read(
-        self, X, *, reset: bool, ensure_min_samples: int = 1
+        self,
+        X,
+        *,
+        reset: bool,
+        ensure_min_samples: int = 1,
+        sample_weight: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Check rows, and convert them to float64 if their type is none of `DTYPES`.
 
@@ -220,7 +237,9 @@ class AutoencoderCompressor(
         numbers.
         """
         options = {"reset": reset, "ensure_min_samples": ensure_min_samples}
-        rows = self._encode_table(X, fill_missing=False, **options)
+        rows = self._encode_table(
+            X, fill_missing=False, sample_weight=sample_weight, **options
+        )
         if self._table is not None:
             is_missing = missing_cells(self._table, rows)
             rows = np.where(np.isnan(rows), self._table.center_, rows)
@@ -425,7 +444,7 @@ class AutoencoderCompressor(
             rows = self._residuals.add(rows, self._residuals.numbers(X, rows), X.dtype)
         return as_type(rows, X.dtype)
 
-    def score(self, X, y=None) -> float:
+    def score(self, X, y=None, sample_weight=None) -> float:
         """Compute the coefficient of determination R² of the restored rows.
 
         Parameters
@@ -433,6 +452,8 @@ class AutoencoderCompressor(
         X : array-like of shape (n_samples, n_features)
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the rows.
 
         Returns
         -------
@@ -441,8 +462,10 @@ class AutoencoderCompressor(
             in scaled units: columns of mixed units count equally.
         """
         check_is_fitted(self)
+        weight = None if sample_weight is None else check_weights(sample_weight, X)
         X, _ = self._read(X, reset=False)
-        return metrics.reconstruction_r2(X / self._scale, self._restore(X) / self._scale)
+        pair = X / self._scale, self._restore(X) / self._scale
+        return metrics.reconstruction_r2(*pair, sample_weight=weight)
 
     def report(self, X) -> dict[str, np.ndarray]:
         """Measure the bytes and the error of X for multiples of the step.

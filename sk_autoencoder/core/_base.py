@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from sk_autoencoder.core._callbacks import ReportEpochs, clone_callbacks
 from sk_autoencoder.core._columns import NumericColumns
-from sk_autoencoder.core._data import RowSource, iter_chunks
+from sk_autoencoder.core._data import RowSource
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._inference import decode, encode
@@ -51,6 +51,7 @@ from sk_autoencoder.preprocessing import TableEncoder
 from sk_autoencoder.utils._checks import (
     check_columns,
     check_n_observed,
+    check_n_weighted,
     check_range,
     check_same_width,
 )
@@ -185,7 +186,7 @@ class BaseAutoencoder(
         return {"linear": (linear_penalty, linear), "l1": (self.l1_penalty, l1_norm)}
 
     @fit_context
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Fit the autoencoder to X.
 
         Parameters
@@ -194,6 +195,9 @@ class BaseAutoencoder(
             Training rows. Sparse rows are made dense a batch at a time.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the rows: a row of weight 2 is a row given twice. None gives all rows
+            a weight of 1.
 
         Returns
         -------
@@ -202,12 +206,18 @@ class BaseAutoencoder(
         Raises
         ------
         ValueError
-            If a parameter or X does not fit, or if the loss is not finite.
+            If a parameter, X or a weight does not fit, or if the loss is not finite.
         """
-        return self._fit(X, y)
+        return self._fit(X, y, sample_weight=sample_weight)
 
     @fit_context
-    def fit_members(self, X, rows: np.ndarray, table: TableEncoder | None = None):
+    def fit_members(
+        self,
+        X,
+        rows: np.ndarray,
+        table: TableEncoder | None = None,
+        sample_weight: np.ndarray | None = None,
+    ):
         """Fit to some of the rows of X, or an ensemble of members to rows of their own.
 
         The code of an ensemble is the concatenation of the members' codes, and its
@@ -220,24 +230,39 @@ class BaseAutoencoder(
             Indices of the rows to fit to; with two axes, those of each member.
         table : TableEncoder or None, default=None
             The encoder of a table of mixed columns, if X is what it has encoded.
+        sample_weight : ndarray of shape (n_samples,) or None, default=None
+            Weights of the rows of X; those of `rows` are positive.
 
         Returns
         -------
         self : object
         """
-        return self._fit(X, None, rows, table)
+        return self._fit(X, None, rows, table, sample_weight)
 
-    def _fit(self, X, y, rows: np.ndarray | None = None, table: TableEncoder | None = None):
+    def _fit(
+        self,
+        X,
+        y,
+        rows: np.ndarray | None = None,
+        table: TableEncoder | None = None,
+        sample_weight=None,
+    ):
         context = self._init_callback_context(max_subtasks=self.max_epochs)
         previous = self._fitted if self.warm_start and self._is_fitted() else None
         draft = shallow_copy(self)
         if table is None:
-            X = draft.check_rows(X, reset=previous is None, ensure_min_samples=2)
+            X, weight = draft.check_weighted_rows(
+                X, sample_weight, reset=previous is None, ensure_min_samples=2
+            )
         else:
             draft.take_table(table)
+            weight = sample_weight
         recipe = draft.make_recipe()
-        source = self._pair_rows(recipe, X, y, previous, n_min=2)
-        rows = np.atleast_2d(source.observed_rows if rows is None else rows)
+        source = self._pair_rows(recipe, X, y, weight, previous, n_min=2)
+        if rows is None:
+            source = source.in_order()
+            rows = source.fitted_rows
+        rows = np.atleast_2d(rows)
         if previous is not None:
             check_same_width(self.n_components, previous.n_components)
         device = find_device(self.device)
@@ -263,7 +288,7 @@ class BaseAutoencoder(
         return self._adopt(draft, fitted)
 
     @fit_context
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X, y=None, sample_weight=None):
         """Train for one epoch on a batch of rows.
 
         The first batch sets the scale of the features and, with ``init="pca"``, the
@@ -280,6 +305,8 @@ class BaseAutoencoder(
             A batch of rows, two or more in the first.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the rows: a row of weight 2 is a row given twice.
 
         Returns
         -------
@@ -287,9 +314,11 @@ class BaseAutoencoder(
         """
         previous = self._fitted if self._is_fitted() else None
         draft, n_min = shallow_copy(self), 1 if previous else 2
-        X = draft.check_rows(X, reset=previous is None, ensure_min_samples=n_min)
+        X, weight = draft.check_weighted_rows(
+            X, sample_weight, reset=previous is None, ensure_min_samples=n_min
+        )
         recipe = draft.make_recipe()
-        source = self._pair_rows(recipe, X, y, previous, n_min)
+        source = self._pair_rows(recipe, X, y, weight, previous, n_min)
         device = find_device(self.device)
         n_seen = self.n_iter_ if previous else 0
         memory = explained_memory_errors(*source.X.shape)
@@ -297,7 +326,7 @@ class BaseAutoencoder(
             fitted = train_batch(
                 recipe,
                 source,
-                source.observed_rows,
+                source.fitted_rows,
                 seed=seed,
                 device=device,
                 previous=previous,
@@ -317,12 +346,19 @@ class BaseAutoencoder(
     __sklearn_is_fitted__ = _is_fitted
 
     def _pair_rows(
-        self, recipe: Recipe, X, y, previous: Fitted | None, n_min: int
+        self,
+        recipe: Recipe,
+        X,
+        y,
+        weight: np.ndarray | None,
+        previous: Fitted | None,
+        n_min: int,
     ) -> RowSource:
-        """Pair rows to fit to with target rows, and check both."""
-        source = RowSource(X, recipe.targets(X, y))
+        """Pair rows to fit to with target rows and weights, and check all."""
+        source = RowSource(X, recipe.targets(X, y), weight)
+        check_n_weighted(weight, n_min)
         if source.is_incomplete:
-            check_n_observed(len(source.observed_rows), n_min)
+            check_n_observed(len(source.fitted_rows), n_min)
             if previous is None:
                 check_columns(X)
             elif not previous.is_incomplete:
@@ -445,7 +481,7 @@ class BaseAutoencoder(
         return self._fitted.map(self.make_recipe().score(self._fitted), X)
 
     @as_fitted
-    def score(self, X, y=None):
+    def score(self, X, y=None, sample_weight=None):
         """Compute the coefficient of determination R² of the reconstruction.
 
         R² is one minus the squared error of the reconstruction divided by the squared
@@ -458,23 +494,25 @@ class BaseAutoencoder(
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the rows.
 
         Returns
         -------
         score : float
         """
         check_is_fitted(self)
-        X = self.check_rows(X, reset=False)
-        chunks = iter_chunks(X, np.arange(X.shape[0]))
-        pairs = ((rows, rows) for rows in chunks)
-        return self._score_pairs(pairs, self.make_recipe().reconstruct(self._fitted))
+        X, weight = self.check_weighted_rows(X, sample_weight, reset=False)
+        parts = RowSource(X, weight=weight).split()
+        return self._score_parts(parts, self.make_recipe().reconstruct(self._fitted))
 
-    def _score_pairs(self, pairs: Iterable[tuple], reconstruct: Callable) -> float:
-        """Compute R² of the reconstructions of rows, for chunks of rows and of targets."""
+    def _score_parts(self, parts: Iterable[RowSource], reconstruct: Callable) -> float:
+        """Compute R² of the reconstructions of rows, which come in parts."""
         units, residual, moments = self._fitted.module.scaler.units, 0.0, []
-        for rows, targets in pairs:
-            residual += self._fitted.sum_squared_errors(reconstruct, rows, targets, units)
-            moments.append(measure_moments(targets, np.arange(targets.shape[0])))
+        for part in parts:
+            residual += self._fitted.sum_squared_errors(reconstruct, part, units)
+            every = np.arange(part.n_rows)
+            moments.append(measure_moments(part.targets, every, weight=part.weight))
         total = float(np.sum(reduce(Moments.merge, moments).sum_of_squares / units**2))
         if not total:
             return float(residual == 0)

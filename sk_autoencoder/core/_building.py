@@ -48,7 +48,7 @@ def count_code(
     if recipe.n_components >= 1:
         return int(recipe.n_components)
     scaler, moments = recipe.columns.fit(source, rows, backend, with_products=True)
-    targets = RowSource(source.targets)
+    targets = RowSource(source.targets, weight=source.weight)
     _, imputed = fit_imputer(recipe, targets, scaler, rows, seed)
     known = moments if imputed is targets else None
     axes = principal_axes(RowDataset(imputed, scaler, rows, known), None, seed)
@@ -144,7 +144,7 @@ def fit_imputer(
     """Fit the imputer of missing entries to `rows`, and impute rows as they are read."""
     if not recipe.imputes or issparse(source.X):
         return None, source
-    imputer = recipe.columns.fit_imputer(source.X, scaler, rows, seed, source.is_incomplete)
+    imputer = recipe.columns.fit_imputer(source, scaler, rows, seed, source.is_incomplete)
     if not source.is_incomplete:
         return imputer, source
     return imputer, source.with_inputs(ImputedRows(source.X, scaler, imputer))

@@ -65,15 +65,15 @@ class NumericColumns:
 
     def fit_imputer(
         self,
-        X,
+        source: RowSource,
         scaler: Scaler,
         indices: np.ndarray,
         seed: int,
         is_incomplete: bool = True,
     ) -> FactorModelImputer:
-        """Fit the imputer of missing entries to the rows `indices` of X."""
+        """Fit the imputer of missing entries to the rows `indices` of a source."""
         columns = self.column_of_entries
-        return fit_factor_model(X, scaler, indices, seed, is_incomplete, columns)
+        return fit_factor_model(source, scaler, indices, seed, is_incomplete, columns)
 
     @property
     def column_of_entries(self) -> Tensor | None:
@@ -96,13 +96,15 @@ class NumericColumns:
     ) -> tuple[Scaler, Moments]:
         X, order = source.targets, self.loss.norm_order
         if order is not None:
-            moments = backend.merge(measure_moments(X, indices, RowScaler.flatten))
-            return make_row_scaler(moments, X, indices, order), moments
+            moments = measure_moments(X, indices, RowScaler.flatten, weight=source.weight)
+            moments = backend.merge(moments)
+            return make_row_scaler(moments, source, indices, order), moments
         is_narrow = X.shape[1] <= MAX_PRODUCT_COLUMNS
         is_incomplete = has_missing(X) if source.has_targets else source.is_incomplete
         has_products = with_products and is_narrow and not (issparse(X) or is_incomplete)
-        moments = measure_moments(X, indices, self.kind.flatten, has_products)
-        moments = backend.merge(moments)
+        moments = backend.merge(
+            measure_moments(X, indices, self.kind.flatten, has_products, source.weight)
+        )
         check_variance(moments.variance)
         return self._make_scaler(moments), moments
 

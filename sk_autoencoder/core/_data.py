@@ -1,12 +1,13 @@
 """Rows of arrays as batches of tensors."""
 
+import math
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
+from scipy.sparse import hstack, issparse
 from sklearn.utils import gen_batches
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -16,6 +17,10 @@ from sk_autoencoder.nn._scalers import Scaler
 
 if TYPE_CHECKING:
     from sk_autoencoder.core._moments import Moments
+
+
+MAX_ORDERED_ROWS = 1_000  # up to which rows have an order of their own
+MAX_REPETITION = 10  # of a row of mean weight, where rows are repeated for their weights
 
 
 class Batch(NamedTuple):
@@ -32,6 +37,11 @@ class Batch(NamedTuple):
     def n_rows(self) -> int:
         """Number of rows, per member."""
         return self.x.shape[-2]
+
+    @property
+    def total_weight(self) -> float:
+        """Total weight of the rows, per member: their number if weights are equal."""
+        return self.n_rows if self.weight is None else float(self.weight.sum(-1).mean())
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
         """Apply a function to each tensor; a target that is `x` stays `x`."""
@@ -61,12 +71,22 @@ class RowSource:
     targets : the same, optional
         Target rows; by default rows are their own targets.
     weight : ndarray of shape (n_samples,), optional
+        A row of weight 2 is a row given twice, and one of weight 0 is not given.
+
+    Attributes
+    ----------
+    weight : ndarray of shape (n_samples,) or None
+        None stands for equal ones, of all rows that have a weight.
+    given_weight : ndarray of shape (n_samples,) or None
+        The weights as they were given.
     """
 
     def __init__(self, X, targets=None, weight: np.ndarray | None = None) -> None:
         self.X = X
         self.targets = X if targets is None else targets
-        self.weight = weight
+        self.given_weight = weight
+        self.has_weight = None if weight is None else weight > 0
+        self.weight = None if weight is None else drop_equal_weights(weight)
 
     @property
     def n_rows(self) -> int:
@@ -95,9 +115,52 @@ class RowSource:
             return np.arange(self.n_rows)
         return np.flatnonzero(~np.isnan(self.X).all(axis=1))
 
+    @property
+    def weighted_rows(self) -> np.ndarray:
+        """Indices of the rows that have a weight."""
+        if self.has_weight is None:
+            return np.arange(self.n_rows)
+        return np.flatnonzero(self.has_weight)
+
+    @cached_property
+    def fitted_rows(self) -> np.ndarray:
+        """Indices of rows to fit to: those that are observed and have a weight."""
+        rows = self.observed_rows
+        return rows if self.has_weight is None else rows[self.has_weight[rows]]
+
+    def in_order(self) -> "RowSource":
+        """Put few rows in an order of their own, and repeat those of whole weights.
+
+        The result of a fit to few rows depends on no order of theirs then, and a row of
+        weight 2 is a row given twice, to the last digit. Many rows stay as they are.
+        """
+        rows, weight = self.fitted_rows, self.given_weight
+        n_rows = len(rows) if weight is None else weight[rows].sum()
+        if max(n_rows, len(rows)) > MAX_ORDERED_ROWS:
+            return self
+        if weight is not None and (weight == np.floor(weight)).all():
+            rows, weight = np.repeat(rows, weight[rows].astype(int)), None
+        parts = [self.X[rows], *([self.targets[rows]] if self.has_targets else [])]
+        order = find_order(hstack(parts, "csc") if issparse(self.X) else np.hstack(parts))
+        targets = parts[1][order] if self.has_targets else None
+        weight = None if weight is None else weight[rows][order]
+        return RowSource(parts[0][order], targets, weight)
+
+    def split(self) -> "Iterator[RowSource]":
+        """Split the rows that have a weight, in order, into sources of bounded size."""
+        for chunk in split_chunks(self.X, self.weighted_rows):
+            X = self.X[chunk]
+            targets = self.targets[chunk] if self.has_targets else None
+            part = RowSource(X, targets)
+            part.weight = None if self.weight is None else self.weight[chunk]
+            yield part
+
     def with_inputs(self, X) -> "RowSource":
         """Replace the input rows; rows that are their own targets stay so."""
-        return RowSource(X, self.targets if self.has_targets else None, self.weight)
+        source = RowSource(X, self.targets if self.has_targets else None)
+        source.weight, source.has_weight = self.weight, self.has_weight
+        source.given_weight = self.given_weight
+        return source
 
 
 class RowDataset(Dataset):
@@ -140,6 +203,19 @@ class RowDataset(Dataset):
         """The input rows of the source, all of them."""
         return self.source.X
 
+    @property
+    def weight(self) -> np.ndarray | None:
+        """Weights of these rows, of shape (n_members * n_rows,); None for equal ones."""
+        weight = self.source.weight
+        return None if weight is None else weight[self.indices]
+
+    def repeated_indices(self) -> np.ndarray:
+        """List the rows of all members by their index in X, each once.
+
+        A row of weight 2 is listed twice.
+        """
+        return repeat_by_weight(np.unique(self.indices), self.source.weight)
+
     def __len__(self) -> int:
         """Count the rows of each member."""
         return len(self.indices) // self.n_members
@@ -167,12 +243,20 @@ class RowDataset(Dataset):
         return self.scaler(as_tensor(rows, self.scaler.center.device)).to(torch.float32)
 
     def permutation(self, shuffle: bool) -> np.ndarray:
-        """Order the positions of all rows, of shape (n_rows,) or (n_members, n_rows)."""
+        """Order the positions of all rows, of shape (n_rows,) or (n_members, n_rows).
+
+        Shuffled rows with weights are drawn by them.
+        """
         n_rows = len(self)
+        weight = self.weight if shuffle else None
         order = torch.randperm if shuffle else torch.arange
-        if self.n_members == 1:
-            return order(n_rows).numpy()
-        return np.stack([order(n_rows) + i * n_rows for i in range(self.n_members)])
+        orders = []
+        for start in range(0, self.n_members * n_rows, n_rows):
+            positions = order(n_rows).numpy()
+            if weight is not None:
+                positions = draw_by_weight(weight[start : start + n_rows])[positions]
+            orders.append(positions + start)
+        return orders[0] if self.n_members == 1 else np.stack(orders)
 
 
 def as_tensor(rows, device: torch.device | str) -> Tensor:
@@ -191,8 +275,62 @@ def evenly_spaced_indices(n_rows: int, n_max: int) -> np.ndarray:
     return np.linspace(0, n_rows - 1, min(n_rows, n_max)).astype(int)
 
 
+def drop_equal_weights(weight: np.ndarray) -> np.ndarray | None:
+    """Return the weights of rows, or None if all positive ones are equal."""
+    positive = weight[weight > 0]
+    return None if len(positive) and (positive == positive[0]).all() else weight
+
+
+def repeat_by_weight(indices: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """Repeat indices of rows as often as the weights of all rows say."""
+    if weight is None:
+        return indices
+    return indices[spread_indices(len(indices), np.inf, weight[indices])]
+
+
+def draw_by_weight(weight: np.ndarray) -> np.ndarray:
+    """Draw as many positions as there are weights, by systematic sampling [1]_.
+
+    A row of twice the mean weight is drawn twice. One of half the mean weight is drawn in
+    every other epoch.
+
+    References
+    ----------
+    .. [1] W. G. Madow, "On the theory of systematic sampling, II", Annals of Mathematical
+       Statistics 20, 1949.
+    """
+    ends, n_rows = np.cumsum(weight), len(weight)
+    ticks = (np.arange(n_rows) + float(torch.rand(()))) / n_rows * ends[-1]
+    return np.minimum(np.searchsorted(ends, ticks, side="right"), n_rows - 1)
+
+
+def spread_indices(n_rows: int, n_max: float, weight: np.ndarray | None) -> np.ndarray:
+    """Spread at most `n_max` positions over rows, as densely as their weights ask for.
+
+    A row of weight 2 is taken twice where all rows are taken, by systematic sampling.
+
+    Parameters
+    ----------
+    n_rows : int
+    n_max : int or infinity
+    weight : ndarray of shape (n_rows,) or None
+        None gives :func:`evenly_spaced_indices`.
+    """
+    if weight is None:
+        return evenly_spaced_indices(n_rows, int(min(n_rows, n_max)))
+    ends = np.cumsum(weight)
+    size = max(n_rows, math.ceil(ends[-1] - 1e-6))
+    size = int(min(n_max, size, MAX_REPETITION * n_rows))
+    middles = (np.arange(size) + 0.5) / size * ends[-1]
+    return np.minimum(np.searchsorted(ends, middles, side="right"), n_rows - 1)
+
+
 class BatchIterator:
-    """Batches of one epoch, in a new order for each iteration."""
+    """Batches of one epoch, in a new order for each iteration.
+
+    Shuffled rows are drawn by their weights, and have equal ones then: each statistic of a
+    batch is that of rows given as often as their weights say.
+    """
 
     def __init__(self, rows: RowDataset, batch_size: int, shuffle: bool) -> None:
         self.rows = rows
@@ -204,10 +342,30 @@ class BatchIterator:
         order = self.rows.permutation(self.shuffle)
         chunk = max(self.rows.chunk_size // self.batch_size, 1) * self.batch_size
         for where in gen_batches(n, n if self.rows.chunk_size >= n else chunk):
-            yield from self.rows[order[..., where]].split(self.batch_size)
+            batch = self.rows[order[..., where]]
+            batch = batch._replace(weight=None) if self.shuffle else batch
+            yield from batch.split(self.batch_size)
+
+
+def find_order(rows) -> np.ndarray:
+    """Find the lexicographic order of rows, an array or a CSC array, by their columns."""
+    n_rows, n_columns = rows.shape
+    rank = np.zeros(n_rows, dtype=int)
+    for j in range(n_columns):
+        column = rows[:, [j]].toarray().ravel() if issparse(rows) else rows[:, j]
+        value = np.unique(column, return_inverse=True)[1]
+        labels, rank = np.unique(rank * n_rows + value, return_inverse=True)
+        if len(labels) == n_rows:
+            break
+    return np.argsort(rank, kind="stable")
+
+
+def split_chunks(X, indices: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the indices of chunks of rows of X, of bounded size in float64 too."""
+    for where in gen_batches(len(indices), rows_within(CHUNK_BYTES, 8 * X.shape[1])):
+        yield indices[where]
 
 
 def iter_chunks(X, indices: np.ndarray) -> Iterator:
     """Yield the rows `indices` of X in chunks of bounded size, in float64 too."""
-    for where in gen_batches(len(indices), rows_within(CHUNK_BYTES, 8 * X.shape[1])):
-        yield X[indices[where]]
+    return (X[chunk] for chunk in split_chunks(X, indices))

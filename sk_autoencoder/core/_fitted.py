@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import issparse
 from skorch.history import History
 
-from sk_autoencoder.core._data import has_missing, iter_chunks
+from sk_autoencoder.core._data import RowSource, has_missing, iter_chunks
 from sk_autoencoder.core._inference import Replicas, busy_threads, map_array
 from sk_autoencoder.core._moments import Moments
 from sk_autoencoder.core._trainer import AutoencoderNet
@@ -81,17 +81,19 @@ class Fitted:
             return map_array(self.module_for(X), function, X)
 
     def sum_squared_errors(
-        self, function: Callable, X, targets, units: np.ndarray
+        self, function: Callable, source: RowSource, units: np.ndarray
     ) -> float:
         """Sum the squared errors of ``function(module, rows)``, in `units` of columns.
 
-        `targets` are the right values for rows X, dense or sparse; NaN is skipped.
+        The targets of the rows are the right values, and NaN is skipped.
         """
-        output = self.map(function, X)
+        output, targets = self.map(function, source.X), source.targets
         targets = targets.toarray() if issparse(targets) else targets
         with np.errstate(over="ignore", invalid="ignore"):
-            errors = np.subtract(output, targets, dtype=np.float64) / units
-            return float(np.nansum(errors**2))
+            squares = (np.subtract(output, targets, dtype=np.float64) / units) ** 2
+            if source.weight is not None:
+                squares *= source.weight[:, None]
+            return float(np.nansum(squares))
 
     def iter_map(self, function: Callable, X, indices: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the values of `function` for the rows `indices` of X, chunk by chunk."""

@@ -59,7 +59,9 @@ def interpolate_weights(initial: Weights, trained: Weights, step: float) -> Weig
     return [mix(a, b) for a, b in zip(initial, trained, strict=True)]
 
 
-def select_interpolation(losses: dict[float, np.ndarray]) -> float:
+def select_interpolation(
+    losses: dict[float, np.ndarray], weight: np.ndarray | None = None
+) -> float:
     """Select the interpolation step between initial and trained weights.
 
     The step has the largest lower bound, mean - 1.5 standard errors, of the improvement of
@@ -70,6 +72,8 @@ def select_interpolation(losses: dict[float, np.ndarray]) -> float:
     ----------
     losses : dict of float to ndarray of shape (n_validation,)
         Loss of each validation row, by step.
+    weight : ndarray of shape (n_validation,) or None, default=None
+        Weights of the rows; None stands for equal ones.
 
     Returns
     -------
@@ -78,7 +82,11 @@ def select_interpolation(losses: dict[float, np.ndarray]) -> float:
 
     def lower_bound(step: float) -> float:
         gain = losses[0.0] - losses[step]
-        return gain.mean() - N_STANDARD_ERRORS * gain.std(ddof=1) / len(gain) ** 0.5
+        if weight is None:
+            return gain.mean() - N_STANDARD_ERRORS * gain.std(ddof=1) / len(gain) ** 0.5
+        share = weight / weight.sum()
+        mean = share @ gain
+        return mean - N_STANDARD_ERRORS * ((share * (gain - mean)) ** 2).sum() ** 0.5
 
     if len(losses[0.0]) < MIN_VALIDATION_ROWS:
         return 0.0

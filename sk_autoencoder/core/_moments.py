@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 
-from sk_autoencoder.core._data import iter_chunks
+from sk_autoencoder.core._data import split_chunks
 from sk_autoencoder.nn._scalers import Scaler
 
 MAX_PRODUCT_COLUMNS = 1_000  # above, a matrix of products costs more than the axes
@@ -21,7 +21,7 @@ class Moments:
     Parameters
     ----------
     n_observed : ndarray of shape (n_features,)
-        Number of observed entries.
+        Number of observed entries, or the sum of their weights.
     mean : ndarray of shape (n_features,)
         Zero for a column without an observed entry.
     scatter : ndarray of shape (n_features,) or (n_features, n_features)
@@ -45,7 +45,7 @@ class Moments:
         """Compute the moments of the rows of both, with products if both have them."""
         if self.has_products != other.has_products:
             return self.without_products().merge(other.without_products())
-        n = np.maximum(self.n_observed + other.n_observed, 1)
+        n = _above_zero(self.n_observed + other.n_observed)
         shift = other.mean - self.mean
         weight = self.n_observed * other.n_observed / n
         between = shift**2 * weight
@@ -76,7 +76,7 @@ class Moments:
     @property
     def variance(self) -> np.ndarray:
         """Variances, of shape (n_features,)."""
-        return self.sum_of_squares / np.maximum(self.n_observed, 1)
+        return self.sum_of_squares / _above_zero(self.n_observed)
 
     @property
     def varies(self) -> np.ndarray:
@@ -87,11 +87,17 @@ class Moments:
         return self.variance > rounding
 
 
+def _above_zero(n_observed: np.ndarray) -> np.ndarray:
+    """Replace zeros by ones: counts may be sums of weights below one."""
+    return np.where(n_observed > 0, n_observed, 1)
+
+
 def measure_moments(
     X,
     indices: np.ndarray,
     flatten: Callable = Scaler.flatten,
     with_products: bool = False,
+    weight: np.ndarray | None = None,
 ) -> Moments:
     """Measure the moments of the rows `indices` of X after `flatten`, in one pass.
 
@@ -104,26 +110,40 @@ def measure_moments(
         Transforms the rows of an array.
     with_products : bool, default=False
         Whether to sum the products of columns too, of dense rows without missing entries.
+    weight : ndarray of shape (n_samples,) or None, default=None
+        Weight of each row of X: a row of weight 2 counts as two rows.
     """
     with np.errstate(over="ignore", invalid="ignore"):  # the caller checks the variances
-        return _measure(X, indices, flatten, with_products)
+        if issparse(X):
+            return _measure_sparse(flatten(X[indices]), _select(weight, indices))
+        parts = (
+            _measure_dense(
+                np.asarray(flatten(X[chunk]), np.float64),
+                with_products,
+                _select(weight, chunk),
+            )
+            for chunk in split_chunks(X, indices)
+        )
+        return reduce(Moments.merge, parts)
 
 
-def _measure(X, indices: np.ndarray, flatten: Callable, with_products: bool) -> Moments:
-    if issparse(X):
-        rows = flatten(X[indices])
-        mean, variance = (m.astype(np.float64) for m in mean_variance_axis(rows, axis=0))
-        n = np.full(len(mean), float(len(indices)))
-        return Moments(n, mean, variance * n, *min_max_axis(rows, axis=0))
-    chunks = (
-        _measure_chunk(np.asarray(flatten(chunk), np.float64), with_products)
-        for chunk in iter_chunks(X, indices)
-    )
-    return reduce(Moments.merge, chunks)
+def _select(weight: np.ndarray | None, indices: np.ndarray) -> np.ndarray | None:
+    return None if weight is None else weight[indices]
 
 
-def _measure_chunk(rows: np.ndarray, with_products: bool) -> Moments:
+def _measure_sparse(rows, weight: np.ndarray | None) -> Moments:
+    mean, variance = mean_variance_axis(rows, axis=0, weights=weight)
+    n = np.full(len(mean), float(rows.shape[0] if weight is None else weight.sum()))
+    mean, variance = mean.astype(np.float64), variance.astype(np.float64)
+    return Moments(n, mean, variance * n, *min_max_axis(rows, axis=0))
+
+
+def _measure_dense(
+    rows: np.ndarray, with_products: bool, weight: np.ndarray | None
+) -> Moments:
     low, high = np.fmin.reduce(rows, axis=0), np.fmax.reduce(rows, axis=0)
+    if weight is not None:
+        return _measure_weighted(rows, with_products, weight, low, high)
     if with_products or not np.isnan(rows.sum()):
         mean = rows.mean(axis=0)
         n, deviation = np.full(len(mean), float(len(rows))), rows - mean
@@ -135,3 +155,19 @@ def _measure_chunk(rows: np.ndarray, with_products: bool) -> Moments:
     n = is_observed.sum(axis=0, dtype=np.float64)
     mean = np.nansum(rows, axis=0) / np.maximum(n, 1)
     return Moments(n, mean, np.nansum((rows - mean) ** 2, axis=0), low, high)
+
+
+def _measure_weighted(
+    rows: np.ndarray,
+    with_products: bool,
+    weight: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+) -> Moments:
+    is_observed = ~np.isnan(rows)
+    n = weight @ is_observed
+    mean = weight @ np.where(is_observed, rows, 0) / _above_zero(n)
+    deviation = np.where(is_observed, rows - mean, 0)
+    if with_products:
+        return Moments(n, mean, (deviation.T * weight) @ deviation, low, high)
+    return Moments(n, mean, weight @ deviation**2, low, high)

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from sk_autoencoder.core._data import RowDataset, iter_chunks
+from sk_autoencoder.core._data import RowDataset, RowSource, iter_chunks
 from sk_autoencoder.core._moments import Moments, measure_moments
 from sk_autoencoder.nn._scalers import RowScaler, Scaler, row_lengths
 from sk_autoencoder.utils._checks import check_variance
@@ -18,7 +18,8 @@ def scaled_moments(rows: RowDataset) -> tuple[np.ndarray, np.ndarray]:
     """Compute the mean and the variance of each column of scaled `rows`."""
     moments = rows.moments
     if moments is None:
-        moments = measure_moments(rows.X, rows.indices, rows.scaler.flatten)
+        source, flatten = rows.source, rows.scaler.flatten
+        moments = measure_moments(source.X, rows.indices, flatten, weight=source.weight)
         check_variance(moments.variance)
     center, scale = rows.scaler.center.cpu().numpy(), rows.scaler.scale.cpu().numpy()
     return (moments.mean - center) / scale, moments.variance / scale / scale
@@ -85,16 +86,20 @@ def with_range(scaler: Scaler, moments: Moments) -> Scaler:
     return scaler
 
 
-def make_row_scaler(moments: Moments, X, indices: np.ndarray, order: int) -> RowScaler:
+def make_row_scaler(
+    moments: Moments, source: RowSource, indices: np.ndarray, order: int
+) -> RowScaler:
     """Make the scaler that brings rows to one length and columns to a mean variance of 1.
 
     `moments` are those of rows of one length. The inverse gives rows of the mean norm (of
-    `order`) of the rows `indices` of X.
+    `order`) of the target rows at `indices`.
     """
     variance = np.where(moments.varies, moments.variance, 0)
-    scale = np.full(X.shape[1], np.sqrt(variance.mean()) or 1.0)
-    lengths = [row_lengths(chunk, order) for chunk in iter_chunks(X, indices)]
-    size = float(np.concatenate(lengths).mean())
-    center = torch.zeros(X.shape[1], dtype=torch.float64)
+    scale = np.full(source.n_features, np.sqrt(variance.mean()) or 1.0)
+    chunks = iter_chunks(source.targets, indices)
+    lengths = np.concatenate([row_lengths(chunk, order) for chunk in chunks])
+    weight = None if source.weight is None else source.weight[indices]
+    size = float(np.average(lengths, weights=weight))
+    center = torch.zeros(source.n_features, dtype=torch.float64)
     scaler = RowScaler(center, torch.from_numpy(scale), size, order)
     return with_range(scaler, moments)

@@ -38,23 +38,35 @@ class RowSample:
     targets : the same, or None
         Targets of these rows where they are not their own.
     numbers : ndarray of shape (n_rows,)
+    weight : ndarray of shape (n_rows,) or None, default=None
+        Weights of these rows; None stands for equal ones.
     """
 
     X: Any
     targets: Any
     numbers: np.ndarray
+    weight: np.ndarray | None = None
 
     @classmethod
     def draw(cls, source: RowSource, rows: np.ndarray) -> "RowSample":
         """Take all `rows` of a source, with numbers of torch's generator."""
         targets = source.targets[rows] if source.has_targets else None
-        return cls(source.X[rows], targets, torch.rand(len(rows)).double().numpy())
+        weight = None if source.weight is None else source.weight[rows]
+        numbers = torch.rand(len(rows)).double().numpy()
+        return cls(source.X[rows], targets, numbers, weight)
 
     def join(self, other: "RowSample") -> "RowSample":
         """Join the rows of both."""
         targets = None if self.targets is None else stack(self.targets, other.targets)
         numbers = np.concatenate([self.numbers, other.numbers])
-        return RowSample(stack(self.X, other.X), targets, numbers)
+        weight = None
+        if not (self.weight is None and other.weight is None):
+            weight = np.concatenate([self.filled_weight(), other.filled_weight()])
+        return RowSample(stack(self.X, other.X), targets, numbers, weight)
+
+    def filled_weight(self) -> np.ndarray:
+        """Read the weights of the rows, ones if they are equal."""
+        return np.ones(len(self.numbers)) if self.weight is None else self.weight
 
     def cut(self) -> "RowSample":
         """Keep the rows with the least numbers, as many as a sample may have."""
@@ -69,11 +81,12 @@ class RowSample:
     def select(self, indices: np.ndarray) -> "RowSample":
         """Select the rows at `indices`."""
         targets = None if self.targets is None else self.targets[indices]
-        return RowSample(self.X[indices], targets, self.numbers[indices])
+        weight = None if self.weight is None else self.weight[indices]
+        return RowSample(self.X[indices], targets, self.numbers[indices], weight)
 
     def as_source(self) -> RowSource:
         """Make a source of the rows."""
-        return RowSource(self.X, self.targets)
+        return RowSource(self.X, self.targets, self.weight)
 
 
 def stack(first: Any, second: Any) -> Any:
@@ -193,8 +206,7 @@ def _go_on(
     anew.earlier = list(previous.history)
 
     def error(candidate: Fitted) -> float:
-        args = (Autoencoder.reconstruct, known.X, known.targets, scaler.units)
-        return candidate.sum_squared_errors(*args)
+        return candidate.sum_squared_errors(Autoencoder.reconstruct, known, scaler.units)
 
     return min(fitted, anew, key=error)
 

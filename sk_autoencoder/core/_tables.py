@@ -15,6 +15,7 @@ from sk_autoencoder.core._scaling import with_range
 from sk_autoencoder.nn._scalers import Scaler
 from sk_autoencoder.nn._tables import TableLayout, TableScaler
 from sk_autoencoder.preprocessing import TableEncoder, is_table
+from sk_autoencoder.utils._checks import check_weights
 from sk_autoencoder.utils._sklearn_compat import allows_nan, ensure_all_finite
 from sk_autoencoder.utils._validation import validate_rows
 
@@ -43,7 +44,14 @@ class TableMixin:
         if hasattr(table, "feature_names_in_"):
             self.feature_names_in_ = table.feature_names_in_
 
-    def check_rows(self, X, *, reset: bool, ensure_min_samples: int = 1):
+    def check_rows(
+        self,
+        X,
+        *,
+        reset: bool,
+        ensure_min_samples: int = 1,
+        sample_weight: np.ndarray | None = None,
+    ):
         """Check rows, or name the features by them; encode a table of mixed columns.
 
         Parameters
@@ -52,12 +60,19 @@ class TableMixin:
         reset : bool
             Whether X names the features, as in ``fit``.
         ensure_min_samples : int, default=1
+        sample_weight : ndarray of shape (n_samples,) or None, default=None
+            Weights of the rows, for the encoder of a table.
 
         Returns
         -------
         rows : {ndarray, CSR array} of shape (n_samples, n_encoded_features)
         """
-        rows = self._encode_table(X, reset=reset, ensure_min_samples=ensure_min_samples)
+        rows = self._encode_table(
+            X,
+            reset=reset,
+            ensure_min_samples=ensure_min_samples,
+            sample_weight=sample_weight,
+        )
         if rows is not None:
             return rows
         return validate_rows(
@@ -70,6 +85,22 @@ class TableMixin:
             ensure_min_samples=ensure_min_samples,
         )
 
+    def check_weighted_rows(
+        self, X, sample_weight, *, reset: bool, ensure_min_samples: int = 1
+    ):
+        """Check rows and their weights, as :meth:`check_rows`.
+
+        Returns
+        -------
+        rows : {ndarray, CSR array} of shape (n_samples, n_encoded_features)
+        weight : ndarray of shape (n_samples,) or None
+        """
+        options = {"reset": reset, "ensure_min_samples": ensure_min_samples}
+        if sample_weight is None:
+            return self.check_rows(X, **options), None
+        weight = check_weights(sample_weight, X)
+        return self.check_rows(X, sample_weight=weight, **options), weight
+
     def _encode_table(
         self,
         X,
@@ -77,6 +108,7 @@ class TableMixin:
         reset: bool,
         ensure_min_samples: int = 1,
         fill_missing: bool | None = None,
+        sample_weight: np.ndarray | None = None,
     ) -> np.ndarray | None:
         """Encode X if it is a table, or was one in fit; None for numbers.
 
@@ -89,7 +121,8 @@ class TableMixin:
             if wanted is not None and not issparse(X) and is_table(X, wanted):
                 fill = not allows_nan(self) if fill_missing is None else fill_missing
                 options = {"scale": False, "fill_missing": fill} | self._table_options
-                self._table = TableEncoder(wanted, **options).fit(X)
+                encoder = TableEncoder(wanted, **options)
+                self._table = encoder.fit(X, sample_weight=sample_weight)
         if self._table is None:
             return None
         validate_data(self, X, reset=reset, skip_check_array=True)

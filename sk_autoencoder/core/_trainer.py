@@ -120,20 +120,20 @@ class AutoencoderNet(NeuralNet):
         elif training:
             step_fn = self._make_fast_step()
         totals = defaultdict(lambda: torch.zeros((), dtype=torch.float64))
-        n_rows = 0
+        total_weight = 0
         with nullcontext() if training else self._fixed_noise():
             for batch in batches:
                 terms = step_fn(batch)["terms"]
-                n_batch = batch.n_rows
+                weight = batch.total_weight
                 # Sums in place: a list of tensors would fragment memory, and reading a
                 # number would wait for a GPU.
                 for name, term in terms.items():
-                    totals[name] = totals[name].to(term.device).add_(term, alpha=n_batch)
-                n_rows += n_batch * self.module_.n_members
-        names = list(totals)
-        sums = torch.tensor([*map(float, totals.values()), n_rows], dtype=torch.float64)
-        *sums, n_rows = self.backend.sum(sums).tolist()
-        return {name: total / n_rows for name, total in zip(names, sums, strict=True)}
+                    totals[name] = totals[name].to(term.device).add_(term, alpha=weight)
+                total_weight += weight * self.module_.n_members
+        names, numbers = list(totals), map(float, [*totals.values(), total_weight])
+        sums = torch.tensor(list(numbers), dtype=torch.float64)
+        *sums, total_weight = self.backend.sum(sums).tolist()
+        return {name: total / total_weight for name, total in zip(names, sums, strict=True)}
 
     def _has_batch_callbacks(self) -> bool:
         """Check whether a callback has a hook for single batches."""

@@ -161,7 +161,8 @@ def _select_weights(fitted: Fitted, initial: Weights, valid: RowDataset) -> floa
     """Load the weights between initial and trained ones that validation rows select."""
     net = fitted.net
     trained = net.get_weights()
-    step = select_interpolation(net.interpolated_losses(initial, trained, valid))
+    losses = net.interpolated_losses(initial, trained, valid)
+    step = select_interpolation(losses, valid.weight)
     net.load_weights(interpolate_weights(initial, trained, step))
     fitted.best_epoch *= step > 0
     return step

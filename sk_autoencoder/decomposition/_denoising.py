@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._columns import NumericColumns
-from sk_autoencoder.core._data import RowDataset, iter_chunks
+from sk_autoencoder.core._data import RowDataset, RowSource
 from sk_autoencoder.core._initialization._pca import LinearAutoencoder
 from sk_autoencoder.core._initialization._wiener import (
     estimate_noise_std,
@@ -295,7 +295,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     }
 
     @fit_context
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Fit the autoencoder to X, or to pairs of noisy and clean rows.
 
         Parameters
@@ -305,6 +305,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
             `noise_std`.
         y : {array-like, sparse matrix} of shape (n_samples, n_features) or None
             The clean partner of each row of X with `paired`, else ignored.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the rows: a row of weight 2 is a row given twice. None gives all rows
+            a weight of 1.
 
         Returns
         -------
@@ -313,9 +316,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Raises
         ------
         ValueError
-            If a parameter, X or y does not fit, or if the loss is not finite.
+            If a parameter, X, y or a weight does not fit, or if the loss is not finite.
         """
-        return self._fit(X, y)
+        return self._fit(X, y, sample_weight=sample_weight)
 
     def denoise(self, X):
         """Remove noise from X: encode and decode it.
@@ -336,7 +339,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         return self._as_table(rows, like=X)
 
     @as_fitted
-    def score(self, X, y=None):
+    def score(self, X, y=None, sample_weight=None):
         """Compute R², the coefficient of determination, of denoised rows.
 
         Clean rows X are damaged by Gaussian noise of half the scale of each column, always
@@ -351,6 +354,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
             Clean rows; noisy rows with `paired` or `noise_std`.
         y : {array-like, sparse matrix} of shape (n_samples, n_features) or None
             The clean partner of each row of X with `paired`, else ignored.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the rows.
 
         Returns
         -------
@@ -360,21 +365,19 @@ class DenoisingAutoencoder(BaseAutoencoder):
             knows the clean rows, it is Stein's estimate, which may exceed 1.
         """
         check_is_fitted(self)
-        X, denoise = self.check_rows(X, reset=False), make_denoising(self._fitted)
+        X, weight = self.check_weighted_rows(X, sample_weight, reset=False)
+        targets = self._read_clean_rows(X, y) if self.paired else None
+        source, denoise = RowSource(X, targets, weight), make_denoising(self._fitted)
         if self.paired:
-            indices = np.arange(X.shape[0])
-            both = (X, self._read_clean_rows(X, y))
-            chunks = (iter_chunks(rows, indices) for rows in both)
-            return self._score_pairs(zip(*chunks, strict=True), denoise)
+            return self._score_parts(source.split(), denoise)
         if self.noise_std is not None:
-            return stein_r2(self._fitted, X, self.noise_std_)
+            return stein_r2(self._fitted, source, self.noise_std_)
         if self._table is not None:
-            pairs = damage_tables(X, table_layout(self._table))
-            return self._score_pairs(pairs, denoise)
-        loss = self.make_recipe().loss
-        pairs = damage_rows(X)
-        bounded = ((x.clip(loss.low, loss.high), y) for x, y in pairs)
-        return self._score_pairs(bounded, denoise)
+            parts = damage_tables(source, table_layout(self._table))
+        else:
+            loss = self.make_recipe().loss
+            parts = damage_rows(source, loss.low, loss.high)
+        return self._score_parts(parts, denoise)
 
     def make_recipe(self) -> Recipe:
         """Corrupt rows, or read pairs or noisy rows, and start at the Wiener filter."""

@@ -7,7 +7,7 @@ import torch
 from scipy.sparse import issparse
 from torch import Tensor, nn
 
-from sk_autoencoder.core._data import RowDataset, evenly_spaced_indices, iter_chunks
+from sk_autoencoder.core._data import RowDataset, RowSource, evenly_spaced_indices
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._model_selection import MIN_VALIDATION_ROWS
 from sk_autoencoder.core._moments import measure_moments
@@ -40,38 +40,41 @@ def divergence(autoencoder: Autoencoder, x: Tensor, output: Tensor, std: Tensor)
 # Score
 
 
-def damage_rows(X) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield chunks of X with noise added, and the chunks without it.
+def damage_rows(source: RowSource, low: float, high: float) -> Iterator[RowSource]:
+    """Add noise to the rows of a source, which are the targets; yield them in parts.
 
-    The noise is Gaussian, of half the scale of each column of X with ``scaling="auto"``.
+    The noise is Gaussian, of half the scale of each column with ``scaling="auto"``. Noisy
+    rows are clipped to the range from `low` to `high`.
     """
-    indices = np.arange(X.shape[0])
-    scaler = make_scaler(measure_moments(X, indices), "auto")
+    indices, weight = source.weighted_rows, source.weight
+    scaler = make_scaler(measure_moments(source.X, indices, weight=weight), "auto")
     std = SCORE_NOISE_LEVEL * scaler.scale.numpy()
     rng = np.random.default_rng(SCORE_SEED)
-    for chunk in iter_chunks(X, indices):
-        clean = chunk.toarray() if issparse(chunk) else chunk
-        yield (clean + rng.normal(0, std, clean.shape)).astype(clean.dtype), clean
+    for part in source.split():
+        clean = part.X.toarray() if issparse(part.X) else part.X
+        noisy = (clean + rng.normal(0, std, clean.shape)).astype(clean.dtype)
+        yield RowSource(noisy.clip(low, high), clean, part.weight)
 
 
-def damage_tables(X, layout: TableLayout) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield damaged chunks of encoded tables X, and the chunks as they were.
+def damage_tables(source: RowSource, layout: TableLayout) -> Iterator[RowSource]:
+    """Damage the rows of an encoded table, which are the targets; yield them in parts.
 
     Numbers have noise as in :func:`damage_rows`. A fifth of the categories are those of
     another row.
     """
     std = np.where(layout.is_number, SCORE_NOISE_LEVEL * layout.scale, 0)
     rng = np.random.default_rng(SCORE_SEED)
-    for clean in iter_chunks(X, np.arange(X.shape[0])):
+    for part in source.split():
+        clean = part.X
         is_swapped = rng.random((len(clean), layout.n_columns)) < SCORE_SWAP_FRACTION
         is_swapped = is_swapped[:, layout.column] & layout.is_level
         other = clean[rng.permutation(len(clean))]
         noisy = clean + rng.normal(0, std, clean.shape)
-        yield np.where(is_swapped, other, noisy), clean
+        yield RowSource(np.where(is_swapped, other, noisy), clean, part.weight)
 
 
-def stein_r2(fitted: Fitted, X, noise_std: np.ndarray) -> float:
-    """Estimate the R² of denoised rows against clean ones from noisy rows X.
+def stein_r2(fitted: Fitted, source: RowSource, noise_std: np.ndarray) -> float:
+    """Estimate the R² of denoised rows against clean ones from noisy rows.
 
     Error and variance of the clean rows are Stein's unbiased estimates.
     """
@@ -90,9 +93,11 @@ def stein_r2(fitted: Fitted, X, noise_std: np.ndarray) -> float:
         product = noise - divergence(autoencoder, x, output, std)
         return share**2 * squares - 2 * share * product + noise
 
-    error = fitted.map(errors, X).sum(dtype=np.float64)
-    moments = measure_moments(X, np.arange(X.shape[0]))
-    total = np.sum(moments.sum_of_squares / units**2) - X.shape[0] * noise
+    rows = source.weighted_rows
+    weight = np.ones(len(rows)) if source.weight is None else source.weight[rows]
+    error = weight @ fitted.map(errors, source.X)[rows].astype(np.float64)
+    moments = measure_moments(source.X, rows, weight=source.weight)
+    total = np.sum(moments.sum_of_squares / units**2) - weight.sum() * noise
     return float(1 - error / total) if total > 0 else float(error <= 0)
 
 
@@ -113,12 +118,13 @@ def fit_input_weight(
     std = fitted.measured.get("noise_std_")
     where = evenly_spaced_indices(len(rows), MAX_COMPARED_ROWS)
     batch = rows[rows.permutation(shuffle=False)[..., where]]
+    weight = 1.0 if batch.weight is None else batch.weight
     are_drawn = not isinstance(fitted.module.corruption, nn.Identity)
     products, squares = 0.0, 0.0
     for _ in range(N_REPEATS if are_drawn else 1):
         terms = fitted.module.map_batch(lambda a, b: compare_steps(a, b, std), batch)
-        products += float(terms[0].double().sum())
-        squares += float(terms[1].double().sum())
+        products += float((terms[0].double() * weight).sum())
+        squares += float((terms[1].double() * weight).sum())
     if squares <= 2 * products:
         return {"input_weight_": 0.0}
     return {"input_weight_": 1 - float(np.clip(products / squares, 0, 1))}

@@ -58,7 +58,7 @@ def path_gains(module: nn.Module, rows: torch.Tensor) -> torch.Tensor:
 
 def fit_min_gain(fitted: Fitted, n_active: int, rows: RowDataset) -> None:
     """Set the minimum gain of an atom for `n_active` atoms a code on average."""
-    chunks = fitted.iter_map(path_gains, rows.X, np.unique(rows.indices))
+    chunks = fitted.iter_map(path_gains, rows.X, rows.repeated_indices())
     gains = torch.from_numpy(np.concatenate(list(chunks)))
     thresholds = [
         conservative_gain_threshold(member_gains, n_active)
@@ -70,7 +70,7 @@ def fit_min_gain(fitted: Fitted, n_active: int, rows: RowDataset) -> None:
 
 def measure_activity(fitted: Fitted, rows: RowDataset) -> dict[str, float]:
     """Measure how many atoms a row uses, and how many atoms no row uses."""
-    indices = np.unique(rows.indices)
+    indices = rows.repeated_indices()
     codes = fitted.iter_map(encode, rows.X, indices)
     n_uses = sum((code != 0).sum(axis=0) for code in codes)  # (n_atoms,)
     n_active = float(n_uses.sum() / len(indices) / fitted.module.n_members)

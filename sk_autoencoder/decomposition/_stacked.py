@@ -235,11 +235,13 @@ class StackedAutoencoder(BaseAutoencoder):
         indices = member.rows.indices
         indices = np.resize(indices, max(len(indices), 2))
         layers, codes = [], member.rows.X[indices]
+        weight = member.rows.source.weight
+        weight = None if weight is None else weight[indices]
         for width, spec in member.network.layer_specs():
             layer = self._make_layer(width, spec, codes, is_first=not layers)
             try:
                 table = None if layers else self._table
-                layer.fit_members(codes, np.arange(codes.shape[0]), table)
+                layer.fit_members(codes, np.arange(codes.shape[0]), table, weight)
                 codes = layer.map_encoded(encode, codes)
             except ValueError as error:
                 raise ValueError(

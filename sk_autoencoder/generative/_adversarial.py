@@ -301,7 +301,7 @@ def fit_residual_noise(
     fitted: Fitted, train: RowDataset, valid: RowDataset | None
 ) -> dict[str, np.ndarray]:
     """Compute the root mean squared error of each feature, on validation rows if any."""
-    rows = np.unique((train if valid is None else valid).indices)
+    rows = (train if valid is None else valid).repeated_indices()
     squares = sum(
         chunk.sum(axis=0, dtype=np.float64)
         for chunk in fitted.iter_map(squared_residual, train.X, rows)

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from sk_autoencoder.core._base import BaseAutoencoder
-from sk_autoencoder.core._data import RowDataset, as_tensor
+from sk_autoencoder.core._data import RowDataset, as_tensor, repeat_by_weight
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._inference import encode, map_array
 from sk_autoencoder.core._memory import SAMPLE_BYTES, rows_within
@@ -213,6 +213,7 @@ class GenerativeAutoencoder(BaseAutoencoder):
             indices = train.indices
             if valid is not None:
                 indices = np.union1d(indices, valid.indices)
+            indices = repeat_by_weight(indices, train.source.weight)
             # An ensemble concatenates codes, and is used for scores only.
             if fitted.module.n_members == 1 and len(indices) > 1:
                 learned |= self._fit_density(fitted, sampler, train.X, indices)

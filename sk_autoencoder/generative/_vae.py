@@ -18,7 +18,7 @@ from sk_autoencoder.core._initialization._factor_model import (
     init_factor_model,
     scaled_variance,
 )
-from sk_autoencoder.core._initialization._pca import principal_axes
+from sk_autoencoder.core._initialization._pca import degrees_of_freedom, principal_axes
 from sk_autoencoder.core._recipe import Initialization, Member, Recipe
 from sk_autoencoder.core._scaling import has_variance, scaled_moments, share_unit
 from sk_autoencoder.core._tables import table_layout
@@ -342,7 +342,8 @@ class VAETransformer(GenerativeAutoencoder):
     def _start_at_factor_model(self, loss: Loss, member: Member) -> Initialization:
         rows, network = member.rows, member.network
         mean, variance = scaled_moments(rows)
-        variance = variance * len(rows) / max(len(rows) - 1, 1)  # unbiased, as in PCA
+        n_rows = len(rows) if rows.weight is None else rows.weight.sum()
+        variance = variance * n_rows / degrees_of_freedom(n_rows)  # unbiased, as in PCA
         fixed_noise, is_linear = None, False
         if not isinstance(self.variance, str):
             fixed_noise = scaled_variance(self.variance, rows.scaler)
@@ -364,7 +365,7 @@ class VAETransformer(GenerativeAutoencoder):
     def _measure_usage(
         self, fitted: Fitted, train: RowDataset, valid: RowDataset | None
     ) -> dict[str, np.ndarray]:
-        rows = np.unique(train.indices)[:MAX_USAGE_ROWS]
+        rows = train.repeated_indices()[:MAX_USAGE_ROWS]
         chunks = fitted.iter_map(posterior_moments, train.X, rows)
         nats, is_active = component_usage(np.concatenate(list(chunks)))
         # Identical rows need no active component: no warning for them.

@@ -12,7 +12,7 @@ import torch
 
 from sk_autoencoder.core._base import BaseAutoencoder, reconstruct
 from sk_autoencoder.core._columns import NumericColumns
-from sk_autoencoder.core._data import RowDataset, evenly_spaced_indices
+from sk_autoencoder.core._data import RowDataset, spread_indices
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._missing import missing_fraction
 from sk_autoencoder.core._recipe import Initialization, Member, Recipe
@@ -135,8 +135,9 @@ def measure_hidden_fraction(X, rows: np.ndarray, seed: int) -> dict[str, float]:
 def start_at_factor_model(columns: NumericColumns, member: Member) -> Initialization:
     """Initialise a network at a factor model of the training rows."""
     rows = member.rows
-    imputer = columns.fit_imputer(rows.X, rows.scaler, rows.indices, member.seed)
-    sample = rows[evenly_spaced_indices(len(rows), MAX_QUANTILE_ROWS)].x.cpu().numpy()
+    imputer = columns.fit_imputer(rows.source, rows.scaler, rows.indices, member.seed)
+    where = spread_indices(len(rows), MAX_QUANTILE_ROWS, rows.weight)
+    sample = rows[where].x.cpu().numpy()
     sample[:, np.isnan(sample).all(axis=0)] = 0
     quantiles = np.nanquantile(sample, quantile_levels(), axis=0)
     member.network.start_at(imputer, torch.from_numpy(quantiles).float())
@@ -154,7 +155,7 @@ def calibrate_neighbors(
     fitted: Fitted, rows: np.ndarray, valid: RowDataset
 ) -> dict[str, KernelRegressionImputer | None]:
     """Fit the kernel regression that corrects the networks, if it is an improvement."""
-    reference = select_reference_rows(rows)
+    reference = select_reference_rows(rows, weight=valid.source.weight)
     return {"nearest_": fit_kernel_regression(fitted.module, reference, valid)}
 
 
@@ -165,7 +166,8 @@ def impute_reference_rows(
     nearest = fitted.learned.get("nearest_")
     if nearest is None:
         return {}
-    reference = select_reference_rows(train.indices, valid.indices)
+    weight = train.source.weight
+    reference = select_reference_rows(train.indices, valid.indices, weight=weight)
     rows = scaled_rows(train.X, train.scaler, reference)
     nearest = copy.copy(nearest)
     nearest.rows = impute_scaled(fitted.module, rows)

@@ -12,7 +12,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from sk_autoencoder.core._base import BaseAutoencoder
+from sk_autoencoder.core._data import RowSource
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
+from sk_autoencoder.core._moments import measure_moments
 from sk_autoencoder.core._tables import TableMixin, missing_cells
 from sk_autoencoder.generative._vae import VAETransformer
 from sk_autoencoder.impute._autoencoder import make_default_autoencoder
@@ -24,7 +26,7 @@ from sk_autoencoder.impute._placeholders import (
 )
 from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.preprocessing import select_columns
-from sk_autoencoder.utils._checks import check_n_observed
+from sk_autoencoder.utils._checks import check_n_observed, check_n_weighted, check_weights
 from sk_autoencoder.utils._constraints import count
 from sk_autoencoder.utils._random import clone_with_seed, draw_seed, seeded_fit
 from sk_autoencoder.utils._sklearn_compat import (
@@ -181,7 +183,7 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, TableMixin, BaseImputer)
 
     @fit_context
     @atomic
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Fit the autoencoder to incomplete rows.
 
         Parameters
@@ -190,6 +192,9 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, TableMixin, BaseImputer)
             Training rows.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the rows: a row of weight 2 is a row given twice. None gives all rows
+            a weight of 1.
 
         Returns
         -------
@@ -200,12 +205,20 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, TableMixin, BaseImputer)
         ValueError
             If a parameter or X does not fit, or no row has an observed value.
         """
-        X, is_missing = self._read(X, reset=True)
+        weight = None if sample_weight is None else check_weights(sample_weight, X)
+        check_n_weighted(weight, 2)
+        X, is_missing = self._read(X, reset=True, sample_weight=weight)
+        if weight is not None:  # rows of weight 0 are rows that were not given
+            X, is_missing, weight = (a[weight > 0] for a in (X, is_missing, weight))
         self._fit_indicator(self._missing_cells(X, is_missing))
         self._is_kept = ~is_missing.all(axis=0)
-        rows = X[~is_missing.all(axis=1)][:, self._is_kept]
+        source = RowSource(X[:, self._is_kept], weight=weight).in_order()
+        rows, weight = source.X, source.weight
+        if len(source.fitted_rows) < len(rows):
+            rows = rows[source.fitted_rows]
+            weight = None if weight is None else weight[source.fitted_rows]
         check_n_observed(len(rows), 2)
-        self._learn_columns(rows)
+        self._learn_columns(rows, weight)
         n_columns = rows.shape[1] if self._table is None else self.n_features_in_
         self.autoencoder_ = self._make_autoencoder(len(rows), n_columns)
         if self.verbose:
@@ -215,22 +228,29 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, TableMixin, BaseImputer)
         if n_members > 1:  # permuted, so that members have different validation rows
             rng = check_random_state(self.random_state)
             indices = np.stack([rng.permutation(indices) for _ in range(n_members)])
-        self.autoencoder_.fit_members(rows, indices, self._table)
+        self.autoencoder_.fit_members(rows, indices, self._table, weight)
         return self
 
-    def _learn_columns(self, rows: np.ndarray) -> None:
+    def _learn_columns(self, rows: np.ndarray, weight: np.ndarray | None) -> None:
         self.statistics_ = np.full(len(self._is_kept), np.nan)
-        self.statistics_[self._is_kept] = np.nanmean(rows, axis=0, dtype=np.float64)
+        mean = np.nanmean(rows, axis=0, dtype=np.float64)
+        if weight is not None:
+            mean = measure_moments(rows, np.arange(len(rows)), weight=weight).mean
+        self.statistics_[self._is_kept] = mean
         self._low, self._high = np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)
         self._is_discrete = (np.isnan(rows) | (rows == np.round(rows))).all(axis=0)
 
-    def _read(self, X, *, reset: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _read(
+        self, X, *, reset: bool, sample_weight: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Check X, and return a copy with NaN for missing values and the mask of these.
 
         A table is encoded.
         """
         X = replace_placeholder(X, self.missing_values)
-        rows = self._encode_table(X, reset=reset, ensure_min_samples=1 + reset)
+        rows = self._encode_table(
+            X, reset=reset, ensure_min_samples=1 + reset, sample_weight=sample_weight
+        )
         if rows is not None:
             return rows, np.isnan(rows)
         X = validate_rows(

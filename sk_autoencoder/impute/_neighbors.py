@@ -6,7 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sk_autoencoder.core._data import RowDataset, RowSource, evenly_spaced_indices
+from sk_autoencoder.core._data import (
+    RowDataset,
+    RowSource,
+    evenly_spaced_indices,
+    spread_indices,
+)
 from sk_autoencoder.core._inference import map_array
 from sk_autoencoder.impute._network import MAX_DEVIATION, KernelRegressionImputer
 from sk_autoencoder.nn._autoencoder import Autoencoder
@@ -39,10 +44,11 @@ def scaled_rows(X, scaler: Scaler, indices: np.ndarray) -> Tensor:
     return rows[np.arange(len(indices))].x.cpu()
 
 
-def select_reference_rows(*indices: np.ndarray) -> np.ndarray:
-    """Select reference rows among the rows at `indices`."""
+def select_reference_rows(*indices: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """Select reference rows among the rows at `indices`, by the weights of all rows."""
     rows = np.unique(np.concatenate([array.ravel() for array in indices]))
-    return rows[evenly_spaced_indices(len(rows), MAX_REFERENCE_ROWS)]
+    weight = None if weight is None else weight[rows]
+    return rows[spread_indices(len(rows), MAX_REFERENCE_ROWS, weight)]
 
 
 def impute_scaled(module: nn.Module, x: Tensor) -> Tensor:

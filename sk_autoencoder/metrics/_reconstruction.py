@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from sk_autoencoder.utils._checks import as_dense, check_image_shape
+from sk_autoencoder.utils._checks import as_dense, check_image_shape, check_weights
 from sk_autoencoder.utils._optional import require
 
 
@@ -64,7 +64,7 @@ def reconstruction_error(y_true, y_pred, *, per: str = "row", squared: bool = Tr
     return error if squared else np.sqrt(error)
 
 
-def reconstruction_r2(y_true, y_pred) -> float:
+def reconstruction_r2(y_true, y_pred, *, sample_weight=None) -> float:
     """Compute the coefficient of determination R² of a reconstruction.
 
     R² is one minus the squared error divided by the variance of the rows, each summed over
@@ -78,6 +78,8 @@ def reconstruction_r2(y_true, y_pred) -> float:
         Rows. Missing entries (NaN) are skipped.
     y_pred : {array-like, sparse matrix} of shape (n_samples, n_features)
         Their reconstructions.
+    sample_weight : array-like of shape (n_samples,) or None, default=None
+        Weights of the rows; None gives all rows a weight of 1.
 
     Returns
     -------
@@ -91,10 +93,14 @@ def reconstruction_r2(y_true, y_pred) -> float:
     0.8
     """
     y_true, y_pred = _check_pair(y_true, y_pred)
-    n_observed = np.maximum(np.sum(~np.isnan(y_true), axis=0), 1)
-    mean = np.nansum(y_true, axis=0) / n_observed
-    residual = np.nansum((y_true - y_pred) ** 2)
-    total = np.nansum((y_true - mean) ** 2)
+    weight = np.ones(len(y_true))
+    if sample_weight is not None:
+        weight = check_weights(sample_weight, y_true)
+    is_observed = ~np.isnan(y_true)
+    n_observed = weight @ is_observed
+    mean = weight @ np.where(is_observed, y_true, 0) / np.where(n_observed, n_observed, 1)
+    residual = np.nansum(weight[:, None] * (y_true - y_pred) ** 2)
+    total = np.nansum(weight[:, None] * (y_true - mean) ** 2)
     return float(1 - residual / total) if total else float(residual == 0)
 
 

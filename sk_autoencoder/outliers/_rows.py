@@ -14,7 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sk_autoencoder.core._base import BaseAutoencoder
-from sk_autoencoder.core._data import has_missing, iter_chunks
+from sk_autoencoder.core._data import RowSource, iter_chunks, spread_indices
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
 from sk_autoencoder.core._memory import SAMPLE_BYTES, rows_within
 from sk_autoencoder.core._tables import TableMixin, table_layout
@@ -32,7 +32,7 @@ from sk_autoencoder.outliers._scores import (
 )
 from sk_autoencoder.outliers._threshold import find_offset, label, warn_of_few_rows
 from sk_autoencoder.persistence import PersistenceMixin
-from sk_autoencoder.utils._checks import check_n_observed
+from sk_autoencoder.utils._checks import check_n_observed, check_n_weighted
 from sk_autoencoder.utils._constraints import count
 from sk_autoencoder.utils._random import clone_with_seed, draw_seed
 from sk_autoencoder.utils._sklearn_compat import (
@@ -250,7 +250,7 @@ class AutoencoderOutlierDetector(
 
     @fit_context
     @atomic
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Fit the autoencoder, its error scales and the threshold.
 
         Parameters
@@ -260,6 +260,9 @@ class AutoencoderOutlierDetector(
             a time.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the rows: a row of weight 2 is a row given twice. None gives all rows
+            a weight of 1.
 
         Returns
         -------
@@ -268,29 +271,38 @@ class AutoencoderOutlierDetector(
         Raises
         ------
         ValueError
-            If a parameter or X is invalid.
+            If a parameter, X or a weight is invalid.
 
         Warns
         -----
         UserWarning
             If X has ten rows or fewer.
         """
-        X = self.check_rows(X, reset=True, ensure_min_samples=2)
-        if has_missing(X):
-            X = X[~np.isnan(X).all(axis=1)]
-            check_n_observed(len(X), 2)
+        X, weight = self.check_weighted_rows(
+            X, sample_weight, reset=True, ensure_min_samples=2
+        )
+        check_n_weighted(weight, 2)
+        source = RowSource(X, weight=weight).in_order()
+        X, weight = source.X, source.weight
+        if len(source.fitted_rows) < X.shape[0]:
+            X = X[source.fitted_rows]
+            weight = None if weight is None else weight[source.fitted_rows]
+        check_n_observed(X.shape[0], 2)
         warn_of_few_rows(X.shape[0])
         rng = check_random_state(self.random_state)
         autoencoder = self._make_autoencoder(X.shape[1], rng)
         rows = self._draw_rows(*X.shape, rng)  # (n_members, n_rows of each)
         self._check_parameters(autoencoder, len(rows))
         if _is_ours(autoencoder):
-            autoencoder.fit_members(X, rows, self._table)
-        else:
+            autoencoder.fit_members(X, rows, self._table, weight)
+        elif weight is None:
             autoencoder.fit(X[rows[0]])
+        else:
+            autoencoder.fit(X[rows[0]], sample_weight=weight[rows[0]])
         self.autoencoder_ = autoencoder
-        unseen = self._calibrate(X, rows, rng)
-        scores = unseen if self.contamination == "auto" else self._score(X)
+        scores = self._calibrate(X, weight, rows, rng)
+        if self.contamination != "auto":
+            scores = self._score(X)[spread_indices(X.shape[0], np.inf, weight)]
         self.offset_ = find_offset(scores, self.contamination, self.false_positive_rate)
         return self
 
@@ -342,13 +354,16 @@ class AutoencoderOutlierDetector(
 
     # Calibration
 
-    def _calibrate(self, X, rows: np.ndarray, rng) -> np.ndarray:
+    def _calibrate(self, X, weight: np.ndarray | None, rows: np.ndarray, rng) -> np.ndarray:
         """Fit the error scales, and score training rows by members not fitted to them."""
         row_bytes = 2 * X.dtype.itemsize * len(rows) * X.shape[1]  # in two precisions
         n_rows = max(N_CALIBRATION_ROWS, N_FLAGGED_ROWS / (self.false_positive_rate or 1))
         n_affordable = rows_within(SAMPLE_BYTES, row_bytes, MIN_CALIBRATION_ROWS)
         n_rows = min(n_affordable, int(n_rows))
-        indices = np.sort(rng.permutation(X.shape[0])[:n_rows])
+        indices = rng.permutation(X.shape[0])
+        if weight is not None:
+            indices = indices[spread_indices(len(indices), n_rows, weight[indices])]
+        indices = np.sort(indices[:n_rows])
         is_unseen = ~np.stack([np.isin(indices, subset) for subset in rows], axis=1)
         if self._scores_errors():
             self.method_ = "reconstruction"

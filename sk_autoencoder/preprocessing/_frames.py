@@ -46,7 +46,8 @@ def read_columns(X: Any, are_categories: np.ndarray | None = None) -> list[Colum
     """
     frame = as_frame(X)
     if frame is not None:
-        names, columns = frame.columns, [frame[name] for name in frame.columns]
+        # get_column: brackets would take a number that is a name for that of a row.
+        names, columns = frame.columns, list(map(frame.get_column, frame.columns))
     else:
         array = np.asarray(X)
         names, columns = range(array.shape[1]), list(array.T)

@@ -18,6 +18,7 @@ from sk_autoencoder.preprocessing._frames import (
     make_frame,
     read_columns,
 )
+from sk_autoencoder.utils._checks import check_weights
 from sk_autoencoder.utils._sklearn_compat import (
     Interval,
     RealNotInt,
@@ -168,7 +169,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     @fit_context
     @atomic
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Learn the kinds, levels and ranges of the columns of X.
 
         Parameters
@@ -176,6 +177,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         X : frame or array-like of shape (n_samples, n_features)
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the rows in the mean and the scale of columns: a row of weight 2 is a
+            row given twice. Levels are counted without weights.
 
         Returns
         -------
@@ -196,16 +200,17 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         widths = [len(column.suffixes()) for column in self.encoders_]
         ends = np.cumsum(widths).tolist()
         self.blocks_ = [slice(e - w, e) for e, w in zip(ends, widths, strict=True)]
-        self.center_, self.scale_ = self._measure(self._encode(columns))
+        weight = None if sample_weight is None else check_weights(sample_weight, X)
+        self.center_, self.scale_ = self._measure(self._encode(columns), weight)
         self.holds_probabilities_ = [c.holds_probabilities for c in self.encoders_]
         self.categories_ = [getattr(column, "levels", None) for column in self.encoders_]
         return self
 
-    def _measure(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _measure(
+        self, encoded: np.ndarray, weight: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Compute the mean of each encoded column, and its divisor."""
-        n_observed = np.maximum((~np.isnan(encoded)).sum(axis=0), 1)
-        center = np.nansum(encoded, axis=0) / n_observed
-        variance = np.nansum((encoded - center) ** 2, axis=0) / n_observed
+        center, variance = weighted_moments(encoded, weight)
         std = np.sqrt(variance)
         scale = np.where(std > ROUNDING * np.abs(center), std, 1.0)
         for column, block in zip(self.encoders_, self.blocks_, strict=True):
@@ -469,3 +474,17 @@ def check_table(X, name: str):
             f"by {name}."
         )
     return X
+
+
+def weighted_moments(
+    entries: np.ndarray, weight: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute mean and variance of the observed entries of each column."""
+    if weight is None:
+        n_observed = np.maximum((~np.isnan(entries)).sum(axis=0), 1)
+        mean = np.nansum(entries, axis=0) / n_observed
+        return mean, np.nansum((entries - mean) ** 2, axis=0) / n_observed
+    total = weight @ ~np.isnan(entries)
+    total[total == 0] = 1.0
+    mean = np.nansum(weight[:, None] * entries, axis=0) / total
+    return mean, np.nansum(weight[:, None] * (entries - mean) ** 2, axis=0) / total

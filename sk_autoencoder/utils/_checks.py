@@ -8,6 +8,8 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array
 
+from sk_autoencoder.utils._sklearn_compat import read_sample_weight
+
 
 def as_floats(value, name: str) -> np.ndarray:
     """Convert the `value` of parameter `name` to an array of floats."""
@@ -32,6 +34,35 @@ def check_n_observed(n_rows: int, n_min: int) -> None:
     if n_rows < n_min:
         raise ValueError(
             f"X has {n_rows} row(s) with an observed value, and {n_min} are needed."
+        )
+
+
+def check_weights(sample_weight, X) -> np.ndarray:
+    """Check the weights of rows X, and convert them to float64.
+
+    Raises
+    ------
+    ValueError
+        If their number or a value is wrong, or if all are zero.
+    """
+    weight = read_sample_weight(sample_weight, X, dtype=np.float64)
+    if (weight < 0).any():
+        where = int(np.argmin(weight))
+        raise ValueError(
+            f"sample_weight[{where}]={weight[where]:.6g} is negative: weights of rows have "
+            "to be 0 or larger."
+        )
+    if not weight.any():  # scikit-learn 1.8 or older, from 1.9 on it says so
+        raise ValueError("sample_weight is zero for every row: some rows need a weight.")
+    return weight
+
+
+def check_n_weighted(weight: np.ndarray | None, n_min: int) -> None:
+    """Raise a ValueError if fewer than `n_min` rows have a positive weight."""
+    n_weighted = np.inf if weight is None else int((weight > 0).sum())
+    if n_weighted < n_min:
+        raise ValueError(
+            f"sample_weight is positive for {n_weighted} row(s), and {n_min} are needed."
         )
 
 

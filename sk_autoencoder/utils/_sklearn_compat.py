@@ -12,6 +12,7 @@ from sklearn.utils._mask import _get_mask as missing_mask
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 from sklearn.utils._set_output import ADAPTERS_MANAGER
 from sklearn.utils.validation import _check_feature_names_in as feature_names
+from sklearn.utils.validation import _check_sample_weight as read_sample_weight
 
 try:
     from sklearn.callback import CallbackSupportMixin, ProgressBar
@@ -52,6 +53,7 @@ __all__ = [
     "feature_names",
     "fit_context",
     "missing_mask",
+    "read_sample_weight",
     "with_owner",
     "wrap_like",
 ]

@@ -9,7 +9,12 @@ from sklearn.utils.extmath import svd_flip
 from torch import Tensor
 from torch.nn import functional as F
 
-from sk_autoencoder.core._data import RowDataset, RowSource, evenly_spaced_indices
+from sk_autoencoder.core._data import (
+    RowDataset,
+    RowSource,
+    evenly_spaced_indices,
+    spread_indices,
+)
 from sk_autoencoder.core._initialization._pca import (
     LinearAutoencoder,
     PrincipalAxes,
@@ -141,21 +146,22 @@ class FactorMoments(NamedTuple):
 
 
 def fit_factor_model(
-    X,
+    source: RowSource,
     scaler: Scaler,
     indices: np.ndarray,
     seed: int,
     is_incomplete: bool = True,
     columns: Tensor | None = None,
 ) -> FactorModelImputer:
-    """Fit a factor model to the scaled rows `indices` of X.
+    """Fit a factor model to the scaled rows `indices` of a source.
 
     The initial model has principal factors. EM [1]_ improves the model if entries are
     missing.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    source : RowSource
+        A row of weight 2 is a row given twice.
     scaler : Scaler
     indices : ndarray of shape (n_rows,)
     seed : int
@@ -173,10 +179,12 @@ def fit_factor_model(
     """
     n_max = MAX_COMPLETE_ROWS
     if is_incomplete:
-        n_max = rows_within(SAMPLE_BYTES, 8 * X.shape[1], MIN_FACTOR_MODEL_ROWS)
-    n_rows = min(len(indices), MAX_FACTOR_MODEL_ROWS, n_max)
-    subset = indices[evenly_spaced_indices(len(indices), n_rows)]
-    x = RowDataset(RowSource(X), scaler, subset)[np.arange(n_rows)].x.cpu().double()
+        n_max = rows_within(SAMPLE_BYTES, 8 * source.n_features, MIN_FACTOR_MODEL_ROWS)
+    weight = None if source.weight is None else source.weight[indices]
+    n_max = min(n_max, MAX_FACTOR_MODEL_ROWS)
+    subset = indices[spread_indices(len(indices), n_max, weight)]
+    n_rows, inputs = len(subset), RowSource(source.X)
+    x = RowDataset(inputs, scaler, subset)[np.arange(n_rows)].x.cpu().double()
     if columns is None or n_rows < MIN_SELECTION_ROWS:
         return _fit_scaled(x, seed, MAX_FACTORS).float()
     sample = x[evenly_spaced_indices(n_rows, MAX_SELECTION_ROWS)]

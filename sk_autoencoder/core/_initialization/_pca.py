@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.linalg import eigh
+from scipy.linalg import eigh, svd
 from scipy.sparse import issparse
+from scipy.sparse.linalg import LinearOperator, svds
 from sklearn.decomposition import PCA, IncrementalPCA
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import svd_flip
@@ -54,17 +55,18 @@ def principal_axes(rows: RowDataset, n_components: int | None, seed: int) -> Pri
     moments, n_rows = rows.moments, len(rows)
     has_products = moments is not None and moments.has_products
     if has_products:  # perhaps of further rows, which are not at hand
-        n_rows = int(moments.n_observed[0])
+        n_rows = max(n_rows, int(moments.n_observed[0]))
     n_axes = min(n_rows, n_features, n_components or np.inf)
     mean, variance = scaled_moments(rows)
     if not variance.sum() > len(rows) * np.finfo(np.float32).eps ** 2:
         return PrincipalAxes(mean, np.zeros((0, n_features)), np.zeros(0))
+    is_narrow, is_weighted = n_features <= MAX_PRODUCT_COLUMNS, rows.weight is not None
+    is_long = rows.cached is None or len(rows) >= MIN_ROWS_PER_COLUMN * n_features
+    if is_weighted and (issparse(rows.X) or not is_narrow):
+        return _axes_of_weighted(rows, mean, n_axes, seed)
     if issparse(rows.X):
         pca = _fit_sparse(rows, n_axes, seed)
-    elif (has_products and n_rows > len(rows)) or (
-        n_features <= MAX_PRODUCT_COLUMNS
-        and (rows.cached is None or len(rows) >= MIN_ROWS_PER_COLUMN * n_features)
-    ):
+    elif (has_products and n_rows > len(rows)) or (is_narrow and (is_long or is_weighted)):
         return _axes_of_moments(rows, mean, n_axes)
     elif rows.cached is not None:
         pca = PCA(n_axes, random_state=seed).fit(rows.cached.x.cpu().double().numpy())
@@ -76,16 +78,54 @@ def principal_axes(rows: RowDataset, n_components: int | None, seed: int) -> Pri
 def _axes_of_moments(rows: RowDataset, mean: np.ndarray, n_axes: int) -> PrincipalAxes:
     moments = rows.moments
     if moments is None or not moments.has_products:
-        flatten = rows.scaler.flatten
-        moments = measure_moments(rows.X, rows.indices, flatten, with_products=True)
+        source, flatten = rows.source, rows.scaler.flatten
+        moments = measure_moments(
+            source.X, rows.indices, flatten, with_products=True, weight=source.weight
+        )
     scale = rows.scaler.scale.cpu().numpy()
     n_rows = moments.n_observed[0]  # of all processes
-    covariance = moments.scatter / scale / scale[:, None] / max(n_rows - 1, 1)
+    covariance = moments.scatter / scale / scale[:, None] / degrees_of_freedom(n_rows)
     n_features = len(scale)
     variance, axes = eigh(covariance, subset_by_index=[n_features - n_axes, n_features - 1])
     order = np.argsort(-variance, kind="stable")
     _, components = svd_flip(None, axes.T[order], u_based_decision=False)
     return PrincipalAxes(mean, components, variance[order].clip(0))
+
+
+def degrees_of_freedom(n_rows: float) -> float:
+    """Compute what divides sums of squares: rows, or the sum of weights, less one.
+
+    A sum of weights may be below two; their scale has no meaning then.
+    """
+    return max(n_rows - 1, n_rows / 2)
+
+
+def _axes_of_weighted(
+    rows: RowDataset, mean: np.ndarray, n_axes: int, seed: int
+) -> PrincipalAxes:
+    """Compute the axes of weighted rows that are sparse or have many columns."""
+    if issparse(rows.X):
+        scaled = _scale_sparse(rows)
+        mean = scaled.T @ rows.weight / rows.weight.sum()
+    else:
+        scaled = rows[np.arange(len(rows))].x.cpu().double().numpy()
+    root = np.sqrt(rows.weight)
+    centred = LinearOperator(
+        scaled.shape,
+        matvec=lambda v: root * (scaled @ v.ravel() - mean @ v.ravel()),
+        rmatvec=lambda u: scaled.T @ (root * u.ravel()) - mean * (root @ u.ravel()),
+    )
+    if n_axes < min(scaled.shape):
+        v0 = np.random.default_rng(seed).standard_normal(min(scaled.shape))
+        _, singular, components = svds(centred, n_axes, v0=v0)
+    else:
+        _, singular, components = svd(
+            centred @ np.eye(scaled.shape[1]), full_matrices=False
+        )
+    order = np.argsort(-singular, kind="stable")[:n_axes]
+    _, components = svd_flip(None, components[order], u_based_decision=False)
+    variance = singular[order] ** 2 / degrees_of_freedom(rows.weight.sum())
+    return PrincipalAxes(scaled_moments(rows)[0], components, variance)
 
 
 def _fit_sparse(rows: RowDataset, n_axes: int, seed: int) -> PCA:
@@ -97,12 +137,17 @@ def _fit_sparse(rows: RowDataset, n_axes: int, seed: int) -> PCA:
 
 
 def _fit_sparse_pca(rows: RowDataset, n_axes: int, seed: int) -> PCA:
-    X = rows.scaler.flatten(rows.X[rows.indices])
-    X = X.multiply(1 / rows.scaler.scale.cpu().numpy()).tocsr()
+    X = _scale_sparse(rows)
     if X.shape[1] <= MAX_PRODUCT_COLUMNS:
         return PCA(n_axes, svd_solver="covariance_eigh").fit(X)
     n_axes = min(n_axes, min(X.shape) - 1)
     return PCA(n_axes, svd_solver="arpack", random_state=seed).fit(X)
+
+
+def _scale_sparse(rows: RowDataset):
+    """Read all `rows` as a CSR array, in scaled units but not centred."""
+    X = rows.scaler.flatten(rows.X[rows.indices])
+    return X.multiply(1 / rows.scaler.scale.cpu().numpy()).tocsr()
 
 
 def _fit_streamed(rows: RowDataset, n_axes: int) -> IncrementalPCA:

@@ -39,7 +39,7 @@ def wiener_filter(
     left singular vectors of :math:`B C^{-1/2}` (reduced rank regression; Brillinger,
     "Time Series", 1981, theorem 10.2.1).
     """
-    clean_source = RowSource(rows.source.targets)
+    clean_source = RowSource(rows.source.targets, weight=rows.source.weight)
     clean = RowDataset(clean_source, rows.scaler, rows.indices, rows.moments)
     axes = principal_axes(clean, MAX_AXES, seed)
     compute_moments = getattr(corruption, "moments", lambda mean, variance: None)
