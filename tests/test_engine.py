@@ -6,14 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 from catalogue import CATALOGUE, PLAIN, fitted, one_of_each, quick, slow
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
+from skorch.callbacks import Callback
 
-from sk_autoencoder import load, to_onnx
-from sk_autoencoder.core import BaseAutoencoder, _building, _training
-from sk_autoencoder.core._trainer import AutoencoderNet
+from sk_autoencoder import AutoencoderTransformer, load, to_onnx
+from sk_autoencoder.core import BaseAutoencoder, _building, _recipe, _training
+from sk_autoencoder.core._data import BatchIterator, RowDataset, RowSource
+from sk_autoencoder.core._trainer import AutoencoderNet, rate_factor
+from sk_autoencoder.nn._scalers import Scaler
 
 INVALID = object()  # as a parameter: whatever reads it fails
 METHODS = ("transform", "reconstruct", "score_samples", "decision_function")
@@ -185,3 +189,61 @@ def test_new_parameters_count_from_the_next_fit_on(estimator, iris):
     expected = clone(estimator).set_params(random_state=1).fit(iris)
     for name, values in readings(expected, iris).items():
         np.testing.assert_array_equal(readings(fitted, iris)[name], values, err_msg=name)
+
+
+# Training in steps
+
+
+def test_the_number_of_steps_grows_with_the_rows():
+    counts = [_recipe.count_steps(n) for n in (1_001, 4_571, 20_000, 320_000)]
+    assert counts == [1_000, 1_000, 4_375, 8_750]
+
+
+def test_the_learning_rate_is_warmed_up_and_falls_to_zero():
+    factors = [rate_factor(step, 1_000) for step in range(1_000)]
+    assert factors[24] == pytest.approx(0.49)
+    assert set(factors[50:500]) == {1.0}
+    assert factors[749] == pytest.approx(0.501)
+    assert factors[-1] == pytest.approx(0.001)
+
+
+def test_steps_go_through_all_rows_before_any_comes_again():
+    X = np.arange(10.0)[:, None]
+    scaler = Scaler(torch.zeros(1).double(), torch.ones(1).double())
+    rows = RowDataset(RowSource(X), scaler, np.arange(10))
+    batches = BatchIterator(rows, batch_size=4, shuffle=True, n_batches=2)
+    seen = [batch.x.ravel().tolist() for _ in range(3) for batch in batches]
+    assert [len(batch) for batch in seen] == [4, 4, 2, 4, 4, 2]
+    for one_pass in (seen[:3], seen[3:]):
+        assert sorted(x for batch in one_pass for x in batch) == list(range(10))
+
+
+def test_many_rows_are_trained_on_for_a_number_of_steps():
+    rng = np.random.default_rng(0)
+    X = np.tanh(rng.normal(size=(1_200, 1)) * np.linspace(0.5, 3, 6))
+    X += 0.05 * rng.normal(size=X.shape)
+
+    class Count(Callback):
+        def on_train_begin(self, net, **kwargs):
+            self.n_steps_ = 0
+
+        def on_grad_computed(self, net, **kwargs):
+            self.n_steps_ += 1
+
+    count = Count()
+    parameters = {"hidden_layer_sizes": (16,), "random_state": 0}
+    counted = AutoencoderTransformer(1, callbacks=[count], **parameters).fit(X)
+    plain = AutoencoderTransformer(1, **parameters).fit(X)
+    assert dict(counted.net_.callbacks_)["Count"].n_steps_ == 1_000
+    assert plain.n_iter_ == len(plain.validation_curve_) == 10
+    assert plain.net_.lr == 1e-2
+    assert plain.history_[-1, "event_lr"] < 1e-4
+    np.testing.assert_allclose(plain.transform(X), counted.transform(X), atol=1e-4)
+    pca = AutoencoderTransformer(1, max_epochs=0).fit(X)
+    assert plain.score(X) > pca.score(X) + 0.01
+    few = AutoencoderTransformer(1, **parameters).fit(X[:900])
+    assert few.net_.lr == 2e-3
+    assert few.n_iter_ > 10
+    without = AutoencoderTransformer(1, early_stopping=False, **parameters).fit(X)
+    assert without.validation_curve_ is None
+    assert without.score(X) > pca.score(X) + 0.01

@@ -54,6 +54,7 @@ from sk_autoencoder.utils._checks import (
     check_n_weighted,
     check_range,
     check_same_width,
+    count_rows,
 )
 from sk_autoencoder.utils._devices import find_device
 from sk_autoencoder.utils._memory_errors import explained_memory_errors
@@ -133,20 +134,23 @@ class BaseAutoencoder(
             loss=loss,
             trim_fraction=self.trim_fraction,
             penalties=self._penalties,
-            schedule=Schedule(
-                max_epochs=self.max_epochs,
-                early_stopping=self.early_stopping,
-                patience=self.n_iter_no_change,
-                tol=self.tol,
-            ),
+            schedule=self._make_schedule(),
             batch_size=choose_batch_size if batch_size == "auto" else lambda _: batch_size,
             optimizer=OPTIMIZERS.get(self.optimizer, self.optimizer),
-            lr=self.lr,
             weight_decay=self.weight_decay,
             callbacks=partial(clone_callbacks, self.callbacks),
             score=partial(make_error_score, loss),
             reconstruct=lambda fitted: reconstruct,
             verbose=self.verbose,
+        )
+
+    def _make_schedule(self) -> Schedule:
+        return Schedule(
+            max_epochs=self.max_epochs,
+            lr=self.lr,
+            early_stopping=self.early_stopping,
+            patience=self.n_iter_no_change,
+            tol=self.tol,
         )
 
     def _make_loss(self) -> Loss:
@@ -247,7 +251,8 @@ class BaseAutoencoder(
         table: TableEncoder | None = None,
         sample_weight=None,
     ):
-        context = self._init_callback_context(max_subtasks=self.max_epochs)
+        n_epochs = self._make_schedule().resolve(count_rows(X)).max_epochs
+        context = self._init_callback_context(max_subtasks=n_epochs)
         previous = self._fitted if self.warm_start and self._is_fitted() else None
         draft = shallow_copy(self)
         if table is None:

@@ -103,6 +103,13 @@ class ReplayLearningRate(Callback):
             group["lr"] = self.rates[len(net.history) - 1]
 
 
+class RecordLearningRate(Callback):
+    """Record the learning rate of each epoch."""
+
+    def on_epoch_end(self, net, **kwargs):
+        net.history.record("event_lr", net.optimizer_.param_groups[0]["lr"])
+
+
 class CosineAnnealing(Callback):
     """Anneal the learning rate to zero along half a cosine.
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from itertools import chain, count, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -326,18 +327,34 @@ def spread_indices(n_rows: int, n_max: float, weight: np.ndarray | None) -> np.n
 
 
 class BatchIterator:
-    """Batches of one epoch, in a new order for each iteration.
+    """Batches of one epoch, in a new order for each pass through the rows.
+
+    An iteration yields one pass, or the next `n_batches` of all passes.
 
     Shuffled rows are drawn by their weights, and have equal ones then: each statistic of a
     batch is that of rows given as often as their weights say.
     """
 
-    def __init__(self, rows: RowDataset, batch_size: int, shuffle: bool) -> None:
+    def __init__(
+        self,
+        rows: RowDataset,
+        batch_size: int,
+        shuffle: bool,
+        n_batches: int | None = None,
+    ) -> None:
         self.rows = rows
         self.batch_size = batch_size
         self.shuffle = shuffle
+        self.n_batches = n_batches
+        self.passes = chain.from_iterable(self.iter_pass() for _ in count())
 
     def __iter__(self) -> Iterator[Batch]:
+        return (
+            self.iter_pass() if not self.n_batches else islice(self.passes, self.n_batches)
+        )
+
+    def iter_pass(self) -> Iterator[Batch]:
+        """Yield the batches of one pass through the rows."""
         n = len(self.rows)
         order = self.rows.permutation(self.shuffle)
         chunk = max(self.rows.chunk_size // self.batch_size, 1) * self.batch_size

@@ -32,10 +32,10 @@ class Parameters(BaseEstimator):
     l1_penalty: float = 0.0
     trim_fraction: float = 0.0
     optimizer: str | Callable = "adamw"
-    lr: float = 2e-3
+    lr: float | str = "auto"
     weight_decay: float = 1e-4
     batch_size: int | str = "auto"
-    max_epochs: int = 100
+    max_epochs: int | str = "auto"
     early_stopping: bool = True
     validation_fraction: float | str = "auto"
     n_iter_no_change: int = 20
@@ -66,13 +66,13 @@ class Parameters(BaseEstimator):
         "l1_penalty": [weight()],
         "trim_fraction": [Interval(Real, 0, 1, closed="left")],
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-        "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "weight_decay": [weight()],
         "batch_size": [
             count(1),
             StrOptions({"auto"}),
         ],
-        "max_epochs": [count(0)],
+        "max_epochs": [count(0), StrOptions({"auto"})],
         "early_stopping": ["boolean"],
         "validation_fraction": [
             Interval(Real, 0, 1, closed="neither"),

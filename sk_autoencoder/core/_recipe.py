@@ -1,5 +1,6 @@
 """The recipe of a fit: each step as a function of its arguments."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -8,7 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from sk_autoencoder.core._callbacks import CosineAnnealing, EarlyStoppingWithRestarts
+from sk_autoencoder.core._callbacks import (
+    CosineAnnealing,
+    EarlyStoppingWithRestarts,
+    RecordLearningRate,
+)
 from sk_autoencoder.core._columns import NumericColumns
 from sk_autoencoder.core._data import RowDataset
 from sk_autoencoder.core._fitted import Fitted
@@ -18,6 +23,7 @@ from sk_autoencoder.core._initialization._pca import (
     principal_axes,
     projection,
 )
+from sk_autoencoder.core._model_selection import MAX_REFIT_ROWS
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._ensemble import Ensemble
@@ -27,6 +33,13 @@ from sk_autoencoder.nn._objective import Objective
 
 AUTO_BATCH_SIZE_RANGE = 8, 256  # of batch_size="auto"
 BATCHES_PER_EPOCH = 20  # of batch_size="auto", between these bounds
+# Training without max_epochs: of few rows a number of passes, of more a number of steps.
+DEFAULT_EPOCHS, DEFAULT_LR, BUDGET_LR = 100, 2e-3, 1e-2
+N_LOOKS = 10  # at validation rows
+MIN_STEPS = 1_000
+PASSES_OF_BUDGET = 56  # in batches of 256, up to FULL_BUDGET_ROWS
+FULL_BUDGET_ROWS = 20_000
+BUDGET_GROWTH = 0.25  # exponent of more rows
 
 
 class Member(NamedTuple):
@@ -112,19 +125,50 @@ def choose_batch_size(n_rows: int) -> int:
     return int(np.clip(n_rows // BATCHES_PER_EPOCH, *AUTO_BATCH_SIZE_RANGE))
 
 
+def count_steps(n_rows: int) -> int:
+    """Count the training steps that a number of rows needs.
+
+    Some thousand give what there is to be had; of very many rows more steps are of use.
+    """
+    full = min(n_rows, FULL_BUDGET_ROWS) * PASSES_OF_BUDGET / AUTO_BATCH_SIZE_RANGE[1]
+    growth = max(1.0, n_rows / FULL_BUDGET_ROWS) ** BUDGET_GROWTH
+    return math.ceil(max(MIN_STEPS, full) * growth)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
     """Epochs, learning rates and the end of training."""
 
-    max_epochs: int
+    max_epochs: int | str
+    lr: float | str
     early_stopping: bool
     patience: int  # epochs without improvement before a restart
     tol: float  # relative decrease of the validation loss that counts
     n_lr_reductions: int = 2  # restarts with a smaller learning rate, before the end
     cosine_decay: bool = False  # of the learning rate, with early stopping too
+    steps_per_epoch: int | None = None  # None stands for a pass through the rows
+
+    def resolve(self, n_rows: int) -> "Schedule":
+        """Replace ``"auto"`` by numbers, for a number of rows."""
+        if self.max_epochs == "auto" and n_rows > MAX_REFIT_ROWS:
+            return replace(
+                self,
+                max_epochs=N_LOOKS,
+                lr=BUDGET_LR if self.lr == "auto" else self.lr,
+                patience=N_LOOKS,
+                n_lr_reductions=0,
+                steps_per_epoch=math.ceil(count_steps(n_rows) / N_LOOKS),
+            )
+        return replace(
+            self,
+            max_epochs=DEFAULT_EPOCHS if self.max_epochs == "auto" else self.max_epochs,
+            lr=DEFAULT_LR if self.lr == "auto" else self.lr,
+        )
 
     def callbacks(self) -> list:
         """Make the callbacks that set the learning rate and keep the best weights."""
+        if not self.early_stopping and self.steps_per_epoch:
+            return [("schedule", RecordLearningRate())]
         if not self.early_stopping:
             return [("schedule", CosineAnnealing())]
         stopping = EarlyStoppingWithRestarts(self.patience, self.tol, self.n_lr_reductions)
@@ -177,7 +221,7 @@ class Recipe:
     batch_size : callable
         ``n_rows -> int``
     optimizer : callable
-    lr, weight_decay : float
+    weight_decay : float
     callbacks : callable
         ``() -> list`` of new skorch callbacks, for each training.
     refits_start, refits_trained : bool
@@ -214,7 +258,6 @@ class Recipe:
     schedule: Schedule
     batch_size: Callable[[int], int] = choose_batch_size
     optimizer: Callable[..., torch.optim.Optimizer]
-    lr: float
     weight_decay: float
     callbacks: Callable[[], list] = field(default=list)
     refits_start: bool = True

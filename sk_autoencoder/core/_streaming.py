@@ -168,7 +168,8 @@ def _begin(
 
 
 def _make_fitted(recipe: Recipe, start: Start, device: torch.device) -> Fitted:
-    net = make_net(recipe, start, recipe.callbacks(), device, max_epochs=1).initialize()
+    schedule = replace(recipe.schedule, max_epochs=1).resolve(n_rows=0)
+    net = make_net(recipe, start, recipe.callbacks(), device, schedule).initialize()
     return make_fitted(start, net, best_epoch=0)
 
 

@@ -30,12 +30,19 @@ from sk_autoencoder.utils._random import fork_rng_with_seed
 from sk_autoencoder.utils._torch_compat import raised_interrupts
 
 VALIDATION_SEED_OFFSET = 2**31  # added to the seed of training
+WARM_UP, DECAY_START = 0.05, 0.5  # fractions of the steps
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
 def read_curve(history: Iterable[dict], name: str) -> list[float]:
     """Read the value of `name` in each epoch; an interrupted epoch has no losses."""
     return [epoch[name] for epoch in history if name in epoch]
+
+
+def rate_factor(step: int, n_steps: int) -> float:
+    """Compute the learning rate of a step, in units of the largest one."""
+    progress = (step + 0.5) / n_steps
+    return min(progress / WARM_UP, 1.0, max(1 - progress, 0) / (1 - DECAY_START))
 
 
 class EpochLog(PrintLog):
@@ -79,13 +86,21 @@ class AutoencoderNet(NeuralNet):
 
     `backend` reduces losses and gradients over the processes that train together.
 
+    An epoch is a pass through the training rows, or `steps_per_epoch` steps. Training in
+    steps warms the learning rate up, keeps it for half the time, and lets it fall to zero
+    linearly ("warm-up, stable, decay"): Hu et al., "MiniCPM", 2024, section 4.
+
     Batches are slices of one tensor, and losses are read once an epoch: a loader that
     fetches single rows costs three to five times as much.
     """
 
-    def __init__(self, *args, backend: Backend, **kwargs) -> None:
+    def __init__(
+        self, *args, backend: Backend, steps_per_epoch: int | None = None, **kwargs
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.backend = backend
+        self.steps_per_epoch = steps_per_epoch
+        self.n_steps = 0  # taken so far
 
     @property
     def _default_callbacks(self):
@@ -97,7 +112,8 @@ class AutoencoderNet(NeuralNet):
 
     def get_iterator(self, dataset, training=False):
         """Iterate over batches of `dataset`, shuffled for training."""
-        return BatchIterator(dataset, self.batch_size, shuffle=training)
+        n_batches = self.steps_per_epoch if training else None
+        return BatchIterator(dataset, self.batch_size, training, n_batches)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run one epoch and record the mean of each term of the loss."""
@@ -203,9 +219,18 @@ class AutoencoderNet(NeuralNet):
 
     def train_step_single(self, batch, **fit_params):
         """Compute the loss of scaled rows `batch` and its gradients."""
+        if self.steps_per_epoch:
+            self._set_learning_rate()
         step = self._step(batch)
         step["loss"].backward()
         return step
+
+    def _set_learning_rate(self) -> None:
+        total = self.steps_per_epoch * self.max_epochs
+        factor = rate_factor(self.n_steps, total)
+        for group in self.optimizer_.param_groups:
+            group["lr"] = self.lr * factor
+        self.n_steps += 1
 
     def validation_step(self, batch, **fit_params):
         """Compute the loss of scaled rows `batch`."""

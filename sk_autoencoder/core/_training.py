@@ -5,6 +5,7 @@ caller seeds them.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -24,11 +25,12 @@ from sk_autoencoder.core._model_selection import (
     select_interpolation,
 )
 from sk_autoencoder.core._optimizers import check_optimizer, supported_options
-from sk_autoencoder.core._recipe import Recipe, Start
+from sk_autoencoder.core._recipe import Recipe, Schedule, Start
 from sk_autoencoder.core._trainer import AutoencoderNet
 from sk_autoencoder.nn._losses import Error, Loss
 
 LOCAL = LocalBackend()
+BUDGET_BETAS = 0.9, 0.95  # of Adam: few steps ask for a short memory of squares
 
 
 def train(
@@ -71,9 +73,10 @@ def train(
     else:
         rebuild = None
         start = continue_from(previous, recipe, source, rows, backend)
+    schedule = recipe.schedule.resolve(rows.shape[1])
     watch = ("report", report(partial(make_fitted, start)))
-    callbacks = [*recipe.schedule.callbacks(), *recipe.callbacks(), watch]
-    net = make_net(recipe, start, callbacks, device, recipe.schedule.max_epochs, backend)
+    callbacks = [*schedule.callbacks(), *recipe.callbacks(), watch]
+    net = make_net(recipe, start, callbacks, device, schedule, backend)
     net.set_params(batch_size=recipe.batch_size(len(train_indices)), verbose=recipe.verbose)
     train_rows = RowDataset(source, start.module.scaler, rows[:, train_indices])
     valid = None
@@ -102,25 +105,30 @@ def make_net(
     start: Start,
     callbacks: list,
     device: torch.device,
-    max_epochs: int,
+    schedule: Schedule,
     backend: Backend = LOCAL,
 ) -> AutoencoderNet:
-    """Make the skorch net that trains the module of `start` on `device`."""
+    """Make the skorch net that trains the module of `start` on `device`.
+
+    `schedule` has numbers of epochs and for the learning rate.
+    """
     module = start.module.to(device)
     error = make_error(recipe.loss, start.is_incomplete)
     objective = recipe.objective(
         error, recipe.trim_fraction, **recipe.penalties(start, error)
     )
-    check_optimizer(recipe.optimizer, recipe.lr)
-    options = supported_options(
-        recipe.optimizer, weight_decay=recipe.weight_decay, fused=True
-    )
+    check_optimizer(recipe.optimizer, schedule.lr)
+    options = {"weight_decay": recipe.weight_decay, "fused": True}
+    if schedule.steps_per_epoch:
+        options["betas"] = BUDGET_BETAS
+    options = supported_options(recipe.optimizer, **options)
     return AutoencoderNet(
         module,
         objective,
         optimizer=recipe.optimizer,
-        lr=recipe.lr,
-        max_epochs=max_epochs,
+        lr=schedule.lr,
+        max_epochs=schedule.max_epochs,
+        steps_per_epoch=schedule.steps_per_epoch,
         callbacks=callbacks,
         device=str(next(module.parameters()).device),
         verbose=0,
@@ -195,7 +203,8 @@ def _refit(
         start = rebuild(rows)
     callbacks = [("schedule", ReplayLearningRate(rates)), *recipe.callbacks()]
     device = torch.device(net.device)
-    second = make_net(recipe, start, callbacks, device, len(rates), net.backend)
+    schedule = replace(recipe.schedule.resolve(rows.shape[1]), max_epochs=len(rates))
+    second = make_net(recipe, start, callbacks, device, schedule, net.backend)
     second.initialize().set_params(batch_size=recipe.batch_size(rows.shape[1]))
     initial = second.get_weights()
     second.partial_fit((RowDataset(source, start.module.scaler, rows), valid))

@@ -110,14 +110,17 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
         so that outliers are not learned [3]_.
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
         Name of an optimizer, or a class like those of ``torch.optim``.
-    lr : float, default=8e-3
-        Initial learning rate.
+    lr : float or "auto", default=8e-3
+        Largest learning rate. ``"auto"`` is 1e-2 where ``max_epochs="auto"`` counts steps,
+        and 2e-3 elsewhere.
     weight_decay : float, default=1e-4
         Decay of the weights (L2), as the optimizer defines it.
     batch_size : int or "auto", default=32
         Rows of a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
-    max_epochs : int, default=20
+    max_epochs : int or "auto", default=20
         Largest number of passes through the training rows; 0 keeps the initial weights.
+        ``"auto"`` is 100 up to 1,000 rows; more rows get a number of steps (Notes of
+        :class:`AutoencoderTransformer`).
     early_stopping : bool, default=True
         Whether to keep the weights with the lowest loss on validation rows and to stop at
         the third stall of that loss (Notes of :class:`AutoencoderTransformer`). In either
@@ -126,7 +129,8 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
         Fraction of the rows for validation; ``"auto"`` takes a tenth, but 32 rows if that
         is more and at most a third.
     n_iter_no_change : int, default=20
-        Epochs without an improvement after which the validation loss has stalled.
+        Epochs without an improvement after which the validation loss has stalled. Training
+        in steps never stalls.
     tol : float, default=1e-3
         Relative decrease of the validation loss that counts as an improvement.
     warm_start : bool, default=False
@@ -170,7 +174,8 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     table_ : sk_autoencoder.preprocessing.TableEncoder or None
         Encoder of a table of mixed columns; None after a fit to numbers.
     n_iter_ : int
-        Number of epochs run, without those that were repeated on all rows.
+        Number of epochs run, without those that were repeated on all rows. An epoch is a
+        pass, or a tenth of the steps.
     best_epoch_ : int
         Epoch with the lowest validation loss; 0 stands for the initial weights.
     loss_curve_ : list of float
@@ -212,7 +217,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     >>> X = load_digits().data
     >>> autoencoder = ConvolutionalAutoencoder(
     ...     10, image_shape=(8, 8), max_epochs=10, random_state=0
-    ... ).fit(X[:500])
+    ... ).fit(X[:1000])
     >>> autoencoder.transform(X[1000:]).shape
     (797, 10)
     >>> round(autoencoder.score(X[1000:]), 1)

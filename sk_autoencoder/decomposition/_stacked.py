@@ -89,23 +89,27 @@ class StackedAutoencoder(BaseAutoencoder):
         so that outliers are not learned [4]_.
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
         Name of an optimizer, or a class like those of ``torch.optim``.
-    lr : float, default=2e-3
-        Initial learning rate.
+    lr : float or "auto", default="auto"
+        Largest learning rate. ``"auto"`` is 1e-2 where ``max_epochs="auto"`` counts steps,
+        and 2e-3 elsewhere.
     weight_decay : float, default=1e-4
         Decay of the weights (L2), as the optimizer defines it.
     batch_size : int or "auto", default="auto"
         Rows of a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
-    max_epochs : int, default=100
+    max_epochs : int or "auto", default=100
         Largest number of passes through the training rows; 0 keeps the initial weights.
+        ``"auto"`` is 100 up to 1,000 rows; more rows get a number of steps (Notes of
+        :class:`AutoencoderTransformer`).
     early_stopping : bool, default=True
         Whether to set validation rows aside, keep the weights with the lowest loss on them
         and stop when that loss stalls (Notes of :class:`AutoencoderTransformer`). Otherwise
-        all epochs run on all rows, with a learning rate that falls to zero along a cosine.
+        all epochs run on all rows, with a learning rate that falls to zero.
     validation_fraction : float or "auto", default="auto"
         Fraction of the rows for validation; ``"auto"`` takes a tenth, but 32 rows if that
         is more and at most a third.
     n_iter_no_change : int, default=20
-        Epochs without an improvement after which the validation loss has stalled.
+        Epochs without an improvement after which the validation loss has stalled. Training
+        in steps never stalls.
     tol : float, default=1e-3
         Relative decrease of the validation loss that counts as an improvement.
     warm_start : bool, default=False
@@ -150,7 +154,8 @@ class StackedAutoencoder(BaseAutoencoder):
     table_ : sk_autoencoder.preprocessing.TableEncoder or None
         Encoder of a table of mixed columns; None after a fit to numbers.
     n_iter_ : int
-        Number of epochs run, without those that were repeated on all rows.
+        Number of epochs run, without those that were repeated on all rows. An epoch is a
+        pass, or a tenth of the steps.
     best_epoch_ : int
         Epoch with the lowest validation loss; 0 stands for the initial weights.
     loss_curve_ : list of float
@@ -202,6 +207,7 @@ class StackedAutoencoder(BaseAutoencoder):
 
     hidden_layer_sizes: int | Sequence[int] = (128, 64, 32)
     init: str = "random"
+    max_epochs: int | str = 100
     fine_tune: bool = True
     layer_lr: float = 1e-2
     layer_noise_level: float = 0.3
@@ -222,12 +228,10 @@ class StackedAutoencoder(BaseAutoencoder):
             start = recipe.initialize(member) if self.fine_tune else Initialization()
             return start._replace(learned={"layers_": layers})
 
-        n_epochs = self.max_epochs if self.fine_tune else 0
-        return replace(
-            recipe,
-            initialize=train_layers,
-            schedule=replace(recipe.schedule, max_epochs=n_epochs),
-        )
+        if not self.fine_tune:
+            schedule = replace(recipe.schedule, max_epochs=0)
+            recipe = replace(recipe, schedule=schedule)
+        return replace(recipe, initialize=train_layers)
 
     def _train_layers(self, member: Member) -> list[AutoencoderTransformer]:
         """Train each layer on the codes that the layers before it give the rows."""

@@ -67,23 +67,27 @@ class AutoencoderTransformer(BaseAutoencoder):
         so that outliers are not learned [3]_.
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
         Name of an optimizer, or a class like those of ``torch.optim``.
-    lr : float, default=2e-3
-        Initial learning rate.
+    lr : float or "auto", default="auto"
+        Largest learning rate. ``"auto"`` is 1e-2 where ``max_epochs="auto"`` counts steps,
+        and 2e-3 elsewhere.
     weight_decay : float, default=1e-4
         Decay of the weights (L2), as the optimizer defines it.
     batch_size : int or "auto", default="auto"
         Rows of a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
-    max_epochs : int, default=100
+    max_epochs : int or "auto", default="auto"
         Largest number of passes through the training rows; 0 keeps the initial weights.
+        ``"auto"`` is 100 up to 1,000 rows; more rows get a number of steps (Notes of
+        :class:`AutoencoderTransformer`).
     early_stopping : bool, default=True
         Whether to set validation rows aside, keep the weights with the lowest loss on them
         and stop when that loss stalls (Notes of :class:`AutoencoderTransformer`). Otherwise
-        all epochs run on all rows, with a learning rate that falls to zero along a cosine.
+        all epochs run on all rows, with a learning rate that falls to zero.
     validation_fraction : float or "auto", default="auto"
         Fraction of the rows for validation; ``"auto"`` takes a tenth, but 32 rows if that
         is more and at most a third.
     n_iter_no_change : int, default=20
-        Epochs without an improvement after which the validation loss has stalled.
+        Epochs without an improvement after which the validation loss has stalled. Training
+        in steps never stalls.
     tol : float, default=1e-3
         Relative decrease of the validation loss that counts as an improvement.
     warm_start : bool, default=False
@@ -115,7 +119,8 @@ class AutoencoderTransformer(BaseAutoencoder):
     table_ : sk_autoencoder.preprocessing.TableEncoder or None
         Encoder of a table of mixed columns; None after a fit to numbers.
     n_iter_ : int
-        Number of epochs run, without those that were repeated on all rows.
+        Number of epochs run, without those that were repeated on all rows. An epoch is a
+        pass, or a tenth of the steps.
     best_epoch_ : int
         Epoch with the lowest validation loss; 0 stands for the initial weights.
     loss_curve_ : list of float
@@ -143,10 +148,17 @@ class AutoencoderTransformer(BaseAutoencoder):
     of their loss. If no bound is positive, or with fewer than 15 validation rows, the
     result is PCA of all rows.
 
-    **Early stopping.** When the validation loss stalls, training returns to the best
-    weights and multiplies the learning rate by 0.3; the third stall stops it. After a start
-    from PCA with 1,000 rows or fewer, the epochs that led to the best weights are repeated
-    from PCA of all rows, on all rows.
+    **Steps.** With ``max_epochs="auto"``, more than 1,000 rows are trained on for a number
+    of steps in place of passes: 1,000 steps up to 4,500 rows, 56 passes in batches of 256
+    up to 20,000, and with the fourth root of more rows. The learning rate is warmed up
+    in the first 5 % of the steps, stays until their half and falls to zero linearly [4]_.
+    Validation rows are asked ten times, and the best weights are kept. An epoch is a tenth
+    of the steps then.
+
+    **Early stopping.** Where passes are counted, training returns to the best weights when
+    the validation loss stalls, and multiplies the learning rate by 0.3; the third stall
+    stops it. After a start from PCA with 1,000 rows or fewer, the epochs that led to the
+    best weights are repeated from PCA of all rows, on all rows.
 
     **Losses.** ``"huber"`` is squared up to one scaled unit and linear beyond.
     ``"binary_cross_entropy"`` needs X in [0, 1], which is not scaled, and has a sigmoid
@@ -169,7 +181,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     standardised features. Features like pixels are not standardised, since that would
     magnify the noise of pixels that hardly vary; the start is PCA of X then, and ``score``
     is R² over all entries of X. They are recognised by their variances: many features have
-    a large part in the total (the participation ratio [4]_ of the variances, brought to
+    a large part in the total (the participation ratio [5]_ of the variances, brought to
     0 for one feature that outweighs the others and to 1 for equal ones, is 0.45 or more),
     and the smallest standard deviation is below a fifth of the largest. Other features of
     one unit have variances of one order, so that standardising them changes little;
@@ -194,7 +206,9 @@ class AutoencoderTransformer(BaseAutoencoder):
        Neural Computation 7, 1995.
     .. [3] P. J. Rousseeuw, "Least median of squares regression", Journal of the American
        Statistical Association 79, 1984.
-    .. [4] R. J. Bell and P. Dean, "Atomic vibrations in vitreous silica", Discussions of
+    .. [4] S. Hu et al., "MiniCPM: unveiling the potential of small language models with
+       scalable training strategies", 2024, section 4.
+    .. [5] R. J. Bell and P. Dean, "Atomic vibrations in vitreous silica", Discussions of
        the Faraday Society 50, 1970.
 
     Examples

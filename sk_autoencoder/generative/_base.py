@@ -27,6 +27,7 @@ from sk_autoencoder.core._tables import table_layout
 from sk_autoencoder.generative._density import n_mixture_components, nn_two_sample_accuracy
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._tables import LevelProbabilities
+from sk_autoencoder.utils._constraints import count
 from sk_autoencoder.utils._random import seeded_fit
 from sk_autoencoder.utils._sklearn_compat import StrOptions
 from sk_autoencoder.utils._transactions import as_fitted
@@ -142,11 +143,13 @@ class GenerativeAutoencoder(BaseAutoencoder):
     A variant defines its recipe and its sampler.
     """
 
+    max_epochs: int = 100
     code_density: str = "gaussian_mixture"
     output_noise: str | bool = "auto"
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoencoder._parameter_constraints,
+        "max_epochs": [count(0)],
         "code_density": [StrOptions({"gaussian_mixture", "prior"})],
         "output_noise": [StrOptions({"auto"}), "boolean"],
     }

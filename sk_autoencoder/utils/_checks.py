@@ -19,6 +19,14 @@ def as_floats(value, name: str) -> np.ndarray:
         raise TypeError(f"{name}={value!r} has to hold numbers: {error}.") from error
 
 
+def count_rows(X) -> int:
+    """Count the rows of X before it is checked; 0 if X has none that can be counted."""
+    try:
+        return X.shape[0] if hasattr(X, "shape") else len(X)
+    except (IndexError, TypeError):
+        return 0
+
+
 def check_variance(variance: np.ndarray) -> None:
     """Raise a ValueError if the variance of a column of X is not finite."""
     wild = np.flatnonzero(~np.isfinite(variance))
