@@ -16,7 +16,9 @@ from skorch.callbacks import Callback
 from sk_autoencoder import AutoencoderTransformer, load, to_onnx
 from sk_autoencoder.core import BaseAutoencoder, _building, _recipe, _training
 from sk_autoencoder.core._data import BatchIterator, RowDataset, RowSource
+from sk_autoencoder.core._model_selection import make_folds
 from sk_autoencoder.core._trainer import AutoencoderNet, rate_factor
+from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._scalers import Scaler
 
 INVALID = object()  # as a parameter: whatever reads it fails
@@ -247,3 +249,38 @@ def test_many_rows_are_trained_on_for_a_number_of_steps():
     without = AutoencoderTransformer(1, early_stopping=False, **parameters).fit(X)
     assert without.validation_curve_ is None
     assert without.score(X) > pca.score(X) + 0.01
+
+
+# Folds of few rows
+
+
+def test_each_fold_holds_out_other_rows():
+    train, validation = np.array([0, 2, 3, 5, 6, 7, 8, 9]), np.array([1, 4])
+    rows = np.arange(100, 110)
+    folds = make_folds(rows, train, validation, 3)
+    assert all(sorted(fold) == list(rows) for fold in folds)
+    assert len(np.unique(folds[:, validation])) == 6
+    assert len(make_folds(rows, train, validation, 20)) == 5
+
+
+@pytest.mark.parametrize("tied_weights", [False, True])
+def test_a_member_of_an_ensemble_works_alone(curved, tied_weights):
+    options = {"hidden_layer_sizes": (8,), "max_epochs": 3, "random_state": 0}
+    ensemble = AutoencoderTransformer(2, tied_weights=tied_weights, **options)
+    rows = np.stack([np.arange(300), np.arange(300, 600)])
+    module = ensemble.fit_members(curved, rows).net_.module_
+    x = torch.from_numpy(curved[:20]).float()
+    together = module.map_members(Autoencoder.reconstruct, x)
+    for i in range(2):
+        torch.testing.assert_close(module.extract(i).reconstruct(x), together[i])
+
+
+def test_few_rows_are_judged_by_several_splits_and_trained_on_as_a_whole(curved):
+    X = curved[:200]
+    fitted = AutoencoderTransformer(1, hidden_layer_sizes=(16,), random_state=0).fit(X)
+    assert type(fitted.net_.module_) is Autoencoder
+    assert fitted.n_components_ == 1
+    assert len(fitted.validation_curve_) == fitted.n_iter_ == len(fitted.history_)
+    assert 0 < fitted.best_epoch_ <= fitted.n_iter_
+    pca = AutoencoderTransformer(1, max_epochs=0).fit(X)
+    assert fitted.score(curved[200:]) > pca.score(curved[200:]) + 0.05

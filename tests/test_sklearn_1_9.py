@@ -28,6 +28,16 @@ def test_scikit_learn_monitors_every_epoch():
     assert not hasattr(autoencoder, "_callback_fit_ctx")
 
 
+def test_callbacks_see_one_autoencoder_while_folds_are_trained():
+    monitor = ScoringMonitor(
+        scoring={"width": lambda fitted, X, y: fitted.transform(X).shape[1]}
+    )
+    autoencoder = quick(max_epochs="auto", n_iter_no_change=1).set_callbacks(monitor)
+    autoencoder.fit(X[:100])
+    rows = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    assert {row["width"] for row in rows} == {4}
+
+
 def test_scikit_learn_callbacks_may_stop_training():
     class Stop:
         def setup(self, estimator, context): ...

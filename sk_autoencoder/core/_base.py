@@ -16,11 +16,12 @@ from sk_autoencoder.core._data import RowSource
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._inference import decode, encode
-from sk_autoencoder.core._model_selection import hold_out
+from sk_autoencoder.core._model_selection import N_FOLDS, hold_out
 from sk_autoencoder.core._moments import Moments, measure_moments
 from sk_autoencoder.core._optimizers import OPTIMIZERS
 from sk_autoencoder.core._parameters import Parameters
 from sk_autoencoder.core._recipe import (
+    MIN_BATCH_SIZE,
     Recipe,
     Schedule,
     Start,
@@ -115,7 +116,6 @@ class BaseAutoencoder(
         """
         loss = self._make_loss()
         fraction = self.validation_fraction if self.early_stopping else None
-        batch_size = self.batch_size
         dense = Dense(
             self.hidden_layer_sizes, self.activation, self.dropout, self.tied_weights
         )
@@ -124,6 +124,7 @@ class BaseAutoencoder(
             imputes=allows_nan(self),
             check=self._check_loss,
             split=partial(hold_out, fraction=fraction),
+            n_folds=self._count_folds(),
             n_components=self.n_components,
             network=dense if self.network is None else as_specification(self.network),
             corruption=lambda rows, measured: GaussianNoise(self._noise_std()),
@@ -135,7 +136,7 @@ class BaseAutoencoder(
             trim_fraction=self.trim_fraction,
             penalties=self._penalties,
             schedule=self._make_schedule(),
-            batch_size=choose_batch_size if batch_size == "auto" else lambda _: batch_size,
+            batch_size=self._choose_batch_size,
             optimizer=OPTIMIZERS.get(self.optimizer, self.optimizer),
             weight_decay=self.weight_decay,
             callbacks=partial(clone_callbacks, self.callbacks),
@@ -143,6 +144,18 @@ class BaseAutoencoder(
             reconstruct=lambda fitted: reconstruct,
             verbose=self.verbose,
         )
+
+    def _count_folds(self) -> int:
+        """Count the folds of few rows: dense networks that start at PCA train together."""
+        is_dense = self.init == "pca" and self.network is None
+        return N_FOLDS if self.max_epochs == "auto" and is_dense else 1
+
+    def _choose_batch_size(self, n_rows: int) -> int:
+        if self.batch_size != "auto":
+            return self.batch_size
+        if self.max_epochs == "auto":
+            return choose_batch_size(n_rows, MIN_BATCH_SIZE)
+        return choose_batch_size(n_rows)
 
     def _make_schedule(self) -> Schedule:
         return Schedule(
@@ -251,7 +264,7 @@ class BaseAutoencoder(
         table: TableEncoder | None = None,
         sample_weight=None,
     ):
-        n_epochs = self._make_schedule().resolve(count_rows(X)).max_epochs
+        n_epochs = self._make_schedule().resolve(count_rows(X), 1).max_epochs
         context = self._init_callback_context(max_subtasks=n_epochs)
         previous = self._fitted if self.warm_start and self._is_fitted() else None
         draft = shallow_copy(self)

@@ -9,6 +9,7 @@ INTERPOLATION_STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)  # from initial to trained wei
 N_STANDARD_ERRORS = 1.5  # by which training has to beat the initial weights
 MIN_VALIDATION_ROWS = 15  # fewer rows cannot show an improvement
 MAX_REFIT_ROWS = 1_000  # up to which a second training with the validation rows pays
+N_FOLDS = 3  # of up to that many rows: one set of held-out rows is a matter of luck
 
 Weights = list[Tensor]  # parameters and buffers, of the module and of the criterion
 
@@ -48,6 +49,33 @@ def hold_out(
             "and leaves none to fit to. Lower it, or set early_stopping=False."
         )
     return np.sort(order[n_validation:]), np.sort(order[:n_validation])
+
+
+def make_folds(
+    rows: np.ndarray, train: np.ndarray, validation: np.ndarray, n_folds: int
+) -> np.ndarray:
+    """Arrange rows such that the same positions hold out other rows in each fold.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows,)
+    train, validation : ndarray
+        Positions of training and validation rows.
+    n_folds : int
+        Largest number of folds; there are no more than validation rows allow.
+
+    Returns
+    -------
+    folds : ndarray of shape (n_folds, n_rows)
+    """
+    n_folds = min(n_folds, len(rows) // len(validation))
+    order = torch.randperm(len(rows)).numpy()
+    folds = np.empty((n_folds, len(rows)), dtype=rows.dtype)
+    for i, fold in enumerate(folds):
+        held_out = order[i * len(validation) : (i + 1) * len(validation)]
+        fold[validation] = rows[np.sort(held_out)]
+        fold[train] = np.delete(rows, held_out)
+    return folds
 
 
 def interpolate_weights(initial: Weights, trained: Weights, step: float) -> Weights:

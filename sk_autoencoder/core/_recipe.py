@@ -35,10 +35,12 @@ AUTO_BATCH_SIZE_RANGE = 8, 256  # of batch_size="auto"
 BATCHES_PER_EPOCH = 20  # of batch_size="auto", between these bounds
 # Training without max_epochs: of few rows a number of passes, of more a number of steps.
 DEFAULT_EPOCHS, DEFAULT_LR, BUDGET_LR = 100, 2e-3, 1e-2
+MIN_BATCH_SIZE = 32  # of batch_size="auto" then
 N_LOOKS = 10  # at validation rows
 MIN_STEPS = 1_000
 PASSES_OF_BUDGET = 56  # in batches of 256, up to FULL_BUDGET_ROWS
 FULL_BUDGET_ROWS = 20_000
+FULL_RATE_COLUMNS = 500  # more columns get a smaller learning rate
 BUDGET_GROWTH = 0.25  # exponent of more rows
 
 
@@ -120,9 +122,9 @@ def learn_nothing(*args) -> dict[str, Any]:
     return {}
 
 
-def choose_batch_size(n_rows: int) -> int:
+def choose_batch_size(n_rows: int, n_min: int = AUTO_BATCH_SIZE_RANGE[0]) -> int:
     """Choose the size of batches for a number of training rows."""
-    return int(np.clip(n_rows // BATCHES_PER_EPOCH, *AUTO_BATCH_SIZE_RANGE))
+    return int(np.clip(n_rows // BATCHES_PER_EPOCH, n_min, AUTO_BATCH_SIZE_RANGE[1]))
 
 
 def count_steps(n_rows: int) -> int:
@@ -133,6 +135,11 @@ def count_steps(n_rows: int) -> int:
     full = min(n_rows, FULL_BUDGET_ROWS) * PASSES_OF_BUDGET / AUTO_BATCH_SIZE_RANGE[1]
     growth = max(1.0, n_rows / FULL_BUDGET_ROWS) ** BUDGET_GROWTH
     return math.ceil(max(MIN_STEPS, full) * growth)
+
+
+def choose_learning_rate(n_features: int) -> float:
+    """Choose the largest learning rate of training in steps: wide rows add many changes."""
+    return BUDGET_LR * min(1.0, (FULL_RATE_COLUMNS / max(n_features, 1)) ** 0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,13 +155,13 @@ class Schedule:
     cosine_decay: bool = False  # of the learning rate, with early stopping too
     steps_per_epoch: int | None = None  # None stands for a pass through the rows
 
-    def resolve(self, n_rows: int) -> "Schedule":
-        """Replace ``"auto"`` by numbers, for a number of rows."""
+    def resolve(self, n_rows: int, n_features: int) -> "Schedule":
+        """Replace ``"auto"`` by numbers, for rows of a shape."""
         if self.max_epochs == "auto" and n_rows > MAX_REFIT_ROWS:
             return replace(
                 self,
                 max_epochs=N_LOOKS,
-                lr=BUDGET_LR if self.lr == "auto" else self.lr,
+                lr=choose_learning_rate(n_features) if self.lr == "auto" else self.lr,
                 patience=N_LOOKS,
                 n_lr_reductions=0,
                 steps_per_epoch=math.ceil(count_steps(n_rows) / N_LOOKS),
@@ -192,6 +199,9 @@ class Recipe:
         ``(X, y) -> array or None``: target rows, for variants that learn from pairs.
     split : callable
         ``n_rows -> (training indices, validation indices or None)``
+    n_folds : int
+        Number of splits of few rows: autoencoders that hold out different rows are trained
+        side by side, and one on all rows as they have shown.
     measure : callable
         ``(X, rows, seed) -> dict``: what later steps need to know of the rows `rows` of X,
         as ``measured``.
@@ -242,6 +252,7 @@ class Recipe:
     check: Callable[[Any], None]
     targets: Callable[..., Any] = ignore_labels
     split: Callable[[int], tuple[np.ndarray, np.ndarray | None]]
+    n_folds: int = 1
     measure: Callable[..., dict[str, Any]] = measure_nothing
     n_components: int | float | None
     default_n_components: Callable[[int, int], int] = min

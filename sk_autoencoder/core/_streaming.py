@@ -168,7 +168,7 @@ def _begin(
 
 
 def _make_fitted(recipe: Recipe, start: Start, device: torch.device) -> Fitted:
-    schedule = replace(recipe.schedule, max_epochs=1).resolve(n_rows=0)
+    schedule = replace(recipe.schedule, max_epochs=1).resolve(0, 1)
     net = make_net(recipe, start, recipe.callbacks(), device, schedule).initialize()
     return make_fitted(start, net, best_epoch=0)
 

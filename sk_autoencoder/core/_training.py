@@ -4,6 +4,7 @@ No function here knows an estimator or changes an argument. Random numbers are t
 caller seeds them.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -17,11 +18,12 @@ from sk_autoencoder.core._building import continue_from, make_builder
 from sk_autoencoder.core._callbacks import ReplayLearningRate
 from sk_autoencoder.core._data import RowDataset, RowSource
 from sk_autoencoder.core._fitted import Fitted
-from sk_autoencoder.core._inference import busy_threads
+from sk_autoencoder.core._inference import busy_threads, list_tensors
 from sk_autoencoder.core._model_selection import (
     MAX_REFIT_ROWS,
     Weights,
     interpolate_weights,
+    make_folds,
     select_interpolation,
 )
 from sk_autoencoder.core._optimizers import check_optimizer, supported_options
@@ -67,14 +69,18 @@ def train(
     fitted : Fitted
     """
     train_indices, validation_indices = recipe.split(rows.shape[1])
+    all_rows = rows
+    if previous is None and _pays_folds(recipe, rows, validation_indices):
+        rows = make_folds(rows[0], train_indices, validation_indices, recipe.n_folds)
     if previous is None:
         rebuild = make_builder(recipe, source, rows, seed, backend)
         start = rebuild(rows[:, train_indices])
     else:
         rebuild = None
         start = continue_from(previous, recipe, source, rows, backend)
-    schedule = recipe.schedule.resolve(rows.shape[1])
-    watch = ("report", report(partial(make_fitted, start)))
+    is_trial = len(rows) > len(all_rows)
+    schedule = recipe.schedule.resolve(rows.shape[1], source.n_features)
+    watch = ("report", report(partial(make_trial if is_trial else make_fitted, start)))
     callbacks = [*schedule.callbacks(), *recipe.callbacks(), watch]
     net = make_net(recipe, start, callbacks, device, schedule, backend)
     net.set_params(batch_size=recipe.batch_size(len(train_indices)), verbose=recipe.verbose)
@@ -92,7 +98,12 @@ def train(
         if start.is_linear and valid is not None:
             step = _select_weights(fitted, initial, valid)
             fitted.learned |= recipe.calibrate(fitted, rows, valid)
-            _refit(recipe, fitted, source, rows, valid, step, rebuild)
+            if is_trial:
+                fitted = _conclude(recipe, fitted, source, all_rows, step, rebuild)
+                train_rows = RowDataset(source, fitted.module.scaler, all_rows)
+                valid = None
+            else:
+                _refit(recipe, fitted, source, rows, valid, step, rebuild)
         fitted.learned |= recipe.summarize(fitted, train_rows, valid)
     return end_training(fitted)
 
@@ -162,7 +173,20 @@ def make_fitted(start: Start, net: AutoencoderNet, best_epoch: int | None = None
     )
 
 
+def make_trial(start: Start, net: AutoencoderNet) -> Fitted:
+    """Collect the result of a training of several folds: its first member, for reports."""
+    first = copy.copy(net)
+    first.module_ = net.module_.extract(0)
+    return replace(make_fitted(start, first), n_components=start.n_components)
+
+
 # Selecting weights
+
+
+def _pays_folds(recipe: Recipe, rows: np.ndarray, validation: np.ndarray | None) -> bool:
+    """Judge whether one set of validation rows is too small to choose by."""
+    is_small = len(rows) == 1 and rows.shape[1] <= MAX_REFIT_ROWS
+    return recipe.n_folds > 1 and validation is not None and is_small
 
 
 def _select_weights(fitted: Fitted, initial: Weights, valid: RowDataset) -> float:
@@ -197,18 +221,63 @@ def _refit(
             return
     elif not recipe.refits_start:
         return
+    start, second, is_complete = _repeat(recipe, net, source, rows, valid, step, rebuild)
+    if is_complete:
+        net.load_weights(second.get_weights())
+        fitted.imputer = start.imputer
+        fitted.learned |= start.learned
+
+
+def _conclude(
+    recipe: Recipe,
+    trial: Fitted,
+    source: RowSource,
+    rows: np.ndarray,
+    step: float,
+    rebuild: Callable[[np.ndarray], Start],
+) -> Fitted:
+    """Train on all rows as the folds have shown; the result has the history of the folds.
+
+    After an interrupt it is the first of the folds' autoencoders.
+    """
+    net = trial.net
+    start, second, is_complete = _repeat(recipe, net, source, rows, None, step, rebuild)
+    if not is_complete:
+        tensors = list_tensors(net.module_.extract(0)) + list_tensors(second.criterion_)
+        second.load_weights(tensors)
+    second.history = net.history
+    fitted = make_fitted(start, second, trial.best_epoch)
+    fitted.learned = trial.learned | start.learned
+    return fitted
+
+
+def _repeat(
+    recipe: Recipe,
+    net: AutoencoderNet,
+    source: RowSource,
+    rows: np.ndarray,
+    valid: RowDataset | None,
+    step: float,
+    rebuild: Callable[[np.ndarray], Start],
+) -> tuple[Start, AutoencoderNet, bool]:
+    """Repeat the epochs that led to the best weights of `net`, on `rows`.
+
+    The second training replays the learning rates of the first, and the same interpolation
+    step is taken. Returns the start, the net and whether it came to the end.
+    """
     rates = net.schedule.rates_ if step else []
     # Training must not repeat the random numbers of the initial weights.
     with torch.random.fork_rng(devices=[]):
         start = rebuild(rows)
     callbacks = [("schedule", ReplayLearningRate(rates)), *recipe.callbacks()]
+    schedule = recipe.schedule.resolve(rows.shape[1], source.n_features)
+    schedule = replace(schedule, max_epochs=len(rates))
     device = torch.device(net.device)
-    schedule = replace(recipe.schedule.resolve(rows.shape[1]), max_epochs=len(rates))
     second = make_net(recipe, start, callbacks, device, schedule, net.backend)
     second.initialize().set_params(batch_size=recipe.batch_size(rows.shape[1]))
     initial = second.get_weights()
-    second.partial_fit((RowDataset(source, start.module.scaler, rows), valid))
-    if len(second.curve("train_loss")) == len(rates):
-        net.load_weights(interpolate_weights(initial, second.get_weights(), step))
-        fitted.imputer = start.imputer
-        fitted.learned |= start.learned
+    if net.schedule.is_done_ or not rates:
+        second.partial_fit((RowDataset(source, start.module.scaler, rows), valid))
+    is_complete = len(second.curve("train_loss")) == len(rates)
+    second.load_weights(interpolate_weights(initial, second.get_weights(), step))
+    return start, second, is_complete

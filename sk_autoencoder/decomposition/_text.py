@@ -76,7 +76,8 @@ class TextAutoencoder(BaseAutoencoder):
     weight_decay : float, default=1e-4
         Decay of the weights (L2), as the optimizer defines it.
     batch_size : int or "auto", default="auto"
-        Rows of a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
+        Rows of a training step; ``"auto"`` takes a twentieth of the rows, within 8 (32 with
+        ``max_epochs="auto"``) and 256.
     max_epochs : int or "auto", default=30
         Largest number of passes through the training rows; 0 keeps the initial weights.
         ``"auto"`` is 100 up to 1,000 rows; more rows get a number of steps (Notes of

@@ -73,7 +73,8 @@ class AutoencoderTransformer(BaseAutoencoder):
     weight_decay : float, default=1e-4
         Decay of the weights (L2), as the optimizer defines it.
     batch_size : int or "auto", default="auto"
-        Rows of a training step; ``"auto"`` takes a twentieth of the rows, within 8 and 256.
+        Rows of a training step; ``"auto"`` takes a twentieth of the rows, within 8 (32 with
+        ``max_epochs="auto"``) and 256.
     max_epochs : int or "auto", default="auto"
         Largest number of passes through the training rows; 0 keeps the initial weights.
         ``"auto"`` is 100 up to 1,000 rows; more rows get a number of steps (Notes of
@@ -159,6 +160,12 @@ class AutoencoderTransformer(BaseAutoencoder):
     the validation loss stalls, and multiplies the learning rate by 0.3; the third stall
     stops it. After a start from PCA with 1,000 rows or fewer, the epochs that led to the
     best weights are repeated from PCA of all rows, on all rows.
+
+    **Few rows.** One set of validation rows is too small to choose by. With
+    ``max_epochs="auto"``, 1,000 rows or fewer and the dense network, three autoencoders are
+    trained side by side that hold out different rows. All held-out rows together choose
+    epoch and interpolation weight, and then one autoencoder is trained on all rows. The
+    curves are those of the three.
 
     **Losses.** ``"huber"`` is squared up to one scaled unit and linear beyond.
     ``"binary_cross_entropy"`` needs X in [0, 1], which is not scaled, and has a sigmoid

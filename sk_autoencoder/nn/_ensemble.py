@@ -92,6 +92,23 @@ class Ensemble(nn.Module):
         """The corruption of all members."""
         return self.member.corruption
 
+    def extract(self, index: int) -> Autoencoder:
+        """Copy one member as an autoencoder of its own."""
+        result = copy.deepcopy(self.member)
+        for kind in ("parameters", "buffers"):
+            single: dict[Tensor, Tensor] = {}  # tensors that layers share stay shared
+            for path, name, tensor in self._named_tensors(kind):
+                if tensor not in single:
+                    value = tensor.detach()[index]
+                    if kind == "parameters":
+                        value = nn.Parameter(
+                            (value.mT if value.ndim == 2 else value).clone(),
+                            tensor.requires_grad,
+                        )
+                    single[tensor] = value if kind == "parameters" else value.clone()
+                setattr(result.get_submodule(path), name, single[tensor])
+        return result
+
     def with_imputation(self, completion: nn.Module) -> "Ensemble":
         """Copy this ensemble, with one `completion` as imputation before all members."""
         shared = copy.deepcopy(completion)
