@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from polars.testing import assert_frame_equal
+from scipy.sparse import csr_array
 from sklearn.decomposition import PCA
 from sklearn.exceptions import SkipTestWarning
 from sklearn.pipeline import make_pipeline
@@ -305,3 +306,8 @@ def test_a_mass_among_very_many_values_is_drawn_as_often():
     spread = encoder.inverse_transform(encoder.spread(drawn, 0))
     assert np.abs(spread - 0.5).max() < 0.05
     assert np.median(np.abs(spread - 0.5)) < 1e-9
+
+
+def test_sparse_rows_are_no_table():
+    with pytest.raises(TypeError, match="toarray"):
+        TableEncoder().fit(csr_array(np.eye(3)))

@@ -98,12 +98,12 @@ def encode_bins(graph: GraphBuilder, x: str, knots: np.ndarray) -> str:
     low, high = (graph.constant(knots[[i]]) for i in (0, -1))
     x = graph.add("Max", graph.add("Min", x, high), low)
     gaps = np.diff(knots)
-    left = np.r_[knots[0] - gaps[0], knots[:-1]][None], np.r_[gaps[0], gaps][None]
-    right = np.r_[knots[1:], knots[-1] + gaps[-1]][None], np.r_[gaps, gaps[-1]][None]
-    rising = graph.add("Sub", x, graph.constant(left[0]))
-    rising = graph.add("Div", rising, graph.constant(left[1]))
-    falling = graph.add("Sub", graph.constant(right[0]), x)
-    falling = graph.add("Div", falling, graph.constant(right[1]))
+    starts = np.r_[knots[0] - gaps[0], knots[:-1]][None], np.r_[gaps[0], gaps][None]
+    ends = np.r_[knots[1:], knots[-1] + gaps[-1]][None], np.r_[gaps, gaps[-1]][None]
+    rising = graph.add("Sub", x, graph.constant(starts[0]))
+    rising = graph.add("Div", rising, graph.constant(starts[1]))
+    falling = graph.add("Sub", graph.constant(ends[0]), x)
+    falling = graph.add("Div", falling, graph.constant(ends[1]))
     return graph.add("Max", graph.add("Min", rising, falling), graph.constant(np.zeros(1)))
 
 

@@ -256,7 +256,7 @@ class TimeSeriesOutlierDetector(
         """Put rows without a value where timestamps are missing, and warn once."""
         if self._step is None or series.times is None:
             return
-        positions = [find_positions(each, self._step) for each in series.times]
+        positions = [find_positions(times, self._step) for times in series.times]
         can_be_missing = get_tags(self).input_tags.allow_nan
         warn_of_holes(positions, can_be_missing)
         if can_be_missing:

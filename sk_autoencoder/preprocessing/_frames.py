@@ -279,14 +279,14 @@ def select_columns(
     """
     frame, where = as_frame(table), np.flatnonzero(is_kept).tolist()
     if frame is None:
-        kept = table[:, where]
-        return kept if further is None else np.hstack([kept, further])
-    kept = frame[:, where]
+        selected = table[:, where]
+        return selected if further is None else np.hstack([selected, further])
+    selected = frame[:, where]
     if further is None:
-        return kept.to_native()
+        return selected.to_native()
     library = frame.implementation
     pairs = zip(names[len(where) :].tolist(), further.T, strict=True)
-    return kept.with_columns(
+    return selected.with_columns(
         nw.new_series(name, values, backend=library) for name, values in pairs
     ).to_native()
 

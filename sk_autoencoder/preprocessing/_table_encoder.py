@@ -452,11 +452,13 @@ def check_table(X, name: str):
 
     Raises
     ------
+    TypeError
+        If X is sparse.
     ValueError
-        If X is sparse, or has no two axes or an empty one.
+        If X has no two axes or an empty one.
     """
     if issparse(X):
-        raise ValueError(
+        raise TypeError(  # as in scikit-learn
             "Sparse data was passed for X, but a table is dense: give X.toarray(), or "
             f"leave {name} out where all columns are numbers."
         )
