@@ -14,7 +14,12 @@ from sklearn.preprocessing import StandardScaler
 from tables import pandas_frame
 
 from sk_autoencoder import AutoencoderTransformer, DenoisingAutoencoder
-from sk_autoencoder.core._data import RowSource, draw_by_weight, spread_indices
+from sk_autoencoder.core._data import (
+    RowSource,
+    draw_by_weight,
+    find_order,
+    spread_indices,
+)
 from sk_autoencoder.core._moments import measure_moments
 
 RNG = np.random.default_rng(0)
@@ -194,3 +199,27 @@ def test_a_source_in_order_keeps_pairs_together():
     np.testing.assert_array_equal(source.targets, 2 * source.X)
     assert (np.lexsort(source.X.T[::-1]) == np.arange(30)).all()
     assert sorted(map(tuple, rows)) == list(map(tuple, source.X))
+
+
+def test_the_order_of_rows_is_that_of_their_columns():
+    rows = RNG.integers(0, 3, (60, 5)).astype(float)  # many are given twice
+    rows[7] = rows[3]
+    for kind in (np.asarray, csr_array):
+        order = find_order([kind(rows[:, :2]), kind(rows[:, 2:])])
+        np.testing.assert_array_equal(rows[order], rows[np.lexsort(rows.T[::-1])])
+
+
+def test_equal_rows_of_many_columns_are_no_trouble():
+    class Counted(np.ndarray):
+        n_read = 0
+
+        def __getitem__(self, where):
+            Counted.n_read += isinstance(where, tuple)
+            return super().__getitem__(where)
+
+    rows = np.zeros((40, 5_000)).view(Counted)
+    rows[:, 3] = np.arange(40) // 2  # all in pairs
+    Counted.n_read = 0
+    order = find_order([rows])
+    assert Counted.n_read == 4
+    assert order.tolist() == list(range(40))

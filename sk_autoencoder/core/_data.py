@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from scipy.sparse import hstack, issparse
+from scipy.sparse import issparse
 from sklearn.utils import gen_batches
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -142,7 +142,7 @@ class RowSource:
         if weight is not None and (weight == np.floor(weight)).all():
             rows, weight = np.repeat(rows, weight[rows].astype(int)), None
         parts = [self.X[rows], *([self.targets[rows]] if self.has_targets else [])]
-        order = find_order(hstack(parts, "csc") if issparse(self.X) else np.hstack(parts))
+        order = find_order(parts)
         targets = parts[1][order] if self.has_targets else None
         weight = None if weight is None else weight[rows][order]
         return RowSource(parts[0][order], targets, weight)
@@ -364,17 +364,39 @@ class BatchIterator:
             yield from batch.split(self.batch_size)
 
 
-def find_order(rows) -> np.ndarray:
-    """Find the lexicographic order of rows, an array or a CSC array, by their columns."""
-    n_rows, n_columns = rows.shape
+def find_order(parts: list) -> np.ndarray:
+    """Find the lexicographic order of rows, which come in parts of their columns.
+
+    The parts are arrays or CSR arrays. Columns are read until they tell all rows apart that
+    are different.
+    """
+    n_rows = parts[0].shape[0]
+    n_different = len(set(zip(*map(row_bytes, parts), strict=True)))
     rank = np.zeros(n_rows, dtype=int)
-    for j in range(n_columns):
-        column = rows[:, [j]].toarray().ravel() if issparse(rows) else rows[:, j]
+    columns = chain.from_iterable(map(iter_columns, parts))
+    for column in columns if n_different > 1 else ():
         value = np.unique(column, return_inverse=True)[1]
         labels, rank = np.unique(rank * n_rows + value, return_inverse=True)
-        if len(labels) == n_rows:
+        if len(labels) == n_different:
             break
     return np.argsort(rank, kind="stable")
+
+
+def row_bytes(rows) -> list[bytes]:
+    """Convert each row of an array, or of a CSR array, to bytes."""
+    if not issparse(rows):
+        return [row.tobytes() for row in rows]
+    rows.sort_indices()
+    ends = rows.indptr[1:-1]
+    pairs = zip(np.split(rows.indices, ends), np.split(rows.data, ends), strict=True)
+    return [indices.tobytes() + data.tobytes() for indices, data in pairs]
+
+
+def iter_columns(rows) -> Iterator[np.ndarray]:
+    """Yield the columns of an array, or of a CSR array."""
+    columns = rows.tocsc() if issparse(rows) else rows
+    for j in range(rows.shape[1]):
+        yield columns[:, [j]].toarray().ravel() if issparse(rows) else columns[:, j]
 
 
 def split_chunks(X, indices: np.ndarray) -> Iterator[np.ndarray]:
