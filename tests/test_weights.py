@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from tables import pandas_frame
 
 from sk_autoencoder import AutoencoderTransformer, DenoisingAutoencoder
+from sk_autoencoder.core import _data
 from sk_autoencoder.core._data import (
     RowSource,
     draw_by_weight,
@@ -223,3 +224,23 @@ def test_equal_rows_of_many_columns_are_no_trouble():
     order = find_order([rows])
     assert Counted.n_read == 4
     assert order.tolist() == list(range(40))
+
+
+def test_weights_count_between_batches_of_a_stream_too():
+    rows, is_first = many_rows()
+    autoencoder = quick(AutoencoderTransformer, n_components=1, max_epochs=1)
+    for group, weight in ((rows[is_first], 1.0), (rows[~is_first], 0.01)):
+        autoencoder.partial_fit(group, sample_weight=np.full(len(group), weight))
+    moments = autoencoder._fitted.moments
+    expected = measure_moments(rows, np.arange(3_000), weight=np.where(is_first, 1.0, 0.01))
+    np.testing.assert_allclose(moments.mean, expected.mean)
+    np.testing.assert_allclose(moments.n_observed, expected.n_observed)
+
+
+def test_parts_of_a_source_keep_their_weights():
+    weight = np.repeat([1.0, 3.0, 2.0], [10, 20, 30])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_data, "rows_within", lambda n_bytes, *sizes: 10)
+        parts = list(RowSource(X[:60], weight=weight).split())
+    assert len(parts) == 6
+    np.testing.assert_array_equal(np.concatenate([p.weight for p in parts]), weight)

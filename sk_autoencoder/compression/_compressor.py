@@ -194,13 +194,13 @@ class AutoencoderCompressor(
             If a parameter or X does not fit.
         """
         _range_coder.coders()  # a missing package shows before the fit
-        weight = None if sample_weight is None else check_weights(sample_weight, X)
+        weight = check_weights(sample_weight, X)
         check_n_weighted(weight, 2)
         X, is_missing = self._read(
             X, reset=True, ensure_min_samples=2, sample_weight=weight
         )
-        source = RowSource(X, is_missing, weight).in_order()
-        repeated = repeat_by_weight(source.fitted_rows, source.weight)
+        source = RowSource(X, is_missing, weight).select_fitted()
+        repeated = repeat_by_weight(np.arange(source.n_rows), source.weight)
         X, is_missing = source.X[repeated], source.targets[repeated]
         rows = X.astype(np.float64)
         seed = draw_seed(check_random_state(self.random_state))
@@ -462,7 +462,7 @@ class AutoencoderCompressor(
             in scaled units: columns of mixed units count equally.
         """
         check_is_fitted(self)
-        weight = None if sample_weight is None else check_weights(sample_weight, X)
+        weight = check_weights(sample_weight, X)
         X, _ = self._read(X, reset=False)
         pair = X / self._scale, self._restore(X) / self._scale
         return metrics.reconstruction_r2(*pair, sample_weight=weight)

@@ -73,21 +73,13 @@ class RowSource:
         Target rows; by default rows are their own targets.
     weight : ndarray of shape (n_samples,), optional
         A row of weight 2 is a row given twice, and one of weight 0 is not given.
-
-    Attributes
-    ----------
-    weight : ndarray of shape (n_samples,) or None
-        None stands for equal ones, of all rows that have a weight.
-    given_weight : ndarray of shape (n_samples,) or None
-        The weights as they were given.
     """
 
     def __init__(self, X, targets=None, weight: np.ndarray | None = None) -> None:
         self.X = X
         self.targets = X if targets is None else targets
-        self.given_weight = weight
+        self.weight = weight
         self.has_weight = None if weight is None else weight > 0
-        self.weight = None if weight is None else drop_equal_weights(weight)
 
     @property
     def n_rows(self) -> int:
@@ -133,34 +125,50 @@ class RowSource:
         """Put few rows in an order of their own, and repeat those of whole weights.
 
         The result of a fit to few rows depends on no order of theirs then, and a row of
-        weight 2 is a row given twice, to the last digit. Many rows stay as they are.
+        weight 2 is a row given twice, to the last digit. Many rows stay where they are, and
+        equal weights become None.
         """
-        rows, weight = self.fitted_rows, self.given_weight
+        rows, weight = self.fitted_rows, self.weight
         n_rows = len(rows) if weight is None else weight[rows].sum()
         if max(n_rows, len(rows)) > MAX_ORDERED_ROWS:
-            return self
+            return self.without_equal_weights()
         if weight is not None and (weight == np.floor(weight)).all():
             rows, weight = np.repeat(rows, weight[rows].astype(int)), None
         parts = [self.X[rows], *([self.targets[rows]] if self.has_targets else [])]
         order = find_order(parts)
         targets = parts[1][order] if self.has_targets else None
-        weight = None if weight is None else weight[rows][order]
-        return RowSource(parts[0][order], targets, weight)
+        source = RowSource(parts[0][order], targets, select(weight, rows[order]))
+        return source.without_equal_weights()
+
+    def select_fitted(self) -> "RowSource":
+        """Select the rows to fit to, in order: the others are not given."""
+        source = self.in_order()
+        rows = source.fitted_rows
+        if len(rows) == source.n_rows:
+            return source
+        targets = source.targets[rows] if source.has_targets else None
+        return RowSource(source.X[rows], targets, select(source.weight, rows))
+
+    def without_equal_weights(self) -> "RowSource":
+        """Drop the weights if all rows that have one have the same."""
+        positive = None if self.weight is None else self.weight[self.has_weight]
+        if positive is None or (positive != positive[0]).any():
+            return self
+        source = self.with_inputs(self.X)
+        source.weight = None
+        return source
 
     def split(self) -> "Iterator[RowSource]":
         """Split the rows that have a weight, in order, into sources of bounded size."""
         for chunk in split_chunks(self.X, self.weighted_rows):
             X = self.X[chunk]
             targets = self.targets[chunk] if self.has_targets else None
-            part = RowSource(X, targets)
-            part.weight = None if self.weight is None else self.weight[chunk]
-            yield part
+            yield RowSource(X, targets, select(self.weight, chunk))
 
     def with_inputs(self, X) -> "RowSource":
         """Replace the input rows; rows that are their own targets stay so."""
-        source = RowSource(X, self.targets if self.has_targets else None)
-        source.weight, source.has_weight = self.weight, self.has_weight
-        source.given_weight = self.given_weight
+        source = RowSource(X, self.targets if self.has_targets else None, self.weight)
+        source.has_weight = self.has_weight
         return source
 
 
@@ -207,8 +215,7 @@ class RowDataset(Dataset):
     @property
     def weight(self) -> np.ndarray | None:
         """Weights of these rows, of shape (n_members * n_rows,); None for equal ones."""
-        weight = self.source.weight
-        return None if weight is None else weight[self.indices]
+        return select(self.source.weight, self.indices)
 
     def repeated_indices(self) -> np.ndarray:
         """List the rows of all members by their index in X, each once.
@@ -276,10 +283,9 @@ def evenly_spaced_indices(n_rows: int, n_max: int) -> np.ndarray:
     return np.linspace(0, n_rows - 1, min(n_rows, n_max)).astype(int)
 
 
-def drop_equal_weights(weight: np.ndarray) -> np.ndarray | None:
-    """Return the weights of rows, or None if all positive ones are equal."""
-    positive = weight[weight > 0]
-    return None if len(positive) and (positive == positive[0]).all() else weight
+def select(weight: np.ndarray | None, indices: np.ndarray) -> np.ndarray | None:
+    """Select the weights of the rows at `indices`; None stays None."""
+    return None if weight is None else weight[indices]
 
 
 def repeat_by_weight(indices: np.ndarray, weight: np.ndarray | None) -> np.ndarray:

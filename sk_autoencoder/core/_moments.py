@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 
-from sk_autoencoder.core._data import split_chunks
+from sk_autoencoder.core._data import select, split_chunks
 from sk_autoencoder.nn._scalers import Scaler
 
 MAX_PRODUCT_COLUMNS = 1_000  # above, a matrix of products costs more than the axes
@@ -115,20 +115,16 @@ def measure_moments(
     """
     with np.errstate(over="ignore", invalid="ignore"):  # the caller checks the variances
         if issparse(X):
-            return _measure_sparse(flatten(X[indices]), _select(weight, indices))
+            return _measure_sparse(flatten(X[indices]), select(weight, indices))
         parts = (
             _measure_dense(
                 np.asarray(flatten(X[chunk]), np.float64),
                 with_products,
-                _select(weight, chunk),
+                select(weight, chunk),
             )
             for chunk in split_chunks(X, indices)
         )
         return reduce(Moments.merge, parts)
-
-
-def _select(weight: np.ndarray | None, indices: np.ndarray) -> np.ndarray | None:
-    return None if weight is None else weight[indices]
 
 
 def _measure_sparse(rows, weight: np.ndarray | None) -> Moments:

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from sk_autoencoder.core._data import RowDataset, RowSource, iter_chunks
+from sk_autoencoder.core._data import RowDataset, RowSource, iter_chunks, select
 from sk_autoencoder.core._moments import Moments, measure_moments
 from sk_autoencoder.nn._scalers import RowScaler, Scaler, row_lengths
 from sk_autoencoder.utils._checks import check_variance
@@ -98,7 +98,7 @@ def make_row_scaler(
     scale = np.full(source.n_features, np.sqrt(variance.mean()) or 1.0)
     chunks = iter_chunks(source.targets, indices)
     lengths = np.concatenate([row_lengths(chunk, order) for chunk in chunks])
-    weight = None if source.weight is None else source.weight[indices]
+    weight = select(source.weight, indices)
     size = float(np.average(lengths, weights=weight))
     center = torch.zeros(source.n_features, dtype=torch.float64)
     scaler = RowScaler(center, torch.from_numpy(scale), size, order)

@@ -10,7 +10,7 @@ from scipy.sparse import issparse, vstack
 
 from sk_autoencoder.core._backend import Backend, LocalBackend
 from sk_autoencoder.core._building import continue_from, make_builder
-from sk_autoencoder.core._data import RowDataset, RowSource
+from sk_autoencoder.core._data import RowDataset, RowSource, select
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._inference import busy_threads
 from sk_autoencoder.core._memory import SAMPLE_BYTES, rows_within
@@ -51,7 +51,7 @@ class RowSample:
     def draw(cls, source: RowSource, rows: np.ndarray) -> "RowSample":
         """Take all `rows` of a source, with numbers of torch's generator."""
         targets = source.targets[rows] if source.has_targets else None
-        weight = None if source.weight is None else source.weight[rows]
+        weight = select(source.weight, rows)
         numbers = torch.rand(len(rows)).double().numpy()
         return cls(source.X[rows], targets, numbers, weight)
 
@@ -81,7 +81,7 @@ class RowSample:
     def select(self, indices: np.ndarray) -> "RowSample":
         """Select the rows at `indices`."""
         targets = None if self.targets is None else self.targets[indices]
-        weight = None if self.weight is None else self.weight[indices]
+        weight = select(self.weight, indices)
         return RowSample(self.X[indices], targets, self.numbers[indices], weight)
 
     def as_source(self) -> RowSource:

@@ -95,11 +95,14 @@ class TableMixin:
         rows : {ndarray, CSR array} of shape (n_samples, n_encoded_features)
         weight : ndarray of shape (n_samples,) or None
         """
-        options = {"reset": reset, "ensure_min_samples": ensure_min_samples}
-        if sample_weight is None:
-            return self.check_rows(X, **options), None
         weight = check_weights(sample_weight, X)
-        return self.check_rows(X, sample_weight=weight, **options), weight
+        rows = self.check_rows(
+            X,
+            reset=reset,
+            ensure_min_samples=ensure_min_samples,
+            sample_weight=weight,
+        )
+        return rows, weight
 
     def _encode_table(
         self,

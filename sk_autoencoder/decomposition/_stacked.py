@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from sk_autoencoder.core._base import BaseAutoencoder
+from sk_autoencoder.core._data import select
 from sk_autoencoder.core._inference import encode
 from sk_autoencoder.core._recipe import Initialization, Member, Recipe
 from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
@@ -240,8 +241,7 @@ class StackedAutoencoder(BaseAutoencoder):
         indices = member.rows.indices
         indices = np.resize(indices, max(len(indices), 2))
         layers, codes = [], member.rows.X[indices]
-        weight = member.rows.source.weight
-        weight = None if weight is None else weight[indices]
+        weight = select(member.rows.source.weight, indices)
         for width, spec in member.network.layer_specs():
             layer = self._make_layer(width, spec, codes, is_first=not layers)
             try:

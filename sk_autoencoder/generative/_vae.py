@@ -109,10 +109,8 @@ class VAETransformer(GenerativeAutoencoder):
     batch_size : int or "auto", default="auto"
         Rows of a training step; ``"auto"`` takes a twentieth of the rows, within 8 (32 with
         ``max_epochs="auto"``) and 256.
-    max_epochs : int or "auto", default=100
+    max_epochs : int, default=100
         Largest number of passes through the training rows; 0 keeps the initial weights.
-        ``"auto"`` is 100 up to 1,000 rows; more rows get a number of steps (Notes of
-        :class:`AutoencoderTransformer`).
     early_stopping : bool, default=True
         Whether to set validation rows aside, keep the weights with the lowest loss on them
         and stop when that loss stalls (Notes of :class:`AutoencoderTransformer`). Otherwise

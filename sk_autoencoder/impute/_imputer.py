@@ -205,18 +205,15 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, TableMixin, BaseImputer)
         ValueError
             If a parameter or X does not fit, or no row has an observed value.
         """
-        weight = None if sample_weight is None else check_weights(sample_weight, X)
+        weight = check_weights(sample_weight, X)
         check_n_weighted(weight, 2)
         X, is_missing = self._read(X, reset=True, sample_weight=weight)
         if weight is not None:  # rows of weight 0 are rows that were not given
             X, is_missing, weight = (a[weight > 0] for a in (X, is_missing, weight))
         self._fit_indicator(self._missing_cells(X, is_missing))
         self._is_kept = ~is_missing.all(axis=0)
-        source = RowSource(X[:, self._is_kept], weight=weight).in_order()
+        source = RowSource(X[:, self._is_kept], weight=weight).select_fitted()
         rows, weight = source.X, source.weight
-        if len(source.fitted_rows) < len(rows):
-            rows = rows[source.fitted_rows]
-            weight = None if weight is None else weight[source.fitted_rows]
         check_n_observed(len(rows), 2)
         self._learn_columns(rows, weight)
         n_columns = rows.shape[1] if self._table is None else self.n_features_in_

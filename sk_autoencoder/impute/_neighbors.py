@@ -10,6 +10,7 @@ from sk_autoencoder.core._data import (
     RowDataset,
     RowSource,
     evenly_spaced_indices,
+    select,
     spread_indices,
 )
 from sk_autoencoder.core._inference import map_array
@@ -47,8 +48,7 @@ def scaled_rows(X, scaler: Scaler, indices: np.ndarray) -> Tensor:
 def select_reference_rows(*indices: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
     """Select reference rows among the rows at `indices`, by the weights of all rows."""
     rows = np.unique(np.concatenate([array.ravel() for array in indices]))
-    weight = None if weight is None else weight[rows]
-    return rows[spread_indices(len(rows), MAX_REFERENCE_ROWS, weight)]
+    return rows[spread_indices(len(rows), MAX_REFERENCE_ROWS, select(weight, rows))]
 
 
 def impute_scaled(module: nn.Module, x: Tensor) -> Tensor:

@@ -93,9 +93,8 @@ def reconstruction_r2(y_true, y_pred, *, sample_weight=None) -> float:
     0.8
     """
     y_true, y_pred = _check_pair(y_true, y_pred)
-    weight = np.ones(len(y_true))
-    if sample_weight is not None:
-        weight = check_weights(sample_weight, y_true)
+    weight = check_weights(sample_weight, y_true)
+    weight = np.ones(len(y_true)) if weight is None else weight
     is_observed = ~np.isnan(y_true)
     n_observed = weight @ is_observed
     mean = weight @ np.where(is_observed, y_true, 0) / np.where(n_observed, n_observed, 1)

@@ -282,11 +282,8 @@ class AutoencoderOutlierDetector(
             X, sample_weight, reset=True, ensure_min_samples=2
         )
         check_n_weighted(weight, 2)
-        source = RowSource(X, weight=weight).in_order()
+        source = RowSource(X, weight=weight).select_fitted()
         X, weight = source.X, source.weight
-        if len(source.fitted_rows) < X.shape[0]:
-            X = X[source.fitted_rows]
-            weight = None if weight is None else weight[source.fitted_rows]
         check_n_observed(X.shape[0], 2)
         warn_of_few_rows(X.shape[0])
         rng = check_random_state(self.random_state)

@@ -200,7 +200,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         widths = [len(column.suffixes()) for column in self.encoders_]
         ends = np.cumsum(widths).tolist()
         self.blocks_ = [slice(e - w, e) for e, w in zip(ends, widths, strict=True)]
-        weight = None if sample_weight is None else check_weights(sample_weight, X)
+        weight = check_weights(sample_weight, X)
         self.center_, self.scale_ = self._measure(self._encode(columns), weight)
         self.holds_probabilities_ = [c.holds_probabilities for c in self.encoders_]
         self.categories_ = [getattr(column, "levels", None) for column in self.encoders_]

@@ -45,14 +45,16 @@ def check_n_observed(n_rows: int, n_min: int) -> None:
         )
 
 
-def check_weights(sample_weight, X) -> np.ndarray:
-    """Check the weights of rows X, and convert them to float64.
+def check_weights(sample_weight, X) -> np.ndarray | None:
+    """Check the weights of rows X, and convert them to float64; None stays None.
 
     Raises
     ------
     ValueError
         If their number or a value is wrong, or if all are zero.
     """
+    if sample_weight is None:
+        return None
     weight = read_sample_weight(sample_weight, X, dtype=np.float64)
     if (weight < 0).any():
         where = int(np.argmin(weight))

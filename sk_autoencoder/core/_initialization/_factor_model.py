@@ -13,6 +13,7 @@ from sk_autoencoder.core._data import (
     RowDataset,
     RowSource,
     evenly_spaced_indices,
+    select,
     spread_indices,
 )
 from sk_autoencoder.core._initialization._pca import (
@@ -180,7 +181,7 @@ def fit_factor_model(
     n_max = MAX_COMPLETE_ROWS
     if is_incomplete:
         n_max = rows_within(SAMPLE_BYTES, 8 * source.n_features, MIN_FACTOR_MODEL_ROWS)
-    weight = None if source.weight is None else source.weight[indices]
+    weight = select(source.weight, indices)
     n_max = min(n_max, MAX_FACTOR_MODEL_ROWS)
     subset = indices[spread_indices(len(indices), n_max, weight)]
     n_rows, inputs = len(subset), RowSource(source.X)
