@@ -17,6 +17,7 @@ VARIANTS = {
         {"n_components": 2},
         {"n_components": 2, "prior": "mixture", "code_density": "prior"},
     ],
+    "AutoencoderTransformer": [{}, {"ordered": True}],
     "ConvolutionalAutoencoder": [{"n_components": 2}],
     "DenoisingAutoencoder": [{}, {"noise_std": "auto", "scaling": "global"}],
     "TextAutoencoder": [{"n_components": 2}],

@@ -420,12 +420,15 @@ class BaseAutoencoder(
         """
         check_is_fitted(self)
         codes, X = X, check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
-        if X.shape[1] != self.n_components_:
+        self._check_width_of_codes(X.shape[1])
+        return self._as_table(self._fitted.map(decode, X), like=codes)
+
+    def _check_width_of_codes(self, width: int) -> None:
+        if width != self.n_components_:
             raise ValueError(
-                f"X has {X.shape[1]} columns, but the codes of this "
+                f"X has {width} columns, but the codes of this "
                 f"{type(self).__name__} have n_components={self.n_components_}."
             )
-        return self._as_table(self._fitted.map(decode, X), like=codes)
 
     @as_fitted
     def reconstruct(self, X):

@@ -88,13 +88,15 @@ def interpolate_weights(initial: Weights, trained: Weights, step: float) -> Weig
 
 
 def select_interpolation(
-    losses: dict[float, np.ndarray], weight: np.ndarray | None = None
+    losses: dict[float, np.ndarray],
+    weight: np.ndarray | None = None,
+    guards: dict[float, np.ndarray] | None = None,
 ) -> float:
     """Select the interpolation step between initial and trained weights.
 
     The step has the largest lower bound, mean - 1.5 standard errors, of the improvement of
     the validation loss over the initial weights. It is 0 if no bound is positive, and if
-    there are fewer than 15 validation rows.
+    there are fewer than 15 validation rows. No step is selected that raises a guard.
 
     Parameters
     ----------
@@ -102,6 +104,8 @@ def select_interpolation(
         Loss of each validation row, by step.
     weight : ndarray of shape (n_validation,) or None, default=None
         Weights of the rows; None stands for equal ones.
+    guards : dict of float to ndarray of shape (n_validation, n_guards), default=None
+        Errors of each validation row whose means the step may not raise.
 
     Returns
     -------
@@ -116,6 +120,13 @@ def select_interpolation(
         mean = share @ gain
         return mean - N_STANDARD_ERRORS * ((share * (gain - mean)) ** 2).sum() ** 0.5
 
+    def is_guarded(step: float) -> bool:
+        if guards is None:
+            return True
+        rise = guards[step] - guards[0.0]
+        total = rise.sum(axis=0) if weight is None else weight @ rise
+        return bool((total <= 0).all())
+
     if len(losses[0.0]) < MIN_VALIDATION_ROWS:
         return 0.0
-    return max(losses, key=lower_bound)  # the smallest step of equals
+    return max(filter(is_guarded, losses), key=lower_bound)  # the smallest step of equals

@@ -257,16 +257,22 @@ class AutoencoderNet(NeuralNet):
         return self._sum_terms(terms)
 
     def row_losses(self, rows: RowDataset) -> np.ndarray:
-        """Compute the loss of each of `rows`."""
+        """Compute the loss of each of `rows`, and then the errors that guard selections.
+
+        Returns
+        -------
+        losses : ndarray of shape (n_rows, 1 + n_guards)
+        """
         self._set_training(False)
 
         def losses(autoencoder: Autoencoder, batch: Batch) -> Tensor:
-            out = autoencoder(batch.x)
-            return self.criterion_.row_losses(autoencoder.network, batch.target, out)
+            arguments = autoencoder.network, batch.target, autoencoder(batch.x)
+            loss = self.criterion_.row_losses(*arguments)
+            return torch.cat([loss[:, None], self.criterion_.row_guards(*arguments)], dim=1)
 
         with torch.no_grad(), self._fixed_noise():
             batches = [
-                self.module_.map_batch(losses, batch).ravel()
+                self.module_.map_batch(losses, batch).flatten(end_dim=-2)
                 for batch in self.get_iterator(rows)
             ]
         return self.backend.concatenate(torch.cat(batches).cpu().double().numpy())
@@ -274,7 +280,7 @@ class AutoencoderNet(NeuralNet):
     def interpolated_losses(
         self, initial: Weights, trained: Weights, rows: RowDataset
     ) -> dict[float, np.ndarray]:
-        """Compute the loss of each of `rows` at each interpolation step."""
+        """Compute what :meth:`row_losses` does at each interpolation step."""
         losses = {}
         for step in INTERPOLATION_STEPS:
             self.load_weights(interpolate_weights(initial, trained, step))

@@ -8,6 +8,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -95,16 +96,18 @@ def train(
         initial = net.get_weights()
         net.partial_fit((train_rows, valid))
         fitted = make_fitted(start, net, net.best_epoch)
+        calibrated: dict[str, Any] = {}
         if start.is_linear and valid is not None:
             step = _select_weights(fitted, initial, valid)
-            fitted.learned |= recipe.calibrate(fitted, rows, valid)
+            calibrated = recipe.calibrate(fitted, rows, valid)
+            fitted.learned |= calibrated
             if is_trial:
                 fitted = _conclude(recipe, fitted, source, all_rows, step, rebuild)
                 train_rows = RowDataset(source, fitted.module.scaler, all_rows)
                 valid = None
             else:
                 _refit(recipe, fitted, source, rows, valid, step, rebuild)
-        fitted.learned |= recipe.summarize(fitted, train_rows, valid)
+        fitted.learned |= recipe.summarize(fitted, train_rows, valid) | calibrated
     return end_training(fitted)
 
 
@@ -193,8 +196,10 @@ def _select_weights(fitted: Fitted, initial: Weights, valid: RowDataset) -> floa
     """Load the weights between initial and trained ones that validation rows select."""
     net = fitted.net
     trained = net.get_weights()
-    losses = net.interpolated_losses(initial, trained, valid)
-    step = select_interpolation(losses, valid.weight)
+    values = net.interpolated_losses(initial, trained, valid)
+    losses = {step: rows[:, 0] for step, rows in values.items()}
+    guards = {step: rows[:, 1:] for step, rows in values.items()}
+    step = select_interpolation(losses, valid.weight, guards)
     net.load_weights(interpolate_weights(initial, trained, step))
     fitted.best_epoch *= step > 0
     return step

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._recipe import Recipe
+from sk_autoencoder.decomposition._ordered import OrderedAutoencoder
 from sk_autoencoder.nn._penalties import relative_jacobian_norm
 from sk_autoencoder.utils._constraints import weight
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ContractiveAutoencoder(BaseAutoencoder):
+class ContractiveAutoencoder(OrderedAutoencoder):
     r"""Dimensionality reduction by an autoencoder whose codes are insensitive to noise.
 
     The loss of :class:`AutoencoderTransformer` gets a penalty on the Jacobian of the
@@ -116,6 +116,10 @@ class ContractiveAutoencoder(BaseAutoencoder):
         Columns to take for categories: a mask, indices or names. ``"from_dtype"`` takes
         columns of text and of categorical dtypes, and encodes booleans, dates and durations
         too. None takes all columns for numbers.
+    ordered : bool, default=False
+        Whether the first components reconstruct as well as they can without the others, as
+        those of PCA do (Notes of :class:`AutoencoderTransformer`). A float `n_components`
+        takes the fewest of them that explain that fraction.
     contraction : float, default=0.2
         Weight of the penalty, in squared scaled units. 0 gives ``AutoencoderTransformer``.
 
@@ -123,6 +127,18 @@ class ContractiveAutoencoder(BaseAutoencoder):
     ----------
     n_components_ : int
         Number of components of the code.
+    components_ : ndarray of shape (`n_components_`, `n_features_in_`)
+        With `ordered`, the derivative of a decoded row by each component, at the mean row,
+        in the units of X.
+    explained_variance_ratio_ : ndarray of shape (`n_components_`,)
+        With `ordered`, the R² that each component adds to those before it, of validation
+        rows if there are any.
+    explained_variance_ : ndarray of shape (`n_components_`,)
+        With `ordered`, those shares of the total variance, in squared scaled units.
+    noise_variance_ : float
+        With `ordered`, the rest of that variance, for each dimension that is left.
+    mean_ : ndarray of shape (`n_features_in_`,)
+        With `ordered`, the mean of each column of the training rows.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -198,7 +214,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
     contraction: float = 0.2
 
     _parameter_constraints: ClassVar[dict] = {
-        **BaseAutoencoder._parameter_constraints,
+        **OrderedAutoencoder._parameter_constraints,
         "contraction": [weight()],
     }
 

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from sk_autoencoder.core._base import BaseAutoencoder
+from sk_autoencoder.decomposition._ordered import OrderedAutoencoder
 from sk_autoencoder.nn._losses import ROW_LOSSES
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class AutoencoderTransformer(BaseAutoencoder):
+class AutoencoderTransformer(OrderedAutoencoder):
     r"""Dimensionality reduction by an autoencoder that starts as PCA.
 
     An encoder :math:`f` maps each row to a code of `n_components` numbers, and a decoder
@@ -108,11 +108,27 @@ class AutoencoderTransformer(BaseAutoencoder):
         Columns to take for categories: a mask, indices or names. ``"from_dtype"`` takes
         columns of text and of categorical dtypes, and encodes booleans, dates and durations
         too. None takes all columns for numbers.
+    ordered : bool, default=False
+        Whether the first components reconstruct as well as they can without the others, as
+        those of PCA do (Notes of :class:`AutoencoderTransformer`). A float `n_components`
+        takes the fewest of them that explain that fraction.
 
     Attributes
     ----------
     n_components_ : int
         Number of components of the code.
+    components_ : ndarray of shape (`n_components_`, `n_features_in_`)
+        With `ordered`, the derivative of a decoded row by each component, at the mean row,
+        in the units of X.
+    explained_variance_ratio_ : ndarray of shape (`n_components_`,)
+        With `ordered`, the R² that each component adds to those before it, of validation
+        rows if there are any.
+    explained_variance_ : ndarray of shape (`n_components_`,)
+        With `ordered`, those shares of the total variance, in squared scaled units.
+    noise_variance_ : float
+        With `ordered`, the rest of that variance, for each dimension that is left.
+    mean_ : ndarray of shape (`n_features_in_`,)
+        With `ordered`, the mean of each column of the training rows.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -167,6 +183,13 @@ class AutoencoderTransformer(BaseAutoencoder):
     epoch and interpolation weight, and then one autoencoder is trained on all rows. The
     curves are those of the three.
 
+    **Order.** With ``ordered=True`` the code starts and stays in the order of PCA: a second
+    decoder learns to reconstruct rows from any number of first components [5]_, and no
+    weights are selected whose first 1, 2, 4, ... components reconstruct validation rows
+    worse than as many principal axes. ``inverse_transform`` takes the first columns of
+    codes then, ``reconstruct(X, n_components=2)`` uses the first two, and the attributes
+    that describe variance are those of ``PCA``. Training takes about a fourth longer.
+
     **Losses.** ``"huber"`` is squared up to one scaled unit and linear beyond.
     ``"binary_cross_entropy"`` needs X in [0, 1], which is not scaled, and has a sigmoid
     output. ``"multinomial"``, with a softmax output, and ``"cosine"`` are for counts and
@@ -188,7 +211,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     standardised features. Features like pixels are not standardised, since that would
     magnify the noise of pixels that hardly vary; the start is PCA of X then, and ``score``
     is R² over all entries of X. They are recognised by their variances: many features have
-    a large part in the total (the participation ratio [5]_ of the variances, brought to
+    a large part in the total (the participation ratio [6]_ of the variances, brought to
     0 for one feature that outweighs the others and to 1 for equal ones, is 0.45 or more),
     and the smallest standard deviation is below a fifth of the largest. Other features of
     one unit have variances of one order, so that standardising them changes little;
@@ -215,7 +238,9 @@ class AutoencoderTransformer(BaseAutoencoder):
        Statistical Association 79, 1984.
     .. [4] S. Hu et al., "MiniCPM: unveiling the potential of small language models with
        scalable training strategies", 2024, section 4.
-    .. [5] R. J. Bell and P. Dean, "Atomic vibrations in vitreous silica", Discussions of
+    .. [5] O. Rippel, M. A. Gelbart and R. P. Adams, "Learning ordered representations with
+       nested dropout", ICML 2014.
+    .. [6] R. J. Bell and P. Dean, "Atomic vibrations in vitreous silica", Discussions of
        the Faraday Society 50, 1970.
 
     Examples
@@ -231,6 +256,15 @@ class AutoencoderTransformer(BaseAutoencoder):
     >>> pca = AutoencoderTransformer(10, max_epochs=0).fit(X[:1000])
     >>> round(pca.score(X[1000:]), 1)
     0.7
+
+    One ordered fit serves any number of components:
+
+    >>> ordered = AutoencoderTransformer(4, ordered=True, max_epochs=20, random_state=0)
+    >>> codes = ordered.fit_transform(X[:1000])
+    >>> ordered.inverse_transform(codes[:, :2]).shape
+    (1000, 64)
+    >>> bool(ordered.explained_variance_ratio_[:2].sum() > 0.3)  # PCA: 0.29
+    True
     """
 
     def __sklearn_tags__(self):

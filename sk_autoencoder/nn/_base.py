@@ -116,6 +116,10 @@ class Network(nn.Module):
         """Decode `code` by the linear skip alone; None without a linear skip."""
         return None
 
+    def decode_first(self, code: Tensor, n_kept: int | Tensor) -> Tensor | None:
+        """Decode the first `n_kept` components; None for a network without an order."""
+        return None
+
     def squared_gradients(self, x: Tensor) -> Tensor | None:
         """Compute the squared gradient norms (batch, n_components) of the code.
 
@@ -165,6 +169,10 @@ class ImputedNetwork(Network):
     def decode_linearly(self, code: Tensor) -> Tensor | None:
         """Decode `code` by the linear skip alone; None without a linear skip."""
         return self.network.decode_linearly(code)
+
+    def decode_first(self, code: Tensor, n_kept: int | Tensor) -> Tensor | None:
+        """Decode the first `n_kept` components; None for a network without an order."""
+        return self.network.decode_first(code, n_kept)
 
 
 class LinearSkipNetwork(Network):

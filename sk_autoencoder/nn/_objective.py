@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor, nn
 
 from sk_autoencoder.nn._base import Network, NetworkOutput
@@ -65,6 +66,19 @@ class Objective(nn.Module):
         for _, value in self._penalties(network, x, out):
             losses = losses + value
         return losses
+
+    def row_guards(self, network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
+        """Collect the errors of each row, (batch, n_guards), that no selection may raise.
+
+        A penalty names them in ``row_errors``.
+        """
+        penalties = [getattr(self, name) for name in self.weights]
+        errors = [
+            penalty.row_errors(network, x, out)
+            for penalty in penalties
+            if hasattr(penalty, "row_errors")
+        ]
+        return torch.cat([x.new_empty(len(x), 0), *errors], dim=-1)
 
     def _penalties(
         self, network: Network, x: Tensor, out: NetworkOutput

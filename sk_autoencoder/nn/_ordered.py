@@ -1,0 +1,168 @@
+"""Ordered codes: a network whose first components can be decoded alone."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from sk_autoencoder.nn._base import LinearInit, Network, NetworkOutput
+from sk_autoencoder.nn._losses import Error, trimmed_mean
+
+
+class PrefixDecoder(nn.Module):
+    """Decoder of the first components of a code, however many.
+
+    It sees the first components, the others as zeros, and which of them are there: a bias
+    for each number of components.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Numbers of components, of units of each hidden layer, and of features.
+    activation : callable
+        Makes the nonlinearity of the hidden layers.
+    """
+
+    code_scale: Tensor
+
+    def __init__(self, sizes: Sequence[int], activation: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        self.n_components = sizes[0]
+        layers: list[nn.Module] = []
+        for n_in, n_out in pairwise([2 * sizes[0], *sizes[1:]]):
+            layers += [nn.Linear(n_in, n_out), activation()]
+        self.layers = nn.Sequential(*layers[:-1])
+        self.linear: nn.Linear | None = None
+        self.register_buffer("code_scale", torch.ones(sizes[0]))
+
+    def forward(self, code: Tensor, n_kept: int | Tensor) -> Tensor:
+        """Decode the first components of `code` (batch, n_components) to scaled rows.
+
+        `n_kept` is their number, for all rows or of shape (batch, 1).
+        """
+        places = torch.arange(self.n_components, device=code.device)
+        is_kept = (places < n_kept).to(code.dtype).expand_as(code)
+        code = code * is_kept
+        output = self.layers(torch.cat([code / self.code_scale, is_kept], dim=-1))
+        return output if self.linear is None else output + self.linear(code)
+
+    @torch.no_grad()
+    def start_from(self, init: LinearInit) -> None:
+        """Start at the decoder of a linear autoencoder: at PCA of each number of axes."""
+        self.linear = nn.Linear(*init.decode_weight.T.shape)
+        self.linear.weight.copy_(init.decode_weight)
+        self.linear.bias.copy_(init.decode_bias)
+        self.code_scale.copy_(init.code_scale)
+        for parameter in self.layers[-1].parameters():
+            parameter.zero_()
+
+
+class OrderedNetwork(Network):
+    """A network whose first components can be decoded alone.
+
+    The whole code is decoded by `network`, and its first components by a decoder of their
+    own: one decoder for both would reconstruct worse from the whole code.
+
+    Parameters
+    ----------
+    network : Network
+    decoder : PrefixDecoder
+    """
+
+    def __init__(self, network: Network, decoder: PrefixDecoder) -> None:
+        super().__init__()
+        self.network = network
+        self.decoder = decoder
+        self.n_kept = decoder.n_components
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Encode `x` (batch, n_features) to the kept components (batch, n_kept)."""
+        return self.network.encode(x)[..., : self.n_kept]
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Decode the first components `code` (batch, up to n_components) to rows."""
+        n_kept, n_components = code.shape[-1], self.decoder.n_components
+        if n_kept == n_components:
+            return self.network.decode(code)
+        code = nn.functional.pad(code, (0, n_components - n_kept))
+        return self.decoder(code, n_kept)
+
+    def decode_first(self, code: Tensor, n_kept: int | Tensor) -> Tensor:
+        """Decode the first `n_kept` components, a number or one for each row."""
+        return self.decoder(code, n_kept)
+
+    def start_from(self, init: LinearInit) -> bool:
+        """Initialise network and decoder at a linear autoencoder, if they can be."""
+        is_linear = self.network.start_from(init)
+        if is_linear:
+            self.decoder.start_from(init)
+        return is_linear
+
+    def decode_linearly(self, code: Tensor) -> Tensor | None:
+        """Decode `code` by the linear skip alone; None without a linear skip."""
+        is_whole = code.shape[-1] == self.decoder.n_components
+        return self.network.decode_linearly(code) if is_whole else None
+
+    def squared_gradients(self, x: Tensor) -> Tensor | None:
+        """Compute the squared gradient norms of the code, if they have a closed form."""
+        squares = self.network.squared_gradients(x)
+        return None if squares is None else squares[..., : self.n_kept]
+
+
+class PrefixError:
+    """Error of rows of which a random number of first components are decoded.
+
+    The last component is always left out: the error of the whole code is that of the
+    objective. This is nested dropout [1]_. Every other step has the error, twice: half the
+    time for the same sum.
+
+    Parameters
+    ----------
+    error : callable
+        ``(output, x) -> (batch,)``
+    trim_fraction : float
+        Fraction of the rows, those with the largest errors, that the mean leaves out.
+    n_components : int
+        Number of components of the code, two or more.
+
+    References
+    ----------
+    .. [1] O. Rippel, M. A. Gelbart and R. P. Adams, "Learning ordered representations with
+       nested dropout", ICML 2014.
+       NOTE[DIFF]: uniform numbers of components, a decoder of their own, and the error of
+       the whole code beside it.
+    """
+
+    def __init__(self, error: Error, trim_fraction: float, n_components: int) -> None:
+        self.error = error
+        self.trim_fraction = trim_fraction
+        self.n_components = n_components
+        self.n_calls = 0
+
+    def __call__(self, network: Network, x: Tensor, out: NetworkOutput) -> Tensor | None:
+        """Compute twice the mean error; None in every other step, and outside training."""
+        if not network.training:
+            return None
+        self.n_calls += 1
+        if self.n_calls % 2:
+            return None
+        n_kept = torch.randint(1, self.n_components, (len(x), 1), device=x.device)
+        output = cast(OrderedNetwork, network).decode_first(out.code, n_kept)
+        return 2 * trimmed_mean(self.error(output, x), self.trim_fraction)
+
+    def row_errors(self, network: Network, x: Tensor, out: NetworkOutput) -> Tensor:
+        """Compute the errors of each row by its first 1, 2, 4, ... components.
+
+        Returns
+        -------
+        errors : Tensor of shape (batch, n_numbers)
+        """
+        counts = [2**i for i in range(self.n_components.bit_length())]
+        outputs = (
+            cast(OrderedNetwork, network).decode_first(out.code, count)
+            for count in counts
+            if count < self.n_components
+        )
+        return torch.stack([self.error(output, x) for output in outputs], dim=-1)

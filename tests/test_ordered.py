@@ -1,0 +1,209 @@
+"""Components in order, beside PCA."""
+
+import io
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.model_selection import train_test_split
+from tables import pandas_frame
+
+from sk_autoencoder import AutoencoderTransformer, ContractiveAutoencoder, load
+from sk_autoencoder.core._model_selection import select_interpolation
+from sk_autoencoder.nn import Dense, LinearInit, squared_error
+from sk_autoencoder.nn._ordered import OrderedNetwork, PrefixDecoder, PrefixError
+
+TRAIN, TEST = train_test_split(load_digits().data, test_size=1 / 3, random_state=0)
+QUICK = {"hidden_layer_sizes": (32,), "ordered": True, "random_state": 0}
+
+
+def r2(rows, reconstruction):
+    return 1 - ((rows - reconstruction) ** 2).sum() / ((rows - rows.mean(0)) ** 2).sum()
+
+
+@pytest.fixture(scope="module")
+def ordered():
+    return AutoencoderTransformer(8, **QUICK).fit(TRAIN)
+
+
+def read_like_pca(estimator):
+    """Do what code behind PCA does."""
+    codes = estimator.fit(TRAIN).transform(TEST)
+    scree = np.cumsum(estimator.explained_variance_ratio_)
+    linear = codes @ estimator.components_ + estimator.mean_
+    left = estimator.noise_variance_ * (TRAIN.shape[1] - estimator.n_components_)
+    total = estimator.explained_variance_.sum() + left
+    return codes, scree, linear, total
+
+
+def test_code_behind_pca_goes_on_working():
+    codes, scree, rows, total = read_like_pca(PCA(4))
+    linear = AutoencoderTransformer(
+        4, ordered=True, max_epochs=0, early_stopping=False, scaling=None
+    )
+    ours = read_like_pca(linear)
+    np.testing.assert_allclose(ours[0], codes, atol=1e-4)
+    np.testing.assert_allclose(ours[1], scree, atol=1e-6)
+    np.testing.assert_allclose(ours[2], rows, atol=1e-4)
+    np.testing.assert_allclose(ours[3], total, rtol=1e-5)
+    trained = read_like_pca(AutoencoderTransformer(4, max_epochs=5, **QUICK))
+    assert [np.shape(each) for each in trained] == [np.shape(each) for each in ours]
+
+
+def test_the_start_is_pca_of_every_width():
+    start = AutoencoderTransformer(5, ordered=True, max_epochs=0, scaling=None).fit(TRAIN)
+    codes = start.transform(TEST)
+    for k in range(1, 6):
+        pca = PCA(k, svd_solver="full").fit(TRAIN)
+        expected = pca.inverse_transform(pca.transform(TEST))
+        np.testing.assert_allclose(
+            start.inverse_transform(codes[:, :k]), expected, atol=1e-3
+        )
+        np.testing.assert_allclose(
+            start.reconstruct(TEST, n_components=k), expected, atol=1e-3
+        )
+
+
+def test_each_prefix_is_better_than_pca(ordered):
+    codes, pca = ordered.transform(TEST), PCA(8).fit(TRAIN)
+    axes = pca.transform(TEST)
+    for k in (1, 2, 4, 7, 8):
+        ours = r2(TEST, ordered.inverse_transform(codes[:, :k]))
+        theirs = r2(TEST, axes[:, :k] @ pca.components_[:k] + pca.mean_)
+        assert ours > theirs + 0.01 * min(k, 4)
+    assert ordered.score(TEST) == pytest.approx(ours)
+
+
+def test_shares_are_of_held_out_rows_and_add_up_to_the_score(ordered):
+    shares = np.cumsum(ordered.explained_variance_ratio_)
+    codes = ordered.transform(TEST)
+    found = [r2(TEST, ordered.inverse_transform(codes[:, :k])) for k in range(1, 9)]
+    np.testing.assert_allclose(shares, found, atol=0.05)
+    exact = AutoencoderTransformer(3, early_stopping=False, max_epochs=3, **QUICK)
+    exact.fit(TRAIN)
+    total = exact.explained_variance_ratio_.sum()
+    assert total == pytest.approx(exact.score(TRAIN), abs=1e-5)
+
+
+def test_components_are_derivatives_in_the_units_of_the_rows(ordered):
+    mean, step = ordered.transform(ordered.mean_[None]), np.eye(8) * 1e-5
+    ahead, behind = (ordered.inverse_transform(mean + sign * step) for sign in (1, -1))
+    np.testing.assert_allclose(ordered.components_, (ahead - behind) / 2e-5, atol=1e-4)
+
+
+def test_a_fraction_is_explained_by_the_fewest_components():
+    parameters = {**QUICK, "max_epochs": 30}
+    fitted = AutoencoderTransformer(0.8, **parameters).fit(TRAIN)
+    n_components = fitted.n_components_
+    assert n_components < PCA(0.8).fit(TRAIN).n_components_
+    assert len(fitted.explained_variance_ratio_) == n_components == len(fitted.components_)
+    shares = np.cumsum(fitted.explained_variance_ratio_)
+    assert shares[-1] >= 0.8 > shares[-2]
+    codes = fitted.transform(TEST)
+    assert codes.shape == (len(TEST), n_components)
+    assert len(fitted.get_feature_names_out()) == n_components
+    rows = fitted.inverse_transform(codes)
+    np.testing.assert_allclose(fitted.reconstruct(TEST), rows)
+    assert r2(TEST, rows) == pytest.approx(fitted.score(TEST))
+    assert r2(TEST, rows) > 0.75
+
+
+def test_a_fraction_survives_files_copies_and_exports(tmp_path):
+    ort = pytest.importorskip("onnxruntime")
+    from sk_autoencoder import to_onnx
+
+    fitted = AutoencoderTransformer(0.7, max_epochs=3, **QUICK).fit(TRAIN)
+    codes = fitted.transform(TEST)
+    fitted.save(tmp_path / "ordered.skops")
+    buffer = io.BytesIO()
+    joblib.dump(fitted, buffer)
+    buffer.seek(0)
+    for copied in (load(tmp_path / "ordered.skops"), joblib.load(buffer)):
+        np.testing.assert_array_equal(copied.transform(TEST), codes)
+        np.testing.assert_array_equal(
+            copied.inverse_transform(codes[:, :2]), fitted.inverse_transform(codes[:, :2])
+        )
+    model = to_onnx(fitted, TEST[:2].astype(np.float32))
+    session = ort.InferenceSession(model.SerializeToString())
+    name = session.get_inputs()[0].name
+    found = session.run(None, {name: TEST.astype(np.float32)})[0]
+    np.testing.assert_allclose(found, codes, atol=1e-3)
+
+
+@pytest.mark.parametrize("cls", [AutoencoderTransformer, ContractiveAutoencoder])
+def test_without_an_order_the_way_out_is_named(cls):
+    plain = cls(3, max_epochs=0).fit(TRAIN)
+    for name in ("explained_variance_ratio_", "explained_variance_", "components_"):
+        with pytest.raises(AttributeError, match="Set ordered=True"):
+            getattr(plain, name)
+    with pytest.raises(ValueError, match="have n_components=3"):
+        plain.inverse_transform(np.zeros((1, 2)))
+    with pytest.raises(ValueError, match="Fit with ordered=True"):
+        plain.reconstruct(TEST, n_components=2)
+    ordered = clone(plain).set_params(ordered=True).fit(TRAIN)
+    for width in (0, 4):
+        with pytest.raises(ValueError, match="from 1 to 3"):
+            ordered.reconstruct(TEST, n_components=width)
+    with pytest.raises(ValueError, match="n_components=3"):
+        ordered.inverse_transform(np.zeros((1, 4)))
+
+
+def test_frames_and_holes_have_an_order_too():
+    frame = pandas_frame(200)
+    ordered = AutoencoderTransformer(3, max_epochs=3, **QUICK).fit(frame)
+    back = ordered.inverse_transform(ordered.transform(frame)[:, :1])
+    assert isinstance(back, pd.DataFrame)
+    assert list(back.columns) == list(frame.columns)
+    assert np.all(np.isfinite(ordered.explained_variance_ratio_))
+    holed = np.where(np.random.default_rng(0).random(TRAIN.shape) < 0.1, np.nan, TRAIN)
+    ordered = AutoencoderTransformer(0.5, max_epochs=3, **QUICK).fit(holed)
+    codes = ordered.transform(holed)
+    assert codes.shape[1] == ordered.n_components_ < 10
+    assert np.isfinite(ordered.inverse_transform(codes[:, :2])).all()
+    assert np.isfinite(ordered.mean_).all()
+
+
+def test_few_rows_are_judged_by_folds_and_streams_by_their_rows():
+    few = AutoencoderTransformer(3, **QUICK).fit(TRAIN[:60])
+    assert few.explained_variance_ratio_.sum() < few.score(TRAIN[:60])
+    assert few.inverse_transform(few.transform(TEST)[:, :2]).shape == TEST.shape
+    stream = AutoencoderTransformer(3, **QUICK)
+    for rows in np.array_split(TRAIN, 4):
+        stream.partial_fit(rows)
+    assert len(stream.explained_variance_ratio_) == 3
+    assert stream.inverse_transform(stream.transform(TEST)[:, :1]).shape == TEST.shape
+
+
+def test_no_way_is_taken_that_raises_a_guard():
+    losses = {0.0: np.full(20, 3.0), 0.5: np.full(20, 2.0), 1.0: np.full(20, 1.0)}
+    guards = {step: np.zeros((20, 2)) for step in losses}
+    assert select_interpolation(losses, None, guards) == 1.0
+    guards[1.0][3, 1] = 0.1
+    assert select_interpolation(losses, None, guards) == 0.5
+    weight = np.ones(20)
+    weight[3] = 0
+    assert select_interpolation(losses, weight, guards) == 1.0
+
+
+def test_the_error_of_prefixes_is_that_of_principal_axes():
+    torch.manual_seed(0)
+    x = torch.randn(50, 4)
+    x -= x.mean(0)
+    axes = torch.linalg.svd(x)[2]
+    decoder = PrefixDecoder([4, 8, 4], torch.nn.GELU)
+    network = OrderedNetwork(Dense((8,))(4, 4), decoder)
+    zeros = torch.zeros(4)
+    network.start_from(LinearInit(axes, zeros, axes.T, zeros, torch.ones(4)))
+    out, penalty = network(x), PrefixError(squared_error, 0.0, 4)
+    expected = [((x - x @ axes[:k].T @ axes[:k]) ** 2).sum(1) for k in (1, 2)]
+    errors = penalty.row_errors(network, x, out)
+    torch.testing.assert_close(errors, torch.stack(expected, 1), atol=1e-5, rtol=1e-4)
+    network.train()
+    steps = [penalty(network, x, out) for _ in range(4)]
+    assert [step is None for step in steps] == [True, False, True, False]
+    assert penalty(network.eval(), x, out) is None
