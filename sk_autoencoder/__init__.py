@@ -20,6 +20,7 @@ from sk_autoencoder.inspection import (
     OutlierScoreDisplay,
     RateDistortionDisplay,
     ReconstructionDisplay,
+    ScreeDisplay,
     TraversalDisplay,
 )
 from sk_autoencoder.outliers import AutoencoderOutlierDetector, TimeSeriesOutlierDetector
@@ -40,6 +41,7 @@ __all__ = [
     "OutlierScoreDisplay",
     "RateDistortionDisplay",
     "ReconstructionDisplay",
+    "ScreeDisplay",
     "SparseAutoencoder",
     "StackedAutoencoder",
     "TextAutoencoder",

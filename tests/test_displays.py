@@ -51,6 +51,7 @@ def test_the_missing_extra_is_named(display, monkeypatch):
         "LossCurveDisplay": lambda: cls({"loss": [1.0]}),
         "ReconstructionDisplay": lambda: cls(np.eye(3), np.eye(3)),
         "CodeDisplay": lambda: cls(np.eye(3)),
+        "ScreeDisplay": lambda: cls([0.5, 0.2]),
         "TraversalDisplay": lambda: cls(np.ones((1, 2, 3)), np.eye(2), [0], kind="lines"),
         "OutlierScoreDisplay": lambda: cls(np.arange(3.0)),
         "RateDistortionDisplay": lambda: cls({"bytes_per_row": [1.0], "r2": [1.0]}),

@@ -207,3 +207,38 @@ def test_the_error_of_prefixes_is_that_of_principal_axes():
     steps = [penalty(network, x, out) for _ in range(4)]
     assert [step is None for step in steps] == [True, False, True, False]
     assert penalty(network.eval(), x, out) is None
+
+
+@pytest.mark.parametrize("is_ordered", [False, True])
+def test_white_codes_have_unit_variance_and_the_same_rows(is_ordered):
+    parameters = {**QUICK, "max_epochs": 3, "ordered": is_ordered}
+    plain = AutoencoderTransformer(4, early_stopping=False, **parameters).fit(TRAIN)
+    white = clone(plain).set_params(whiten=True)
+    codes = white.fit_transform(TRAIN)
+    np.testing.assert_allclose(np.cov(codes.T), np.eye(4), atol=1e-4)
+    np.testing.assert_allclose(codes.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(
+        white.inverse_transform(codes), plain.reconstruct(TRAIN), atol=1e-3
+    )
+    if is_ordered:
+        np.testing.assert_allclose(
+            white.inverse_transform(codes[:, :2]),
+            plain.reconstruct(TRAIN, n_components=2),
+            atol=1e-3,
+        )
+    again = white.set_params(warm_start=True).fit_transform(TRAIN)
+    np.testing.assert_allclose(np.cov(again.T), np.eye(4), atol=1e-4)
+    white.partial_fit(TRAIN[:100])
+    assert white.score(TRAIN) > plain.score(TRAIN) - 0.1
+
+
+def test_a_white_linear_code_is_that_of_pca():
+    linear = AutoencoderTransformer(
+        3, whiten=True, ordered=True, max_epochs=0, early_stopping=False, scaling=None
+    )
+    expected = PCA(3, whiten=True).fit(TRAIN)
+    np.testing.assert_allclose(
+        linear.fit(TRAIN).transform(TEST), expected.transform(TEST), atol=1e-3
+    )
+    constant = AutoencoderTransformer(2, whiten=True, max_epochs=0).fit(np.ones((9, 3)))
+    assert np.isfinite(constant.transform(np.ones((9, 3)))).all()

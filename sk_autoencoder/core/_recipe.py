@@ -122,6 +122,10 @@ def learn_nothing(*args) -> dict[str, Any]:
     return {}
 
 
+def change_nothing(fitted: Fitted, train: RowDataset) -> None:
+    """Leave the result of a fit as it is."""
+
+
 def choose_batch_size(n_rows: int, n_min: int = AUTO_BATCH_SIZE_RANGE[0]) -> int:
     """Choose the size of batches for a number of training rows."""
     return int(np.clip(n_rows // BATCHES_PER_EPOCH, n_min, AUTO_BATCH_SIZE_RANGE[1]))
@@ -241,7 +245,9 @@ class Recipe:
         ``(fitted, rows, valid) -> dict`` of attributes, from the weights that validation
         rows selected, before a second training.
     summarize : callable
-        ``(fitted, train, valid) -> dict`` of attributes, at the end.
+        ``(fitted, train, valid) -> dict`` of attributes, when training has ended.
+    finish : callable
+        ``(fitted, train) -> None``: changes the fitted module at the end.
     score, reconstruct : callable
         ``fitted -> function``, a function ``(module, rows) -> Tensor`` for new rows.
     verbose : int
@@ -275,6 +281,7 @@ class Recipe:
     refits_trained: bool = True
     calibrate: Callable[..., dict[str, Any]] = learn_nothing
     summarize: Callable[..., dict[str, Any]] = learn_nothing
+    finish: Callable[[Fitted, RowDataset], None] = change_nothing
     score: Callable[..., Callable]
     reconstruct: Callable[..., Callable]
     verbose: int = 0

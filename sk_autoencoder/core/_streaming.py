@@ -150,6 +150,7 @@ def train_batch(
         train_rows = RowDataset(shown.as_source(), fitted.module.scaler, indices)
         net.partial_fit((train_rows, None))
         fitted.learned |= recipe.summarize(fitted, train_rows, None)
+        recipe.finish(fitted, train_rows)
     fitted.best_epoch = len(net.curve("train_loss"))
     return fitted
 

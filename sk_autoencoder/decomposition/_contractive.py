@@ -120,6 +120,9 @@ class ContractiveAutoencoder(OrderedAutoencoder):
         Whether the first components reconstruct as well as they can without the others, as
         those of PCA do (Notes of :class:`AutoencoderTransformer`). A float `n_components`
         takes the fewest of them that explain that fraction.
+    whiten : bool, default=False
+        Whether the codes of training rows get unit variance and no correlation, by a
+        triangular map that changes no reconstruction.
     contraction : float, default=0.2
         Weight of the penalty, in squared scaled units. 0 gives ``AutoencoderTransformer``.
 

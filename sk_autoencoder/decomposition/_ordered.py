@@ -19,11 +19,18 @@ from sk_autoencoder.core._recipe import Recipe, Start
 from sk_autoencoder.core._training import make_error
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network, get_activation
-from sk_autoencoder.nn._ordered import OrderedNetwork, PrefixDecoder, PrefixError
+from sk_autoencoder.nn._ordered import (
+    OrderedNetwork,
+    PrefixDecoder,
+    PrefixError,
+    WhitenedNetwork,
+)
 from sk_autoencoder.utils._transactions import as_fitted
 
 PREFIX_WEIGHT = 1.0  # of the error of prefixes, beside that of the whole code
 MAX_DECODINGS = 2**20  # rows times prefixes, for shares of the variance
+SMALL_VARIANCE = 1e-10  # in mean variances, added to that of each component to whiten
+TINY_VARIANCE = 1e-30  # added for constant codes
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -31,15 +38,17 @@ class OrderedAutoencoder(BaseAutoencoder):
     """Base class of autoencoders whose components may be ordered."""
 
     ordered: bool = False
+    whiten: bool = False
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoencoder._parameter_constraints,
         "ordered": ["boolean"],
+        "whiten": ["boolean"],
     }
 
     def make_recipe(self) -> Recipe:
         """Train a decoder of the first components too, if they are to be ordered."""
-        recipe = super().make_recipe()
+        recipe = replace(super().make_recipe(), finish=self._finish)
         if not self.ordered:
             return recipe
 
@@ -62,11 +71,14 @@ class OrderedAutoencoder(BaseAutoencoder):
         decoder = PrefixDecoder([n_components, *widths, n_features], activation)
         return OrderedNetwork(network, decoder)
 
-    def _adopt(self, draft: "BaseAutoencoder", fitted: Fitted):
+    def _finish(self, fitted: Fitted, train: RowDataset) -> None:
         is_fraction = self.n_components is not None and self.n_components < 1
         if self.ordered and is_fraction and not fitted.is_partial:
             keep_fraction(fitted, self.n_components)
-        return super()._adopt(draft, fitted)
+        if fitted.module.n_members == 1:  # the codes of several are not for the user
+            remove_whitening(fitted)
+            if self.whiten:
+                whiten(fitted, train)
 
     def _check_width_of_codes(self, width: int) -> None:
         if not (self.ordered and 0 < width <= self.n_components_):
@@ -235,3 +247,30 @@ def keep_fraction(fitted: Fitted, fraction: float) -> None:
     while not isinstance(network, OrderedNetwork):
         network = network.network  # behind an imputation
     network.n_kept = fitted.n_components = n_kept
+
+
+def whiten(fitted: Fitted, train: RowDataset) -> None:
+    """Give the codes of training rows unit variance and no correlation."""
+    codes, weights = [], []
+    fitted.net.module_.eval()
+    with torch.no_grad():
+        for batch in fitted.net.get_iterator(train):
+            codes.append(fitted.module(batch.x).code.cpu().double().numpy())
+            ones = np.ones(batch.n_rows)
+            weights.append(ones if batch.weight is None else batch.weight.cpu().numpy())
+    code, weight = np.concatenate(codes), np.concatenate(weights)
+    center = np.average(code, axis=0, weights=weight)
+    covariance = np.atleast_2d(np.cov(code.T, aweights=weight))
+    # A component that is constant, or one of others, stays short.
+    least = max(SMALL_VARIANCE * np.trace(covariance) / len(center), TINY_VARIANCE)
+    factor = np.linalg.cholesky(covariance + least * np.eye(len(center)))
+    device = next(fitted.module.parameters()).device
+    fitted.module.network = WhitenedNetwork(
+        fitted.module.network, torch.from_numpy(center), torch.from_numpy(factor)
+    ).to(device)
+
+
+def remove_whitening(fitted: Fitted) -> None:
+    """Give the codes back the scale of the training, where they were whitened."""
+    if isinstance(fitted.module.network, WhitenedNetwork):
+        fitted.module.network = fitted.module.network.network

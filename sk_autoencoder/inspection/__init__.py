@@ -5,6 +5,7 @@ from sk_autoencoder.inspection._loss import LossCurveDisplay
 from sk_autoencoder.inspection._outliers import OutlierScoreDisplay
 from sk_autoencoder.inspection._rate import RateDistortionDisplay
 from sk_autoencoder.inspection._reconstruction import ReconstructionDisplay
+from sk_autoencoder.inspection._scree import ScreeDisplay
 from sk_autoencoder.inspection._traversal import TraversalDisplay
 from sk_autoencoder.utils._names import set_public_module
 
@@ -14,6 +15,7 @@ __all__ = [
     "OutlierScoreDisplay",
     "RateDistortionDisplay",
     "ReconstructionDisplay",
+    "ScreeDisplay",
     "TraversalDisplay",
 ]
 

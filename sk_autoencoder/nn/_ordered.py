@@ -111,6 +111,54 @@ class OrderedNetwork(Network):
         return None if squares is None else squares[..., : self.n_kept]
 
 
+class WhitenedNetwork(Network):
+    """A network whose code is whitened by a triangular map.
+
+    The first components of the white code depend on the first components of the code alone,
+    and reconstructions stay as they are.
+
+    Parameters
+    ----------
+    network : Network
+    center : Tensor of shape (n_components,)
+        Mean of the codes.
+    factor : Tensor of shape (n_components, n_components)
+        Lower triangular factor of their covariance, in float64.
+    """
+
+    center: Tensor
+    factor: Tensor
+    whitening: Tensor
+
+    def __init__(self, network: Network, center: Tensor, factor: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("center", center.float())
+        self.register_buffer("factor", factor.float())
+        self.register_buffer("whitening", torch.linalg.inv(factor).float())
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Encode `x` (batch, n_features) to white codes (batch, n_components)."""
+        return (self.network.encode(x) - self.center) @ self.whitening.mT
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Decode the first components `code` (batch, up to n_components) to rows."""
+        return self.network.decode(self._color(code))
+
+    def decode_first(self, code: Tensor, n_kept: int | Tensor) -> Tensor | None:
+        """Decode the first `n_kept` components; None for a network without an order."""
+        return self.network.decode_first(self._color(code), n_kept)
+
+    def decode_linearly(self, code: Tensor) -> Tensor | None:
+        """Decode `code` by the linear skip alone; None without a linear skip."""
+        return self.network.decode_linearly(self._color(code))
+
+    def _color(self, code: Tensor) -> Tensor:
+        """Convert white codes, or their first components, to those of the network."""
+        n_kept = code.shape[-1]
+        return code @ self.factor[:n_kept, :n_kept].mT + self.center[:n_kept]
+
+
 class PrefixError:
     """Error of rows of which a random number of first components are decoded.
 
