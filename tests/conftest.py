@@ -2,7 +2,9 @@
 
 import os
 import sys
+from functools import cache
 from importlib.util import find_spec
+from pkgutil import resolve_name
 
 # scikit-learn skips one of its checks without this; scipy reads it when it is imported.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
@@ -45,6 +47,15 @@ def _quick_designs(monkeypatch, train_imputers_for):
     """Let the default designs of imputers and compressors train for fewer epochs."""
     train_imputers_for(4)
     monkeypatch.setattr(_compressing, "MAX_EPOCHS", 8)
+
+
+@pytest.fixture(scope="session")
+def list_operators_once():
+    """Let torch list the operators it knows once: that is half of each small export."""
+    registry = "torch.onnx._internal.exporter._registration.ONNXRegistry.from_torchlib"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, staticmethod(cache(resolve_name(registry))))
+        yield
 
 
 @pytest.fixture(autouse=True)

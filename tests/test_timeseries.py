@@ -429,8 +429,9 @@ def test_timestamps_out_of_order_are_refused(half_hours):
 
 
 def test_missing_timestamps_are_rows_without_a_value(half_hours):
-    is_there = np.ones(600, bool)
-    is_there[[50, 51, 52, 200]] = False
+    half_hours = half_hours[:150]
+    is_there = np.ones(150, bool)
+    is_there[[50, 51, 52, 120]] = False
     holed = half_hours.where(is_there)
     detector = TimeSeriesOutlierDetector(window=4, random_state=0)
     expected = clone(detector).fit(holed)
