@@ -131,10 +131,11 @@ def test_moments_of_a_callable_are_measured():
 def test_a_weight_of_zero_gives_the_plain_autoencoder_bit_for_bit(digits, init):
     plain = AutoencoderTransformer(5, linear_penalty=0, init=init, **QUICK)
     zero = AdversarialAutoencoder(5, critic_weight=0, init=init, **QUICK)
-    expected = plain.fit_transform(digits)
-    np.testing.assert_array_equal(zero.fit_transform(digits), expected)
+    X = digits[:100]
+    expected = plain.fit_transform(X)
+    np.testing.assert_array_equal(zero.fit_transform(X), expected)
     assert not np.array_equal(
-        AdversarialAutoencoder(5, init=init, **QUICK).fit_transform(digits), expected
+        AdversarialAutoencoder(5, init=init, **QUICK).fit_transform(X), expected
     )
 
 

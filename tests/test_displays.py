@@ -90,7 +90,7 @@ def test_every_detector_can_be_drawn(estimator, iris):
 
 
 def test_every_term_is_drawn_with_the_best_epoch(digits):
-    vae = quick(VAETransformer, batch_size="auto", max_epochs=20).fit(digits)
+    vae = quick(VAETransformer, batch_size="auto", max_epochs=10).fit(digits)
     display = LossCurveDisplay.from_estimator(vae)
     terms = ["loss", "error", "kl"]
     drawn = [f"{term}, {kind}" for kind in ("training", "held out") for term in terms]

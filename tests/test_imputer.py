@@ -76,7 +76,7 @@ def test_the_network_learns_what_no_linear_model_knows(curved, train_imputers_fo
 def test_observed_cells_come_back_as_they_were(table, autoencoder, dtype):
     fit, _, holed, hidden = (part.astype(dtype) for part in table)
     hidden = hidden.astype(bool)
-    imputer = AutoencoderImputer(autoencoder, random_state=0).fit(fit)
+    imputer = AutoencoderImputer(autoencoder, random_state=0).fit(fit[:200])
     found = imputer.transform(holed)
     assert found.dtype == dtype
     assert np.isfinite(found).all()

@@ -72,6 +72,7 @@ EXPORTED_DETECTORS = [each for each in DETECTORS if hasattr(each, "n_estimators"
 
 pytestmark = pytest.mark.usefixtures("list_operators_once")
 
+
 def load(model):
     """Return the function with which onnxruntime turns rows into outputs, by name."""
     session = onnxruntime.InferenceSession(model.SerializeToString())

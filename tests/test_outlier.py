@@ -157,7 +157,7 @@ def test_shares_of_features_sum_to_the_score(correlated):
 
 @pytest.mark.parametrize(
     "autoencoder",
-    [None, AutoencoderTransformer(5, random_state=0)],
+    [None, AutoencoderTransformer(5, **QUICK)],
     ids=["default", "given"],
 )
 def test_a_planted_fault_is_found(correlated, autoencoder):

@@ -232,7 +232,9 @@ def test_weights_count_between_batches_of_a_stream_too():
     for group, weight in ((rows[is_first], 1.0), (rows[~is_first], 0.01)):
         autoencoder.partial_fit(group, sample_weight=np.full(len(group), weight))
     moments = autoencoder._fitted.moments
-    expected = measure_moments(rows, np.arange(len(rows)), weight=np.where(is_first, 1.0, 0.01))
+    expected = measure_moments(
+        rows, np.arange(len(rows)), weight=np.where(is_first, 1.0, 0.01)
+    )
     np.testing.assert_allclose(moments.mean, expected.mean)
     np.testing.assert_allclose(moments.n_observed, expected.n_observed)
 

@@ -132,7 +132,7 @@ class AutoencoderCompressor(
     >>> from sklearn.datasets import load_digits
     >>> from sk_autoencoder import AutoencoderCompressor, AutoencoderTransformer
     >>> X = load_digits().data.astype("uint8")
-    >>> autoencoder = AutoencoderTransformer(32, max_epochs=10, random_state=0)
+    >>> autoencoder = AutoencoderTransformer(32, max_epochs=5, random_state=0)
     >>> compressor = AutoencoderCompressor(autoencoder, bytes_per_row=8).fit(X[:1000])
     >>> blob = compressor.compress(X[1000:])
     >>> len(blob) < 9 * 797

@@ -202,7 +202,7 @@ class ContractiveAutoencoder(OrderedAutoencoder):
     >>> import numpy as np
     >>> from sklearn.datasets import load_digits
     >>> from sk_autoencoder import AutoencoderTransformer, ContractiveAutoencoder
-    >>> X = load_digits().data[:500]
+    >>> X = load_digits().data[:300]
     >>> noisy = X + 0.1 * X.std() * np.random.default_rng(0).normal(size=X.shape)
     >>> def moved(autoencoder):
     ...     codes = autoencoder.fit_transform(X)

@@ -270,7 +270,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     >>> X = load_digits().data / 16
     >>> noisy = X[1000:] + np.random.default_rng(0).normal(0, 0.25, (797, 64))
     >>> denoiser = DenoisingAutoencoder(
-    ...     scaling=None, noise_level=0.25, max_epochs=10, random_state=0
+    ...     scaling=None, noise_level=0.25, max_epochs=5, random_state=0
     ... ).fit(X[:1000])
     >>> round(float(np.mean((noisy - X[1000:]) ** 2)), 3)
     0.063

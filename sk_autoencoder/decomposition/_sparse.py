@@ -272,7 +272,7 @@ class SparseAutoencoder(BaseAutoencoder):
     >>> from sklearn.datasets import load_digits
     >>> from sk_autoencoder import SparseAutoencoder
     >>> X = load_digits().data
-    >>> autoencoder = SparseAutoencoder(n_active=5, max_epochs=10, random_state=0)
+    >>> autoencoder = SparseAutoencoder(n_active=5, max_epochs=5, random_state=0)
     >>> codes = autoencoder.fit(X[:1000]).transform(X[1000:])
     >>> codes.shape
     (797, 128)

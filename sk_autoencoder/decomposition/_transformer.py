@@ -251,7 +251,7 @@ class AutoencoderTransformer(OrderedAutoencoder):
     >>> from sklearn.datasets import load_digits
     >>> from sk_autoencoder import AutoencoderTransformer
     >>> X = load_digits().data
-    >>> autoencoder = AutoencoderTransformer(10, max_epochs=20, random_state=0)
+    >>> autoencoder = AutoencoderTransformer(10, max_epochs=10, random_state=0)
     >>> autoencoder.fit(X[:1000]).transform(X[1000:]).shape
     (797, 10)
     >>> round(autoencoder.score(X[1000:]), 1)
