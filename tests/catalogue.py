@@ -42,7 +42,7 @@ OWN_TRAINING = (
     "SparseAutoencoder",
     "VAETransformer",
 )
-QUICK = {"hidden_layer_sizes": (16,), "channels": (8, 16), "max_epochs": 5}
+QUICK = {"hidden_layer_sizes": (16,), "channels": (8, 16), "max_epochs": 3}
 QUICK |= {"batch_size": 64, "random_state": 0}
 
 

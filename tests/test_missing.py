@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from catalogue import AUTOENCODERS, DETECTORS, PLAIN, fit_once, fitted, name, quick
+from catalogue import AUTOENCODERS, DETECTORS, PLAIN, fit_once, fitted, label, name, quick
 from linear import linear_moments
 from scipy.sparse import csr_array
 from scipy.stats import multivariate_normal
@@ -62,12 +62,12 @@ def test_those_that_the_users_look_for_take_missing_cells():
     }
 
 
-@every
-@pytest.mark.parametrize(
-    ("fitted_to", "dtype"),
-    [(X, np.float64), (HOLED, np.float32), (HOLED, np.float64)],
-    ids=["complete", "holed in float32", "holed"],
-)
+# float32 of one of each kind, as among the properties.
+FITS = [(each, table, np.float64) for table in (X, HOLED) for each in TAKES_MISSING]
+FITS += [(each, HOLED, np.float32) for each in (PLAIN, TAKES_MISSING[-1])]
+
+
+@pytest.mark.parametrize(("estimator", "fitted_to", "dtype"), FITS, ids=label)
 def test_results_are_finite_and_do_not_depend_on_other_rows(estimator, fitted_to, dtype):
     estimator = fit_once(estimator, fitted_to.astype(dtype))
     rows = HOLED[:50].astype(dtype)

@@ -453,7 +453,7 @@ def test_an_interrupt_that_torch_turns_into_an_error_is_one(curved):
 
 
 def test_an_interrupted_fit_keeps_the_best_weights(autoencoder, curved):
-    autoencoder.set_params(callbacks=[Interrupt(n_steps=40)])
+    autoencoder.set_params(callbacks=[Interrupt(n_steps=20)])
     with pytest.warns(UserWarning, match="interrupted"):
         autoencoder.fit(curved)
     assert 0 < autoencoder.best_epoch_ <= autoencoder.n_iter_ < 100
