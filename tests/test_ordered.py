@@ -11,9 +11,19 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from tables import pandas_frame
 
-from sk_autoencoder import AutoencoderTransformer, ContractiveAutoencoder, load
+from sk_autoencoder import (
+    AutoencoderTransformer,
+    CodeDisplay,
+    ContractiveAutoencoder,
+    ScreeDisplay,
+    TraversalDisplay,
+    load,
+    to_onnx,
+)
 from sk_autoencoder.core._model_selection import select_interpolation
 from sk_autoencoder.nn import Dense, LinearInit, squared_error
 from sk_autoencoder.nn._ordered import OrderedNetwork, PrefixDecoder, PrefixError
@@ -115,7 +125,6 @@ def test_a_fraction_is_explained_by_the_fewest_components():
 
 def test_a_fraction_survives_files_copies_and_exports(tmp_path):
     ort = pytest.importorskip("onnxruntime")
-    from sk_autoencoder import to_onnx
 
     fitted = AutoencoderTransformer(0.7, max_epochs=3, **QUICK).fit(TRAIN)
     codes = fitted.transform(TEST)
@@ -242,3 +251,21 @@ def test_a_white_linear_code_is_that_of_pca():
     )
     constant = AutoencoderTransformer(2, whiten=True, max_epochs=0).fit(np.ones((9, 3)))
     assert np.isfinite(constant.transform(np.ones((9, 3)))).all()
+
+
+def test_pictures_show_the_first_components(ordered):
+
+    plane = CodeDisplay.from_estimator(ordered, TEST).plane_
+    np.testing.assert_array_equal(plane, ordered.transform(TEST)[:, :2])
+    strips = TraversalDisplay.from_estimator(ordered, TEST, image_shape=(8, 8))
+    assert list(strips.components) == list(range(8))
+    scree = ScreeDisplay.from_estimator(make_pipeline(StandardScaler(), ordered))
+    shares = ordered.explained_variance_ratio_
+    np.testing.assert_array_equal(scree.share_line_.get_ydata(), shares)
+    np.testing.assert_allclose(scree.line_.get_ydata(), np.cumsum(shares))
+    assert scree.line_.get_label() == "AutoencoderTransformer"
+    beside = ScreeDisplay.from_estimator(PCA(3).fit(TRAIN), ax=scree.ax_, name="PCA")
+    assert beside.figure_ is scree.figure_
+    assert beside.line_.get_color() != scree.line_.get_color()
+    with pytest.raises(TypeError, match="ordered=True"):
+        ScreeDisplay.from_estimator(AutoencoderTransformer(2, max_epochs=0).fit(TRAIN))

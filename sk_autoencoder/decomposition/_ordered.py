@@ -72,13 +72,14 @@ class OrderedAutoencoder(BaseAutoencoder):
         return OrderedNetwork(network, decoder)
 
     def _finish(self, fitted: Fitted, train: RowDataset) -> None:
+        if fitted.module.n_members > 1:  # the codes of several are not for the user
+            return
         is_fraction = self.n_components is not None and self.n_components < 1
         if self.ordered and is_fraction and not fitted.is_partial:
             keep_fraction(fitted, self.n_components)
-        if fitted.module.n_members == 1:  # the codes of several are not for the user
-            remove_whitening(fitted)
-            if self.whiten:
-                whiten(fitted, train)
+        remove_whitening(fitted)
+        if self.whiten:
+            whiten(fitted, train)
 
     def _check_width_of_codes(self, width: int) -> None:
         if not (self.ordered and 0 < width <= self.n_components_):

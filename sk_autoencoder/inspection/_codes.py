@@ -74,7 +74,8 @@ class CodeDisplay:
         y : array-like of shape (n_samples,) or None, default=None
             Labels of the rows: classes or numbers.
         components : tuple of two int or None, default=None
-            The components to show; None takes the principal components.
+            The components to show; None takes the first two of components in order, and
+            principal components of others.
         ax : matplotlib Axes or None, default=None
             The axes to draw in; None makes a figure.
         name : str or None, default=None
@@ -89,6 +90,8 @@ class CodeDisplay:
         check_is_fitted(estimator)
         name = drawing.class_name(estimator) if name is None else name
         codes = _pipelines.encode(estimator, X)
+        if components is None and codes.shape[1] > 2 and _pipelines.has_order(estimator):
+            components = 0, 1
         return cls.from_predictions(
             codes, y, components=components, ax=ax, name=name, **scatter_kw
         )

@@ -14,7 +14,7 @@ LOW_QUANTILE, HIGH_QUANTILE = 0.02, 0.98  # of a component: the ends of its trav
 SATURATED_FRACTION = 0.005  # of the pixels that are black, and as many that are white
 N_TRAVERSAL_STEPS, N_PLANE_STEPS = 9, 15  # values of a component
 N_PRIOR_CODES = 10_001  # quantiles of the prior, in place of codes of rows
-MAX_STRIPS, MAX_PANELS = 10, 6  # components that are shown of images, and of tables
+N_SHOWN = {"plane": 2, "lines": 6, "strips": 10}  # components
 MAX_PLOTTED_LINES = 6  # features of a table that have a colour
 
 
@@ -124,7 +124,8 @@ class TraversalDisplay:
             ``"auto"`` takes lines for tables, a plane for images with two components, and
             strips otherwise.
         components : sequence of int or None, default=None
-            The components to show. None takes those that change the decoded rows most, in
+            The components to show. None takes the first of components in order, and of
+            others those that change the decoded rows most, in
             descending order: 10 or fewer for images, 6 for tables and 2 for a plane.
         n_steps : int or None, default=None
             Number of values of each component; None takes 9, or 15 for a plane.
@@ -176,7 +177,9 @@ class TraversalDisplay:
         if shape is None:
             is_table = encoder is not None and X is not None
             center, scale = _moments(encoder.transform(X) if is_table else X)
-        if components is None:
+        if components is None and _pipelines.has_order(estimator):
+            components = np.arange(min(N_SHOWN[kind], codes.shape[1]))
+        elif components is None:
             components = _select_components(decode, median, values, scale, kind)
         make_codes = _plane_codes if kind == "plane" else _line_codes
         display = cls(
@@ -350,10 +353,9 @@ def _plane_codes(median: np.ndarray, values: np.ndarray, components) -> np.ndarr
 
 def _select_components(decode, median, values, scale, kind: str) -> np.ndarray:
     """Select the components whose ends differ most after decoding."""
-    n_shown = {"plane": 2, "lines": MAX_PANELS, "strips": MAX_STRIPS}[kind]
     ends = decode(_line_codes(median, values[:, [0, -1]], range(len(median))))
     change = (ends[:, 1] - ends[:, 0]) / (1 if scale is None else scale)
-    components = drawing.argmax_n(np.square(change).sum(axis=1), n_shown)
+    components = drawing.argmax_n(np.square(change).sum(axis=1), N_SHOWN[kind])
     return np.sort(components) if kind == "plane" else components
 
 
