@@ -191,7 +191,7 @@ class AutoencoderTransformer(OrderedAutoencoder):
     weights are selected whose first 1, 2, 4, ... components reconstruct validation rows
     worse than as many principal axes. ``inverse_transform`` takes the first columns of
     codes then, ``reconstruct(X, n_components=2)`` uses the first two, and the attributes
-    that describe variance are those of ``PCA``. Training takes about a fourth longer.
+    that describe variance are those of ``PCA``. Training takes about a third longer.
 
     **Losses.** ``"huber"`` is squared up to one scaled unit and linear beyond.
     ``"binary_cross_entropy"`` needs X in [0, 1], which is not scaled, and has a sigmoid
