@@ -214,7 +214,7 @@ def measure_shares(fitted: Fitted, rows: RowDataset) -> dict[str, Any]:
         powers = torch.stack([is_observed, target, target.square()])
         return torch.stack(errors), weight @ powers
 
-    fitted.net.module_.eval()
+    fitted.module.eval()
     with torch.no_grad():
         for batch in batches:
             errors, powers = fitted.module.map_batch(measure, batch)
@@ -252,23 +252,26 @@ def keep_fraction(fitted: Fitted, fraction: float) -> None:
 
 def whiten(fitted: Fitted, train: RowDataset) -> None:
     """Give the codes of training rows unit variance and no correlation."""
-    codes, weights = [], []
-    fitted.net.module_.eval()
+    n_components = fitted.n_components
+    total, first = 0.0, torch.zeros(n_components, dtype=torch.float64)
+    second = torch.zeros(n_components, n_components, dtype=torch.float64)
+    fitted.module.eval()
     with torch.no_grad():
         for batch in fitted.net.get_iterator(train):
-            codes.append(fitted.module(batch.x).code.cpu().double().numpy())
-            ones = np.ones(batch.n_rows)
-            weights.append(ones if batch.weight is None else batch.weight.cpu().numpy())
-    code, weight = np.concatenate(codes), np.concatenate(weights)
-    center = np.average(code, axis=0, weights=weight)
-    covariance = np.atleast_2d(np.cov(code.T, aweights=weight))
-    # A component that is constant, or one of others, stays short.
-    least = max(SMALL_VARIANCE * np.trace(covariance) / len(center), TINY_VARIANCE)
-    factor = np.linalg.cholesky(covariance + least * np.eye(len(center)))
+            code = fitted.module(batch.x).code.cpu().double()
+            weight = torch.ones(len(code)) if batch.weight is None else batch.weight.cpu()
+            weight = weight.double()
+            total += float(weight.sum())
+            first += weight @ code
+            second += (weight[:, None] * code).mT @ code
+    center = first / total
+    covariance = (second - total * torch.outer(center, center)) / max(total - 1, 1)
+    # A component that is constant, or a sum of others, stays short.
+    least = max(SMALL_VARIANCE * float(covariance.trace()) / n_components, TINY_VARIANCE)
+    factor = torch.linalg.cholesky(covariance + least * torch.eye(n_components))
     device = next(fitted.module.parameters()).device
-    fitted.module.network = WhitenedNetwork(
-        fitted.module.network, torch.from_numpy(center), torch.from_numpy(factor)
-    ).to(device)
+    network = WhitenedNetwork(fitted.module.network, center, factor)
+    fitted.module.network = network.to(device)
 
 
 def remove_whitening(fitted: Fitted) -> None:
