@@ -50,7 +50,7 @@ lint: $(VENV)/all,test.installed
 
 # Runs the code of all pages, then all examples, JOBS at a time; a warning is an error.
 # The pages are in docs/_build/html.
-docs: $(VENV)/all,test.installed $(VENV)/docs.installed
+docs: $(VENV)/all,docs,test.installed
 	$(RUN) -m pytest docs --doctest-glob=docs/*.rst -n auto --dist worksteal
 	$(RUN) -m sphinx -W --keep-going -j $(JOBS) docs docs/_build/html
 
