@@ -145,7 +145,9 @@ def test_numbers_are_categories_where_they_are_said_to_be(cls, iris):
     estimator = clone(make(cls)).set_params(categorical_features=[4]).fit(rows)
     assert estimator.table_.kinds_ == 4 * ["number"] + ["category"]
     if hasattr(estimator, "reconstruct"):
-        assert set(estimator.reconstruct(rows)[:, 4]) <= {0.0, 1.0, 2.0}
+        back = estimator.reconstruct(rows)
+        assert back.dtype == np.float64
+        assert set(back[:, 4]) <= {0.0, 1.0, 2.0}
 
 
 def test_the_start_is_pca_of_columns_of_equal_weight():

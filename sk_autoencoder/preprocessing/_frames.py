@@ -235,8 +235,18 @@ def make_array(columns: list[Column]) -> np.ndarray:
     rows = np.empty((len(columns[0].values), len(columns)), dtype=object)
     for i, column in enumerate(columns):
         rows[:, i] = _objects(column)
+    if all(_holds_numbers(column) for column in columns):  # some stand for categories
+        return rows.astype(np.float64)
     is_time = len(kinds) == 1 and kinds <= UNITS.keys()
     return rows.astype(UNITS[kinds.pop()]) if is_time else rows
+
+
+def _holds_numbers(column: Column) -> bool:
+    """Check whether a column holds numbers, as measurements or for categories."""
+    if column.kind != "category":
+        return column.kind in ("number", "boolean")
+    levels = column.values[~column.is_missing]
+    return all(isinstance(v, Real) and not isinstance(v, bool) for v in levels)
 
 
 def _objects(column: Column) -> np.ndarray:
