@@ -121,6 +121,13 @@ def test_a_fraction_is_explained_by_the_fewest_components():
     np.testing.assert_allclose(fitted.reconstruct(TEST), rows)
     assert r2(TEST, rows) == pytest.approx(fitted.score(TEST))
     assert r2(TEST, rows) > 0.75
+    left = fitted.noise_variance_ * (TRAIN.shape[1] - n_components)
+    total = fitted.explained_variance_.sum() + left
+    assert left / total == pytest.approx(1 - shares[-1], abs=1e-6)
+    again = fitted.set_params(warm_start=True, max_epochs=2).fit(TRAIN)
+    assert again.transform(TEST).shape == codes.shape
+    again.partial_fit(TRAIN[:50])
+    assert again.inverse_transform(codes[:, :1]).shape == TEST.shape
 
 
 def test_a_fraction_survives_files_copies_and_exports(tmp_path):

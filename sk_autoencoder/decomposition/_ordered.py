@@ -76,7 +76,7 @@ class OrderedAutoencoder(BaseAutoencoder):
             return
         is_fraction = self.n_components is not None and self.n_components < 1
         if self.ordered and is_fraction and not fitted.is_partial:
-            keep_fraction(fitted, self.n_components)
+            keep_fraction(fitted, self.n_components, train)
         remove_whitening(fitted)
         if self.whiten:
             whiten(fitted, train)
@@ -235,13 +235,17 @@ def measure_shares(fitted: Fitted, rows: RowDataset) -> dict[str, Any]:
     }
 
 
-def keep_fraction(fitted: Fitted, fraction: float) -> None:
+def keep_fraction(fitted: Fitted, fraction: float, train: RowDataset) -> None:
     """Keep the fewest first components that explain a `fraction` of the variance."""
     shares = fitted.learned["explained_variance_ratio_"]
     is_enough = np.append(np.cumsum(shares)[:-1] >= fraction, True)
     n_kept = int(np.argmax(is_enough)) + 1
     if n_kept == len(shares):
         return
+    n_dimensions = min(len(train), train.source.n_features)
+    left = fitted.learned["explained_variance_"][n_kept:].sum()
+    left += fitted.learned["noise_variance_"] * max(n_dimensions - len(shares), 0)
+    fitted.learned["noise_variance_"] = float(max(left, 0) / (n_dimensions - n_kept))
     for name in ("explained_variance_ratio_", "explained_variance_"):
         fitted.learned[name] = fitted.learned[name][:n_kept]
     network = fitted.module.network

@@ -87,15 +87,15 @@ class OrderedNetwork(Network):
 
     def decode(self, code: Tensor) -> Tensor:
         """Decode the first components `code` (batch, up to n_components) to rows."""
-        n_kept, n_components = code.shape[-1], self.decoder.n_components
-        if n_kept == n_components:
+        n_kept = code.shape[-1]
+        if n_kept == self.decoder.n_components:
             return self.network.decode(code)
-        code = nn.functional.pad(code, (0, n_components - n_kept))
-        return self.decoder(code, n_kept)
+        return self.decode_first(code, n_kept)
 
     def decode_first(self, code: Tensor, n_kept: int | Tensor) -> Tensor:
         """Decode the first `n_kept` components, a number or one for each row."""
-        return self.decoder(code, n_kept)
+        n_missing = self.decoder.n_components - code.shape[-1]
+        return self.decoder(nn.functional.pad(code, (0, n_missing)), n_kept)
 
     def start_from(self, init: LinearInit) -> bool:
         """Initialise network and decoder at a linear autoencoder, if they can be."""
