@@ -70,7 +70,7 @@ def compare(table: _datasets.Table, seed: int, with_own: bool) -> dict[str, np.n
 
 
 def run(tables, n_seeds: int, with_own: bool) -> tuple[Table, list[dict]]:
-    """Compare on all tables; means over the seeds, with the standard error of the first."""
+    """Compare on all tables; means over the seeds."""
     title = "R² by the first components"
     columns = ["table", "method", *map(str, COUNTS), "whole", "seconds"]
     report, results = Table(title, columns), []

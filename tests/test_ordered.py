@@ -4,6 +4,7 @@ import io
 
 import joblib
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
 import torch
@@ -131,7 +132,6 @@ def test_a_fraction_is_explained_by_the_fewest_components():
 
 
 def test_a_fraction_survives_files_copies_and_exports(tmp_path):
-    ort = pytest.importorskip("onnxruntime")
 
     fitted = AutoencoderTransformer(0.7, max_epochs=3, **QUICK).fit(TRAIN)
     codes = fitted.transform(TEST)
@@ -145,7 +145,7 @@ def test_a_fraction_survives_files_copies_and_exports(tmp_path):
             copied.inverse_transform(codes[:, :2]), fitted.inverse_transform(codes[:, :2])
         )
     model = to_onnx(fitted, TEST[:2].astype(np.float32))
-    session = ort.InferenceSession(model.SerializeToString())
+    session = onnxruntime.InferenceSession(model.SerializeToString())
     name = session.get_inputs()[0].name
     found = session.run(None, {name: TEST.astype(np.float32)})[0]
     np.testing.assert_allclose(found, codes, atol=1e-3)

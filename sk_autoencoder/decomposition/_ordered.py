@@ -19,6 +19,7 @@ from sk_autoencoder.core._recipe import Recipe, Start
 from sk_autoencoder.core._training import make_error
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network, get_activation
+from sk_autoencoder.nn._dense import Dense
 from sk_autoencoder.nn._ordered import (
     OrderedNetwork,
     PrefixDecoder,
@@ -59,14 +60,17 @@ class OrderedAutoencoder(BaseAutoencoder):
             prefix = PrefixError(error, self.trim_fraction, start.n_components)
             return {"prefix": (PREFIX_WEIGHT, prefix)}
 
-        recipe = replace(recipe, wrap=self._add_decoder, calibrate=calibrate_shares)
+        recipe = replace(
+            recipe,
+            wrap=self._add_decoder,
+            calibrate=lambda fitted, rows, valid: measure_shares(fitted, valid),
+        )
         return recipe.add_penalties(penalty).add_summary(summarize_shares)
 
     def _add_decoder(
         self, network: Network, n_features: int, n_components: int
     ) -> OrderedNetwork:
-        hidden = self.hidden_layer_sizes
-        widths = list(reversed(hidden if np.iterable(hidden) else [hidden]))
+        widths = reversed(Dense(self.hidden_layer_sizes).widths())
         activation = get_activation(self.activation)
         decoder = PrefixDecoder([n_components, *widths, n_features], activation)
         return OrderedNetwork(network, decoder)
@@ -164,26 +168,13 @@ class OrderedAutoencoder(BaseAutoencoder):
         return self._fitted.learned[name]
 
 
-def decode_prefixes(
-    network: Network, code: Tensor, n_kept: int, n_components: int
-) -> Tensor:
-    """Decode the first `n_kept` of the `n_components` components of `code`."""
-    if n_kept == n_components:
-        return network.decode(code)
-    return network.decode_first(code, n_kept)
-
-
-def calibrate_shares(fitted: Fitted, rows: np.ndarray, valid: RowDataset) -> dict[str, Any]:
-    """Measure shares of the variance on validation rows, before all rows are trained on."""
-    return measure_shares(fitted, valid)
-
-
 def summarize_shares(
     fitted: Fitted, train: RowDataset, valid: RowDataset | None
 ) -> dict[str, Any]:
     """Measure the mean row, and shares of the variance on validation rows if there are."""
     source = train.source
-    rows = np.unique([train.indices] if valid is None else [*train.indices, *valid.indices])
+    datasets = [train] if valid is None else [train, valid]
+    rows = np.unique(np.concatenate([dataset.indices for dataset in datasets]))
     mean = measure_moments(source.targets, rows, weight=source.weight).mean
     return measure_shares(fitted, train if valid is None else valid) | {"mean_": mean}
 
@@ -201,14 +192,13 @@ def measure_shares(fitted: Fitted, rows: RowDataset) -> dict[str, Any]:
     sums = torch.zeros(3, n_features, dtype=torch.float64)  # of ones, rows, squares
 
     def measure(autoencoder: Autoencoder, batch: Batch) -> tuple[Tensor, Tensor]:
-        network, weight = autoencoder.network, batch.weight
-        code = autoencoder(batch.x).code
+        code, weight = autoencoder(batch.x).code, batch.weight
         weight = torch.ones_like(batch.target[:, 0]) if weight is None else weight
         is_observed = ~batch.target.isnan()
         target = batch.target.nan_to_num()
         errors = []
         for n_kept in range(1, n_components + 1):
-            output = decode_prefixes(network, code, n_kept, n_components)
+            output = autoencoder.network.decode(code[:, :n_kept])
             square = (autoencoder.link(output) - target).square() * is_observed
             errors.append(weight @ square.sum(-1))
         powers = torch.stack([is_observed, target, target.square()])
@@ -226,12 +216,19 @@ def measure_shares(fitted: Fitted, rows: RowDataset) -> dict[str, Any]:
     shares = np.diff(explained.numpy(), prepend=0.0)
     n_rows = float(n_observed.max())
     variance = float(deviation) / max(n_rows - 1, 1)
-    n_left = min(n_features, n_rows) - n_components
-    rest = variance * (1 - shares.sum()) / n_left if n_left > 0 else 0.0
+    return describe_shares(shares, variance, min(n_features, n_rows))
+
+
+def describe_shares(
+    shares: np.ndarray, variance: float, n_dimensions: float
+) -> dict[str, Any]:
+    """Make the attributes that tell which shares of a total variance are explained."""
+    n_unexplained = n_dimensions - len(shares)
+    unexplained = max(variance * (1 - shares.sum()), 0.0)
     return {
         "explained_variance_ratio_": shares,
         "explained_variance_": shares * variance,
-        "noise_variance_": max(rest, 0.0),
+        "noise_variance_": float(unexplained / n_unexplained) if n_unexplained > 0 else 0.0,
     }
 
 
@@ -242,12 +239,10 @@ def keep_fraction(fitted: Fitted, fraction: float, train: RowDataset) -> None:
     n_kept = int(np.argmax(is_enough)) + 1
     if n_kept == len(shares):
         return
+    kept = shares[:n_kept]
+    variance = fitted.learned["explained_variance_"][:n_kept].sum() / kept.sum()
     n_dimensions = min(len(train), train.source.n_features)
-    left = fitted.learned["explained_variance_"][n_kept:].sum()
-    left += fitted.learned["noise_variance_"] * max(n_dimensions - len(shares), 0)
-    fitted.learned["noise_variance_"] = float(max(left, 0) / (n_dimensions - n_kept))
-    for name in ("explained_variance_ratio_", "explained_variance_"):
-        fitted.learned[name] = fitted.learned[name][:n_kept]
+    fitted.learned |= describe_shares(kept, variance, n_dimensions)
     network = fitted.module.network
     while not isinstance(network, OrderedNetwork):
         network = network.network  # behind an imputation

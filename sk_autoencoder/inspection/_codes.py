@@ -90,7 +90,8 @@ class CodeDisplay:
         check_is_fitted(estimator)
         name = drawing.class_name(estimator) if name is None else name
         codes = _pipelines.encode(estimator, X)
-        if components is None and codes.shape[1] > 2 and _pipelines.has_order(estimator):
+        is_ordered = _pipelines.find_ordered(estimator) is not None
+        if components is None and codes.shape[1] > 2 and is_ordered:
             components = 0, 1
         return cls.from_predictions(
             codes, y, components=components, ax=ax, name=name, **scatter_kw

@@ -78,9 +78,7 @@ class ScreeDisplay:
             If `estimator` holds nothing that explains shares of the variance.
         """
         check_is_fitted(estimator)
-        ordered = _pipelines.find_estimator(
-            estimator, lambda step: hasattr(step, "explained_variance_ratio_")
-        )
+        ordered = _pipelines.find_ordered(estimator)
         if ordered is None:
             raise TypeError(
                 f"{type(estimator).__name__} holds no step with "

@@ -125,8 +125,8 @@ class TraversalDisplay:
             strips otherwise.
         components : sequence of int or None, default=None
             The components to show. None takes the first of components in order, and of
-            others those that change the decoded rows most, in
-            descending order: 10 or fewer for images, 6 for tables and 2 for a plane.
+            others those that change the decoded rows most, in descending order: 10 or fewer
+            for images, 6 for tables and 2 for a plane.
         n_steps : int or None, default=None
             Number of values of each component; None takes 9, or 15 for a plane.
         image_shape : tuple of int or None, default=None
@@ -177,7 +177,8 @@ class TraversalDisplay:
         if shape is None:
             is_table = encoder is not None and X is not None
             center, scale = _moments(encoder.transform(X) if is_table else X)
-        if components is None and _pipelines.has_order(estimator):
+        is_ordered = _pipelines.find_ordered(estimator) is not None
+        if components is None and is_ordered:
             components = np.arange(min(N_SHOWN[kind], codes.shape[1]))
         elif components is None:
             components = _select_components(decode, median, values, scale, kind)

@@ -38,8 +38,8 @@ class DenseNetwork(LinearSkipNetwork):
         else:
             pairs = pairwise(reversed(sizes))
             mirrored = [nn.Linear(n_in, n_out) for n_in, n_out in pairs]
-        self.encoder = _with_activations(linears, activation, dropout)
-        self.decoder = _with_activations(mirrored, activation, dropout)
+        self.encoder = with_activations(linears, activation, dropout)
+        self.decoder = with_activations(mirrored, activation, dropout)
         self.activation, self.widths = activation, list(sizes[1:])
         self.code_layer = code_layer
 
@@ -161,9 +161,10 @@ def _has_weights(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear | Transposed)
 
 
-def _with_activations(
-    linears: Sequence[nn.Module], activation: Callable[[], nn.Module], dropout: float
+def with_activations(
+    linears: Sequence[nn.Module], activation: Callable[[], nn.Module], dropout: float = 0
 ) -> nn.Sequential:
+    """Put activations, and dropout if there is any, between linear layers."""
     layers: list[nn.Module] = []
     for linear in linears[:-1]:
         layers += [linear, activation()]

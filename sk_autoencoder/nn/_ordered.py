@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sk_autoencoder.nn._base import LinearInit, Network, NetworkOutput
+from sk_autoencoder.nn._dense import with_activations
 from sk_autoencoder.nn._losses import Error, trimmed_mean
 
 # Of the gradient of prefixes, that part reaches the encoder: with the whole of it, some
@@ -34,10 +35,9 @@ class PrefixDecoder(nn.Module):
     def __init__(self, sizes: Sequence[int], activation: Callable[[], nn.Module]) -> None:
         super().__init__()
         self.n_components = sizes[0]
-        layers: list[nn.Module] = []
-        for n_in, n_out in pairwise([2 * sizes[0], *sizes[1:]]):
-            layers += [nn.Linear(n_in, n_out), activation()]
-        self.layers = nn.Sequential(*layers[:-1])
+        pairs = pairwise([2 * sizes[0], *sizes[1:]])
+        linears = [nn.Linear(n_in, n_out) for n_in, n_out in pairs]
+        self.layers = with_activations(linears, activation)
         self.linear: nn.Linear | None = None
         self.register_buffer("code_scale", torch.ones(sizes[0]))
 

@@ -229,14 +229,12 @@ def _describe_dtype(dtype: nw.dtypes.DType) -> tuple[str, dict]:
 
 def make_array(columns: list[Column]) -> np.ndarray:
     """Make an array of columns: of numbers or of times where all are, else of objects."""
+    if all(_holds_numbers(column) for column in columns):
+        return np.stack([_numbers(column) for column in columns], axis=1).astype(np.float64)
     kinds = {column.kind for column in columns}
-    if kinds <= {"number", "boolean"}:
-        return np.stack([column.values for column in columns], axis=1).astype(np.float64)
     rows = np.empty((len(columns[0].values), len(columns)), dtype=object)
     for i, column in enumerate(columns):
         rows[:, i] = _objects(column)
-    if all(_holds_numbers(column) for column in columns):  # some stand for categories
-        return rows.astype(np.float64)
     is_time = len(kinds) == 1 and kinds <= UNITS.keys()
     return rows.astype(UNITS[kinds.pop()]) if is_time else rows
 
@@ -247,6 +245,12 @@ def _holds_numbers(column: Column) -> bool:
         return column.kind in ("number", "boolean")
     levels = column.values[~column.is_missing]
     return all(isinstance(v, Real) and not isinstance(v, bool) for v in levels)
+
+
+def _numbers(column: Column) -> np.ndarray:
+    """Read the cells of a column that holds numbers; a missing category is NaN."""
+    is_category = column.kind == "category"
+    return np.where(column.is_missing & is_category, np.nan, column.values)
 
 
 def _objects(column: Column) -> np.ndarray:

@@ -28,10 +28,11 @@ def find_estimator(estimator, predicate: Callable):
     return next((result for result in results if result is not None), None)
 
 
-def has_order(estimator) -> bool:
-    """Check whether the components of `estimator` have an order, as those of PCA."""
-    step = find_estimator(estimator, lambda s: hasattr(s, "explained_variance_ratio_"))
-    return step is not None
+def find_ordered(estimator):
+    """Find the estimator whose components have an order, as those of PCA, or None."""
+    return find_estimator(
+        estimator, lambda step: hasattr(step, "explained_variance_ratio_")
+    )
 
 
 def split_pipeline(estimator, *methods: str) -> tuple[Pipeline | None, Any]:
