@@ -8,6 +8,7 @@ import onnxruntime
 import pandas as pd
 import pytest
 import torch
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -19,13 +20,15 @@ from tables import pandas_frame
 from sk_autoencoder import (
     AutoencoderTransformer,
     CodeDisplay,
-    ContractiveAutoencoder,
+    DenoisingAutoencoder,
     ScreeDisplay,
+    TextAutoencoder,
     TraversalDisplay,
     load,
     to_onnx,
 )
 from sk_autoencoder.core._model_selection import select_interpolation
+from sk_autoencoder.decomposition._ordered import OrderedAutoencoder
 from sk_autoencoder.nn import Dense, LinearInit, squared_error
 from sk_autoencoder.nn._ordered import OrderedNetwork, PrefixDecoder, PrefixError
 
@@ -151,7 +154,7 @@ def test_a_fraction_survives_files_copies_and_exports(tmp_path):
     np.testing.assert_allclose(found, codes, atol=1e-3)
 
 
-@pytest.mark.parametrize("cls", [AutoencoderTransformer, ContractiveAutoencoder])
+@pytest.mark.parametrize("cls", OrderedAutoencoder.__subclasses__())
 def test_without_an_order_the_way_out_is_named(cls):
     plain = cls(3, max_epochs=0).fit(TRAIN)
     for name in ("explained_variance_ratio_", "explained_variance_", "components_"):
@@ -167,6 +170,48 @@ def test_without_an_order_the_way_out_is_named(cls):
             ordered.reconstruct(TEST, n_components=width)
     with pytest.raises(ValueError, match="n_components=3"):
         ordered.inverse_transform(np.zeros((1, 4)))
+
+
+def test_first_components_denoise():
+    rng = np.random.default_rng(0)
+    parameters = {**QUICK, "noise_level": 4.0, "scaling": None, "max_epochs": 20}
+    denoiser = DenoisingAutoencoder(8, **parameters).fit(TRAIN)
+    noisy = TEST + rng.normal(0, 4, TEST.shape)
+    codes, pca = denoiser.transform(noisy), PCA(8).fit(TRAIN)
+    axes = pca.transform(noisy)
+    for k in (1, 4, 8):
+        ours = r2(TEST, denoiser.inverse_transform(codes[:, :k]))
+        theirs = r2(TEST, axes[:, :k] @ pca.components_[:k] + pca.mean_)
+        assert ours > theirs + 0.01 * (k > 1)
+    assert denoiser.explained_variance_ratio_.sum() == pytest.approx(ours, abs=0.05)
+    pairs = clone(denoiser).set_params(paired=True, whiten=True)
+    white = pairs.fit(noisy, TEST).transform(noisy)
+    np.testing.assert_allclose(np.cov(white.T), np.eye(8), atol=1e-4)
+    denoiser.set_params(noise_std="auto")
+    with pytest.raises(ValueError, match="ordered=True needs clean rows"):
+        denoiser.fit(noisy)
+
+
+def test_first_components_of_documents():
+    rng = np.random.default_rng(0)
+    topics = rng.dirichlet(np.full(60, 0.1), 5)
+    shares = rng.dirichlet(np.full(5, 0.3), 300) @ topics
+    X = np.stack([rng.multinomial(50, share) for share in shares]).astype(float)
+    parameters = {"early_stopping": False, "max_epochs": 5}
+    texts = TextAutoencoder(4, **QUICK, **parameters).fit(csr_array(X))
+
+    def cross_entropy(n_components):
+        rows = texts.reconstruct(X, n_components=n_components)
+        share = rows / rows.sum(axis=1, keepdims=True)
+        return -(X * np.log(share)).sum() / X.sum()
+
+    found = [cross_entropy(k) for k in (1, 2, 4)]
+    assert found[0] > found[1] > found[2]
+    share = texts.explained_variance_ratio_.sum()
+    # Rows of one length: a share of the variance does not depend on it.
+    rows = X / np.linalg.norm(X, axis=1, keepdims=True)
+    assert share == pytest.approx(texts.score(rows), abs=1e-5)
+    np.testing.assert_allclose(texts.mean_, X.mean(axis=0))
 
 
 def test_frames_and_holes_have_an_order_too():
@@ -228,7 +273,7 @@ def test_the_error_of_prefixes_is_that_of_principal_axes():
 @pytest.mark.parametrize("is_ordered", [False, True])
 def test_white_codes_have_unit_variance_and_the_same_rows(is_ordered):
     parameters = {**QUICK, "max_epochs": 3, "ordered": is_ordered}
-    plain = AutoencoderTransformer(4, early_stopping=False, **parameters).fit(TRAIN)
+    plain = AutoencoderTransformer(4, **parameters).fit(TRAIN)
     white = clone(plain).set_params(whiten=True)
     codes = white.fit_transform(TRAIN)
     np.testing.assert_allclose(np.cov(codes.T), np.eye(4), atol=1e-4)

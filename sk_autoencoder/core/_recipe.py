@@ -122,7 +122,7 @@ def learn_nothing(*args) -> dict[str, Any]:
     return {}
 
 
-def change_nothing(fitted: Fitted, train: RowDataset) -> None:
+def change_nothing(fitted: Fitted, rows: RowDataset) -> None:
     """Leave the result of a fit as it is."""
 
 
@@ -247,7 +247,8 @@ class Recipe:
     summarize : callable
         ``(fitted, train, valid) -> dict`` of attributes, when training has ended.
     finish : callable
-        ``(fitted, train) -> None``: changes the fitted module at the end.
+        ``(fitted, rows) -> None``: changes the fitted module at the end. Validation rows
+        are among the rows.
     score, reconstruct : callable
         ``fitted -> function``, a function ``(module, rows) -> Tensor`` for new rows.
     verbose : int

@@ -108,7 +108,7 @@ def train(
             else:
                 _refit(recipe, fitted, source, rows, valid, step, rebuild)
         fitted.learned |= recipe.summarize(fitted, train_rows, valid) | calibrated
-        recipe.finish(fitted, train_rows)
+        recipe.finish(fitted, RowDataset(source, fitted.module.scaler, all_rows))
     return end_training(fitted)
 
 

@@ -14,7 +14,6 @@ from scipy.sparse import csr_array, issparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._columns import NumericColumns
 from sk_autoencoder.core._data import RowDataset, RowSource
 from sk_autoencoder.core._initialization._pca import LinearAutoencoder
@@ -40,6 +39,7 @@ from sk_autoencoder.decomposition._denoising_errors import (
     make_denoising,
     stein_r2,
 )
+from sk_autoencoder.decomposition._ordered import OrderedAutoencoder
 from sk_autoencoder.nn._checks import check_corruption
 from sk_autoencoder.nn._corruptions import (
     GaussianNoise,
@@ -65,7 +65,7 @@ REPLACEMENTS: dict[str, Callable] = {
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class DenoisingAutoencoder(BaseAutoencoder):
+class DenoisingAutoencoder(OrderedAutoencoder):
     r"""Denoising by an autoencoder that starts as the best linear denoiser.
 
     An encoder :math:`f` and a decoder :math:`g` are trained together to reconstruct each
@@ -165,6 +165,13 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Columns to take for categories: a mask, indices or names. ``"from_dtype"`` takes
         columns of text and of categorical dtypes, and encodes booleans, dates and durations
         too. None takes all columns for numbers.
+    ordered : bool, default=False
+        Whether the first components reconstruct as well as they can without the others, as
+        those of PCA do (Notes of :class:`AutoencoderTransformer`). A float `n_components`
+        takes the fewest of them that explain that fraction.
+    whiten : bool, default=False
+        Whether the codes of training rows get unit variance and no correlation, by a
+        triangular map that changes no reconstruction.
     corruption : str or callable, default="gaussian"
         Corruption of training rows: ``"gaussian"`` noise, or replaced entries with
         ``"masking"``, ``"salt_and_pepper"`` or ``"swap"`` (see Notes). A callable maps
@@ -181,6 +188,18 @@ class DenoisingAutoencoder(BaseAutoencoder):
     ----------
     n_components_ : int
         Number of components of the code.
+    components_ : ndarray of shape (`n_components_`, `n_features_in_`)
+        With `ordered`, the derivative of a decoded row by each component, at the mean row,
+        in the units of X.
+    explained_variance_ratio_ : ndarray of shape (`n_components_`,)
+        With `ordered`, the R² that each component adds to those before it, of validation
+        rows if there are any.
+    explained_variance_ : ndarray of shape (`n_components_`,)
+        With `ordered`, those shares of the total variance, in squared scaled units.
+    noise_variance_ : float
+        With `ordered`, the rest of that variance, for each dimension that is left.
+    mean_ : ndarray of shape (`n_features_in_`,)
+        With `ordered`, the mean of each column of the training rows.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -241,6 +260,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
     noisy rows [7]_. A dense network learns little more than the linear filter from a few
     thousand noisy rows: use a convolutional `network` for images.
 
+    With ``ordered=True`` the shares of the variance are those of clean rows, which are
+    reconstructed from corrupted ones. Fits to noisy rows alone have no order.
+
     ``noise_std="auto"`` compares the smallest eigenvalues of the covariance of X with those
     of Gaussian noise of the same shape, and takes the smallest ratio of their sums. The
     estimate is right if some direction holds noise alone, as in images, and too large
@@ -289,7 +311,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     paired: bool = False
 
     _parameter_constraints: ClassVar[dict] = {
-        **BaseAutoencoder._parameter_constraints,
+        **OrderedAutoencoder._parameter_constraints,
         "corruption": [StrOptions({"gaussian", *REPLACEMENTS}), callable],
         "noise_std": [
             Interval(Real, 0, None, closed="neither"),
@@ -414,6 +436,12 @@ class DenoisingAutoencoder(BaseAutoencoder):
                 raise ValueError(
                     f"noise_std={self.noise_std!r} is for noisy rows without clean "
                     "partners, and paired=True for rows with them. Leave one of them out."
+                )
+            if self.ordered:
+                raise ValueError(
+                    "ordered=True needs clean rows, since shares of the variance of noisy "
+                    f"rows count noise. Leave out noise_std={self.noise_std!r} and fit to "
+                    "clean rows, or to pairs with paired=True."
                 )
             if self.loss != "squared_error":
                 raise ValueError(

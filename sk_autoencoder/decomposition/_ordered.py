@@ -29,7 +29,7 @@ from sk_autoencoder.nn._ordered import (
 from sk_autoencoder.utils._transactions import as_fitted
 
 PREFIX_WEIGHT = 1.0  # of the error of prefixes, beside that of the whole code
-MAX_DECODINGS = 2**20  # rows times prefixes, for shares of the variance
+MAX_DECODED = 2**28  # entries of all prefixes of all rows, for shares of the variance
 SMALL_VARIANCE = 1e-10  # in mean variances, added to that of each component to whiten
 TINY_VARIANCE = 1e-30  # added for constant codes
 
@@ -75,15 +75,15 @@ class OrderedAutoencoder(BaseAutoencoder):
         decoder = PrefixDecoder([n_components, *widths, n_features], activation)
         return OrderedNetwork(network, decoder)
 
-    def _finish(self, fitted: Fitted, train: RowDataset) -> None:
+    def _finish(self, fitted: Fitted, rows: RowDataset) -> None:
         if fitted.module.n_members > 1:  # the codes of several are not for the user
             return
         is_fraction = self.n_components is not None and self.n_components < 1
         if self.ordered and is_fraction and not fitted.is_partial:
-            keep_fraction(fitted, self.n_components, train)
+            keep_fraction(fitted, self.n_components, rows)
         remove_whitening(fitted)
         if self.whiten:
-            whiten(fitted, train)
+            whiten(fitted, rows)
 
     def _check_width_of_codes(self, width: int) -> None:
         if not (self.ordered and 0 < width <= self.n_components_):
@@ -186,8 +186,8 @@ def measure_shares(fitted: Fitted, rows: RowDataset) -> dict[str, Any]:
     """
     n_components = fitted.n_components // fitted.module.n_members
     n_features = rows.source.n_features
-    n_batches = math.ceil(len(rows) * n_components / MAX_DECODINGS)
-    batches = islice(fitted.net.get_iterator(rows), 0, None, n_batches)
+    stride = math.ceil(len(rows) * n_components * n_features / MAX_DECODED)
+    batches = islice(fitted.net.get_iterator(rows), 0, None, stride)
     residual = torch.zeros(n_components, dtype=torch.float64)
     sums = torch.zeros(3, n_features, dtype=torch.float64)  # of ones, rows, squares
 
@@ -198,8 +198,9 @@ def measure_shares(fitted: Fitted, rows: RowDataset) -> dict[str, Any]:
         target = batch.target.nan_to_num()
         errors = []
         for n_kept in range(1, n_components + 1):
-            output = autoencoder.network.decode(code[:, :n_kept])
-            square = (autoencoder.link(output) - target).square() * is_observed
+            output = autoencoder.link(autoencoder.network.decode(code[:, :n_kept]))
+            output = autoencoder.scaler.match_scaled(output, target)
+            square = (output - target).square() * is_observed
             errors.append(weight @ square.sum(-1))
         powers = torch.stack([is_observed, target, target.square()])
         return torch.stack(errors), weight @ powers
@@ -232,7 +233,7 @@ def describe_shares(
     }
 
 
-def keep_fraction(fitted: Fitted, fraction: float, train: RowDataset) -> None:
+def keep_fraction(fitted: Fitted, fraction: float, rows: RowDataset) -> None:
     """Keep the fewest first components that explain a `fraction` of the variance."""
     shares = fitted.learned["explained_variance_ratio_"]
     is_enough = np.append(np.cumsum(shares)[:-1] >= fraction, True)
@@ -241,7 +242,7 @@ def keep_fraction(fitted: Fitted, fraction: float, train: RowDataset) -> None:
         return
     kept = shares[:n_kept]
     variance = fitted.learned["explained_variance_"][:n_kept].sum() / kept.sum()
-    n_dimensions = min(len(train), train.source.n_features)
+    n_dimensions = min(len(rows), rows.source.n_features)
     fitted.learned |= describe_shares(kept, variance, n_dimensions)
     network = fitted.module.network
     while not isinstance(network, OrderedNetwork):
@@ -249,15 +250,15 @@ def keep_fraction(fitted: Fitted, fraction: float, train: RowDataset) -> None:
     network.n_kept = fitted.n_components = n_kept
 
 
-def whiten(fitted: Fitted, train: RowDataset) -> None:
-    """Give the codes of training rows unit variance and no correlation."""
+def whiten(fitted: Fitted, rows: RowDataset) -> None:
+    """Give the codes of `rows` unit variance and no correlation."""
     n_components = fitted.n_components
     total, first = 0.0, torch.zeros(n_components, dtype=torch.float64)
     second = torch.zeros(n_components, n_components, dtype=torch.float64)
     fitted.module.eval()
     with torch.no_grad():
-        for batch in fitted.net.get_iterator(train):
-            code = fitted.module(batch.x).code.cpu().double()
+        for batch in fitted.net.get_iterator(rows):
+            code = fitted.module.encode_scaled(batch.x).cpu().double()
             weight = torch.ones(len(code)) if batch.weight is None else batch.weight.cpu()
             weight = weight.double()
             total += float(weight.sum())

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from sk_autoencoder.core._base import BaseAutoencoder
+from sk_autoencoder.decomposition._ordered import OrderedAutoencoder
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TextAutoencoder(BaseAutoencoder):
+class TextAutoencoder(OrderedAutoencoder):
     r"""Dimensionality reduction of documents, from the counts or the tf-idf of their terms.
 
     The class replaces ``TruncatedSVD`` after ``TfidfVectorizer`` (latent semantic analysis
@@ -107,11 +107,30 @@ class TextAutoencoder(BaseAutoencoder):
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the noise and the order of rows. None takes the seed from numpy's
         global generator, as scikit-learn does. torch's generators do not change.
+    ordered : bool, default=False
+        Whether the first components reconstruct as well as they can without the others, as
+        those of PCA do (Notes of :class:`AutoencoderTransformer`). A float `n_components`
+        takes the fewest of them that explain that fraction.
+    whiten : bool, default=False
+        Whether the codes of training rows get unit variance and no correlation, by a
+        triangular map that changes no reconstruction.
 
     Attributes
     ----------
     n_components_ : int
         Number of components of the code.
+    components_ : ndarray of shape (`n_components_`, `n_features_in_`)
+        With `ordered`, the derivative of a decoded row by each component, at the mean row,
+        in the units of X.
+    explained_variance_ratio_ : ndarray of shape (`n_components_`,)
+        With `ordered`, the R² that each component adds to those before it, of validation
+        rows if there are any.
+    explained_variance_ : ndarray of shape (`n_components_`,)
+        With `ordered`, those shares of the total variance, in squared scaled units.
+    noise_variance_ : float
+        With `ordered`, the rest of that variance, for each dimension that is left.
+    mean_ : ndarray of shape (`n_features_in_`,)
+        With `ordered`, the mean of each column of the training rows.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -149,6 +168,9 @@ class TextAutoencoder(BaseAutoencoder):
     ``reconstruct`` documents of the row's own. Sparse rows are made dense a batch at a
     time.
 
+    With ``ordered=True`` the shares of the variance are those of documents of one length.
+    The loss is another error, so that a component may take a little of the variance away.
+
     References
     ----------
     .. [1] S. Deerwester et al., "Indexing by latent semantic analysis", Journal of the
@@ -178,5 +200,5 @@ class TextAutoencoder(BaseAutoencoder):
     n_iter_no_change: int = 5
     categorical_features: Any = field(default=None, init=False)
 
-    _parameter_constraints: ClassVar[dict] = {**BaseAutoencoder._parameter_constraints}
+    _parameter_constraints: ClassVar[dict] = {**OrderedAutoencoder._parameter_constraints}
     del _parameter_constraints["categorical_features"]

@@ -82,7 +82,11 @@ class Autoencoder(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Encode rows `x` (batch, n_features) to codes (batch, n_components)."""
-        return self.network.encode(self.scaler.bounded(x))
+        return self.encode_scaled(self.scaler(x))
+
+    def encode_scaled(self, x: Tensor) -> Tensor:
+        """Encode scaled rows `x` (batch, n_features) to codes (batch, n_components)."""
+        return self.network.encode(self.scaler.bound(x))
 
     def decode(self, code: Tensor) -> Tensor:
         """Decode `code` (batch, n_components) to rows (batch, n_features)."""

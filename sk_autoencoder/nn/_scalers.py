@@ -52,6 +52,10 @@ class Scaler(nn.Module):
         """Convert scaled `x` to the units of X, as a reconstruction of the rows `like`."""
         return self.inverse(x)
 
+    def match_scaled(self, x: Tensor, like: Tensor) -> Tensor:
+        """Make scaled `x` a reconstruction of the scaled rows `like`."""
+        return x
+
     def bound(self, x: Tensor) -> Tensor:
         """Clip scaled `x` to the range of training rows and half its width beyond.
 
@@ -166,6 +170,10 @@ class RowScaler(Scaler):
 
     def match(self, x: Tensor, like: Tensor) -> Tensor:
         """Convert scaled `x` to rows, each with the norm of the same row of `like`."""
+        return self.match_scaled(x, like)
+
+    def match_scaled(self, x: Tensor, like: Tensor) -> Tensor:
+        """Give the rows of scaled `x` the norms of the scaled rows `like`."""
         return x / _length(x, self.order) * _length(like, self.order)
 
     @property
