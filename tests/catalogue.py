@@ -17,6 +17,7 @@ VARIANTS = {
         {"n_components": 2},
         {"n_components": 2, "prior": "mixture", "code_density": "prior"},
     ],
+    "AutoencoderOutlierDetector": [{}, {"novelty": True}],
     "AutoencoderTransformer": [{}, {"ordered": True}],
     "ConvolutionalAutoencoder": [{"n_components": 2}],
     "DenoisingAutoencoder": [  # fewer epochs leave the second at its start
@@ -69,9 +70,9 @@ DETECTORS = [
     for parameters in VARIANTS.get(cls.__name__, [{}])
 ]
 DETECTORS += [
-    type(detector)(PLAIN, random_state=0, **parameters)
-    for detector in DETECTORS
-    if hasattr(detector, "n_estimators")
+    cls(PLAIN, random_state=0, **parameters)
+    for cls in dict.fromkeys(map(type, DETECTORS))
+    if hasattr(cls, "n_estimators")
     for parameters in ({}, {"n_estimators": 3}, {"method": "score_samples"})
 ]
 IMPUTERS = [
@@ -119,6 +120,7 @@ def name(estimator):
     shown = [type(estimator).__name__, inner and type(inner).__name__]
     keys = ("sparsity", "noise_std", "prior", "method", "n_estimators")
     shown += [parameters.get(key) for key in keys]
+    shown += ["novelty" * parameters.get("novelty", False)]
     return "-".join(str(part) for part in shown if part)
 
 

@@ -8,12 +8,14 @@ import polars as pl
 import pytest
 import torch
 from catalogue import fit_once
+from scipy.stats import false_discovery_control
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -22,7 +24,7 @@ from sk_autoencoder.nn import Dense, Network
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.nn._scalers import Scaler
-from sk_autoencoder.outliers import _scores, _threshold
+from sk_autoencoder.outliers import _samples, _scores, _threshold
 
 QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 8, "random_state": 0}
 
@@ -78,7 +80,12 @@ def test_a_contamination_is_a_share_of_the_training_rows(
     detector, correlated, contamination
 ):
     X = correlated[:400]
-    detector.set_params(contamination=contamination).fit(X)
+    detector.set_params(contamination=contamination)
+    if detector.get_params().get("novelty"):
+        with pytest.raises(ValueError, match=r"novelty=True says .* false_positive_rate"):
+            detector.fit(X)
+        return
+    detector.fit(X)
     share = (detector.predict(X) == -1).mean()
     assert share == pytest.approx(contamination, abs=1 / len(X))
 
@@ -86,7 +93,9 @@ def test_a_contamination_is_a_share_of_the_training_rows(
 def test_the_threshold_does_not_change_the_scores(detector, iris):
     detector = fit_once(detector, iris)
     scores = detector.score_samples(iris)
-    thresholds = {"contamination", "false_positive_rate"} & set(detector.get_params())
+    parameters = detector.get_params()
+    thresholds = {"contamination", "false_positive_rate"} & set(parameters)
+    thresholds -= {"contamination"} if parameters.get("novelty") else set()
     for threshold in thresholds:
         other = clone(detector).set_params(**{threshold: 0.1}).fit(iris)
         np.testing.assert_array_equal(other.score_samples(iris), scores)
@@ -123,17 +132,66 @@ def test_the_threshold_comes_from_rows_not_trained_on():
     detector = AutoencoderOutlierDetector(Memory(), random_state=0).fit(X)
     unseen = [x[0] for x in X if x.tobytes() not in detector.autoencoder_.seen_]
     assert len(unseen) == 100
-    low, high = np.quantile(-np.array(unseen), [0.2, 0.8])
-    expected = low - 0.25 * (high - low)
+    expected = -_threshold.find_fence(np.array(unseen))
     assert detector.offset_ == pytest.approx(expected, rel=2e-5)
     assert detector.offset_ < expected  # rows at the threshold are inliers
 
 
 def test_the_fence_and_the_quantile_of_known_scores():
-    scores = np.arange(1.0, 100.0)  # fifths 20.6 and 79.4
-    assert _threshold.threshold(scores, None) == pytest.approx(20.6 - 0.25 * 58.8)
-    assert _threshold.threshold(scores, 0.05) == 5.0
-    assert _threshold.threshold(scores, 0.001) == 1.0
+    scores = np.arange(1.0, 102.0)  # quantiles 21 and 61
+    assert _threshold.find_fence(scores) == pytest.approx(61 + 1.5 * 40)
+    assert _threshold.find_offset(-scores, "auto") == pytest.approx(-121, rel=1e-4)
+    assert _threshold.find_offset(scores, "auto", 0.05) == pytest.approx(5, abs=1e-2)
+    assert _threshold.find_offset(scores, "auto", 0.001) == pytest.approx(1, abs=1e-2)
+
+
+@pytest.mark.parametrize("share", [0.005, 0.05, 0.35])
+@pytest.mark.parametrize("are_positive", [True, False])
+def test_the_threshold_lies_in_the_valley_before_outliers(share, are_positive):
+    rng = np.random.default_rng(0)
+    n_outliers = int(1_500 * share)
+    regular = rng.normal(0, 0.3, 1_500 - n_outliers)
+    outliers = rng.normal(3, 0.2, n_outliers)
+    values = np.r_[regular, outliers]
+    scores = -np.exp(values) if are_positive else -values
+    offset = _threshold.find_offset(scores, "auto", are_positive=are_positive)
+    is_outlier = np.arange(1_500) >= len(regular)
+    np.testing.assert_array_equal(scores < offset, is_outlier)
+
+
+def test_no_valley_is_found_where_there_is_none():
+    rng = np.random.default_rng(0)
+    values = rng.gamma(8, size=1_000)
+    assert _threshold.find_valley(values, are_positive=True) is None
+    few = np.r_[values, 100, 101, 102]  # three rows may be anything
+    assert _threshold.find_valley(few, are_positive=True) is None
+    most = np.r_[values[:100], rng.normal(1e3, 1, 900)]  # the mode is what is regular
+    assert _threshold.find_valley(most, are_positive=True) is None
+    for constant in (np.zeros(50), np.full(50, np.inf), np.ones(1)):
+        assert _threshold.find_valley(constant, are_positive=True) is None
+
+
+@pytest.mark.parametrize("share", [0.5, 0.7, 0.99])
+def test_rows_of_equal_scores_get_one_label(share):
+    rng = np.random.default_rng(0)
+    n_equal = int(1_000 * share)
+    values = np.r_[np.full(n_equal, 0.7), 0.7 + rng.exponential(size=1_000 - n_equal)]
+    fence = _threshold.find_fence(values)
+    assert fence > 0.7
+    assert (values > fence).sum() > 0
+    assert _threshold.find_fence(np.full(9, 2.0)) == 2.0
+
+
+def test_p_values_are_ranks_and_discoveries_those_of_benjamini_and_hochberg():
+    regular = np.arange(1.0, 100.0)
+    p = _threshold.p_values(np.array([0.5, 1.0, 50.5, 200.0]), regular)
+    np.testing.assert_allclose(p, [0.01, 0.02, 0.51, 1.0])
+    rng = np.random.default_rng(0)
+    p = np.r_[rng.uniform(size=80), 1e-3 * rng.uniform(size=20)]
+    adjusted = false_discovery_control(p)
+    for rate in (0.01, 0.1, 0.5):
+        np.testing.assert_array_equal(_threshold.reject(p, rate), adjusted <= rate)
+    assert not _threshold.reject(np.full(10, 0.9), 0.1).any()
 
 
 def test_usual_errors_are_quantiles_and_the_median_row_is_a_one():
@@ -147,22 +205,114 @@ def test_usual_errors_are_quantiles_and_the_median_row_is_a_one():
     np.testing.assert_allclose(unusual[0], cells.sum(axis=1) * weight)
 
 
-def test_shares_of_features_sum_to_the_score(correlated):
-    detector = AutoencoderOutlierDetector(random_state=0).fit(correlated)
+def test_a_sample_gives_a_row_back_as_the_nearest_of_its_own():
+    rng = np.random.default_rng(0)
+    samples, x = rng.normal(size=(2, 5, 3)), rng.normal(size=(7, 3))
+    x[0, 1], x[1] = np.nan, samples[1, 4]
+    module = Autoencoder(
+        Dense(())(3, 1), Scaler(torch.zeros(3), torch.ones(3)), torch.nn.Identity(), None
+    )
+    found = _samples.make_sample_errors(samples, _scores.ENTRIES)(
+        module, torch.from_numpy(x)
+    )
+    for errors, sample in zip(found, samples, strict=True):
+        difference = sample[None] - x[:, None]
+        nearest = np.nansum(difference**2, axis=2).argmin(axis=1)
+        np.testing.assert_allclose(errors, difference[np.arange(7), nearest])
+    assert (errors[1] == 0).all()
+
+
+def test_two_kinds_of_members_are_averaged_geometrically():
+    rng = np.random.default_rng(0)
+    x, scale = torch.rand(6, 3), rng.uniform(1, 2, (2, 3))
+    weight, other = np.array([1.0, 3.0]), np.array([2.0, 0.0])
+    parts = [
+        _scores.Part(lambda module, x: iter([x.clone(), 2 * x]), scale, each)
+        for each in (weight, other)
+    ]
+    module = torch.nn.Module()
+    module.scaler = torch.nn.Identity()
+    u = [(n * x / torch.tensor(s)).sum(1) for n, s in zip((1, 2), scale, strict=True)]
+    sums = [(u[0] + 3 * u[1]) / 2, u[0]]
+    expected = ((sums[0] + 1e-3) * (sums[1] + 1e-3)).sqrt() - 1e-3
+    score = _scores.make_score_function(parts, _scores.ENTRIES, None)
+    torch.testing.assert_close(score(module, x), expected.float())
+    cells = _scores.make_score_function(parts, _scores.ENTRIES, None, by_cell=True)
+    torch.testing.assert_close(cells(module, x).sum(1), expected.float())
+    assert not score(module, torch.zeros(6, 3)).any()
+
+
+@pytest.mark.parametrize("novelty", [False, True])
+def test_a_row_has_the_same_score_beside_any_others(correlated, novelty):
+    parameters = {"novelty": novelty, "random_state": 0}
+    detector = AutoencoderOutlierDetector(**parameters).fit(correlated[:700])
+    rows = correlated[700:]
+    scores = detector.score_samples(rows)
+    for part in (slice(5, 6), slice(100, 133), slice(None, None, -1)):
+        np.testing.assert_array_equal(detector.score_samples(rows[part]), scores[part])
+
+
+def test_new_rows_are_found_better_if_training_rows_are_regular(correlated):
+    rng = np.random.default_rng(0)
+    new = rng.permuted(correlated[1000:], axis=1)
+    rows, is_new = np.r_[correlated[1000:], new], np.arange(1000) >= 500
+    auc = {}
+    for novelty in (False, True):
+        detector = AutoencoderOutlierDetector(novelty=novelty, random_state=0)
+        scores = detector.fit(correlated[:1000]).score_samples(rows)
+        auc[novelty] = roc_auc_score(is_new, -scores)
+    neighbours = NearestNeighbors(n_neighbors=5).fit(correlated[:1000])
+    distances = neighbours.kneighbors(rows)[0].mean(axis=1)
+    assert auc[True] > auc[False]
+    assert auc[True] > roc_auc_score(is_new, distances)
+
+
+@pytest.mark.parametrize("novelty", [False, True])
+def test_p_values_of_regular_rows_are_uniform_and_discoveries_mostly_right(
+    correlated, novelty
+):
+    shares, false, found = [], [], []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        X = correlated[rng.permutation(len(correlated))]
+        detector = AutoencoderOutlierDetector(novelty=novelty, random_state=seed)
+        detector.fit(X[:1000])
+        new = 4 * rng.permuted(X[1000:1100], axis=1)
+        p = detector.p_values(X[1000:])
+        assert p.shape == (500,)
+        shares.append([(p <= level).mean() for level in (0.05, 0.2, 0.5)])
+        labels = detector.predict(np.r_[X[1000:], new], false_discovery_rate=0.1)
+        false.append((labels[:500] == -1).sum() / max((labels == -1).sum(), 1))
+        found.append((labels[500:] == -1).mean())
+    np.testing.assert_allclose(np.mean(shares, axis=0), [0.05, 0.2, 0.5], rtol=0.5)
+    assert np.mean(false) < 0.12
+    assert np.mean(found) > 0.9
+
+
+@pytest.mark.parametrize("novelty", [False, True])
+def test_shares_of_features_sum_to_the_score(correlated, novelty):
+    detector = AutoencoderOutlierDetector(novelty=novelty, random_state=0)
+    detector.fit(correlated)
     shares = detector.explain(correlated)
     assert shares.shape == correlated.shape
     assert (shares >= 0).all()
-    np.testing.assert_allclose(shares.sum(axis=1), -detector.score_samples(correlated))
+    scores = detector.score_samples(correlated)
+    np.testing.assert_allclose(shares.sum(axis=1), -scores, rtol=1e-5 if novelty else 1e-7)
 
 
 @pytest.mark.parametrize(
-    "autoencoder",
-    [None, AutoencoderTransformer(5, **QUICK)],
-    ids=["default", "given"],
+    ("autoencoder", "novelty"),
+    [
+        (None, False),
+        (None, True),
+        (AutoencoderTransformer(5, **QUICK), False),
+        (AutoencoderTransformer(5, **QUICK), True),
+    ],
+    ids=["default", "novelty", "given", "given novelty"],
 )
-def test_a_planted_fault_is_found(correlated, autoencoder):
+def test_a_planted_fault_is_found(correlated, autoencoder, novelty):
     rng = np.random.default_rng(1)
-    detector = AutoencoderOutlierDetector(autoencoder, random_state=0)
+    detector = AutoencoderOutlierDetector(autoencoder, novelty=novelty, random_state=0)
     detector.fit(correlated[:1000])
     rows, cells = correlated[1000:1200].copy(), rng.integers(20, size=200)
     shift = 8 * correlated.std(axis=0)[cells] * rng.choice([-1, 1], 200)

@@ -559,7 +559,7 @@ class BaseAutoencoder(
         check_is_fitted(self)
         return self.map_encoded(function, self.check_rows(X, reset=False))
 
-    def map_encoded(self, function: Callable, X) -> np.ndarray:
+    def map_encoded(self, function: Callable, X, *, in_float32: bool = False) -> np.ndarray:
         """Apply a function in torch to rows that are numbers, checked and encoded.
 
         Parameters
@@ -567,12 +567,15 @@ class BaseAutoencoder(
         function : callable
             ``(module, rows) -> (batch, ...)``
         X : {ndarray, CSR array} of shape (n_samples, n_encoded_features)
+        in_float32 : bool, default=False
+            Whether the module stays in float32 for X in float64. `function` casts the rows
+            then, best after scaling.
 
         Returns
         -------
         values : ndarray of shape (n_samples, ...)
         """
-        return self._fitted.map(function, X)
+        return self._fitted.map(function, X, in_float32=in_float32)
 
     # Export
 

@@ -75,10 +75,15 @@ class Fitted:
         epochs = [*self.earlier, *self.net.history]
         return History(epoch | {"epoch": i} for i, epoch in enumerate(epochs, start=1))
 
-    def map(self, function: Callable, X) -> np.ndarray:
-        """Apply ``function(module, rows)`` to new rows, imputed as training rows were."""
+    def map(self, function: Callable, X, *, in_float32: bool = False) -> np.ndarray:
+        """Apply ``function(module, rows)`` to new rows, imputed as training rows were.
+
+        With `in_float32` the module stays in float32, and `function` casts the rows.
+        """
+        dtype = np.dtype(np.float32) if in_float32 else X.dtype
         with explained_memory_errors(*X.shape), busy_threads(self.module, X.shape[0]):
-            return map_array(self.module_for(X), function, X)
+            module = self.module_for(X, dtype)
+            return map_array(module, function, X, casts=not in_float32)
 
     def sum_squared_errors(
         self, function: Callable, source: RowSource, units: np.ndarray
@@ -106,17 +111,17 @@ class Fitted:
         is_shared = dtype == np.float32 and self.module.n_members == 1
         return self.module if is_shared else self._replicas.get(self.module, dtype)
 
-    def module_for(self, X) -> Autoencoder | Ensemble:
+    def module_for(self, X, dtype: np.dtype) -> Autoencoder | Ensemble:
         """Choose the module for rows X: behind an imputation if it cannot take NaN."""
         if self.is_incomplete or not has_missing(X):
-            return self._replicate(X.dtype)
+            return self._replicate(dtype)
         if self.imputer is None:
             raise ValueError(
                 "X has missing values, and nothing was learned to fill them with from "
                 "sparse rows. Fit to dense ones."
             )
         imputing = self.module.with_imputation(self.imputer).to(self.net.device)
-        return imputing.double() if X.dtype == np.float64 else imputing
+        return imputing.double() if dtype == np.float64 else imputing
 
     # Copies for inference belong to threads of one process.
 

@@ -16,6 +16,7 @@ from sk_autoencoder.core._data import as_tensor
 from sk_autoencoder.core._memory import FORWARD_BYTES, MIN_FORWARD_ROWS, rows_within
 from sk_autoencoder.utils._threads import limit_threads
 
+ROW_MULTIPLE = 16
 MULTIPLICATIONS_PER_THREAD = 3 * 2**19  # of a batch, which keep one thread busy
 
 
@@ -68,7 +69,9 @@ def replicate(module: nn.Module, dtype: np.dtype) -> nn.Module:
     return replica.double() if dtype == np.float64 else replica
 
 
-def map_array(module: nn.Module, function: Callable, X) -> np.ndarray:
+def map_array(
+    module: nn.Module, function: Callable, X, *, casts: bool = True
+) -> np.ndarray:
     """Apply ``function(module, rows)`` to all rows of X, in chunks of bounded size.
 
     Parameters
@@ -78,6 +81,9 @@ def map_array(module: nn.Module, function: Callable, X) -> np.ndarray:
     function : callable
         ``(module, rows) -> Tensor`` with one entry a row along the first axis.
     X : ndarray or CSR array of shape (n_samples, n_features)
+    casts : bool, default=True
+        Whether to cast up a module in float32 for X in float64. Otherwise `function` casts
+        the rows.
 
     Returns
     -------
@@ -86,7 +92,7 @@ def map_array(module: nn.Module, function: Callable, X) -> np.ndarray:
     """
     module = module.eval()
     device = module.scaler.center.device
-    if X.dtype == np.float64 and has_float32(module):
+    if casts and X.dtype == np.float64 and has_float32(module):
         module = replicate(module, X.dtype)
     n_rows = X.shape[0]
     row_bytes = X.dtype.itemsize * X.shape[1] * module.n_members**0.5
@@ -100,6 +106,23 @@ def map_array(module: nn.Module, function: Callable, X) -> np.ndarray:
                 result = np.empty((n_rows, *values.shape[1:]), values.dtype)
             result[start : start + size] = values
     return result
+
+
+def pad_rows(function: Callable) -> Callable:
+    """Make `function` see numbers of rows that are multiples of 16.
+
+    In float32 the last bits of a matrix product depend on the number of rows, but for
+    multiples: a row gets the same bits beside any others.
+    """
+
+    def apply(module: nn.Module, rows: torch.Tensor) -> torch.Tensor:
+        n_rows = len(rows)
+        n_more = -n_rows % ROW_MULTIPLE
+        if n_more:
+            rows = torch.cat([rows, rows[-1:].expand(n_more, -1)])
+        return function(module, rows)[:n_rows]
+
+    return apply
 
 
 def has_float32(module: nn.Module) -> bool:

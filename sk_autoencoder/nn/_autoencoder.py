@@ -1,7 +1,7 @@
 """The complete torch module of an estimator: network, scaler, corruption and link."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import Tensor, nn
@@ -68,6 +68,10 @@ class Autoencoder(nn.Module):
         `rows` has the shape (batch, n_features), or that axis too.
         """
         return function(self, rows if rows.ndim == 2 else rows.squeeze(0)).unsqueeze(0)
+
+    def iter_members(self, function: Callable, rows: Tensor) -> Iterator[Tensor]:
+        """Yield ``function(autoencoder, rows)``."""
+        yield function(self, rows)
 
     # A batch of rows for training has no axis of members here: the axis would cost a tenth
     # of a step of a small network.

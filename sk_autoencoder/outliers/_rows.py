@@ -16,21 +16,46 @@ from sklearn.utils.validation import check_is_fitted
 from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._data import RowSource, iter_chunks, spread_indices
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
+from sk_autoencoder.core._inference import pad_rows
 from sk_autoencoder.core._memory import SAMPLE_BYTES, rows_within
 from sk_autoencoder.core._tables import TableMixin, table_layout
 from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
 from sk_autoencoder.nn._dense import Dense
-from sk_autoencoder.nn._tables import TableError
-from sk_autoencoder.outliers._scores import (
-    ENTRY_ERRORS,
-    CellErrors,
-    errors_in_two_precisions,
-    fit_error_scale,
-    make_cell_errors,
-    make_score_function,
-    measure_rounding,
+from sk_autoencoder.outliers._novelty import (
+    Memory,
+    fit_distances,
+    iterate_distances,
+    make_novelty_score,
+    make_points,
 )
-from sk_autoencoder.outliers._threshold import find_offset, label, warn_of_few_rows
+from sk_autoencoder.outliers._samples import (
+    draw_samples,
+    make_sample_errors,
+    scale_rows,
+)
+from sk_autoencoder.outliers._scores import (
+    ENTRIES,
+    Cells,
+    Part,
+    combine,
+    fit_part,
+    iterate_members,
+    judge,
+    make_score_function,
+    make_table_cells,
+    mark_unseen,
+    measure_rounding,
+    stack_in_two_precisions,
+    stack_members,
+)
+from sk_autoencoder.outliers._threshold import (
+    find_offset,
+    find_valley,
+    label,
+    p_values,
+    reject,
+    warn_of_few_rows,
+)
 from sk_autoencoder.persistence import PersistenceMixin
 from sk_autoencoder.utils._checks import check_n_observed, check_n_weighted
 from sk_autoencoder.utils._constraints import count
@@ -47,18 +72,19 @@ from sk_autoencoder.utils._sklearn_compat import (
 from sk_autoencoder.utils._transactions import as_fitted, atomic
 
 # Chosen on the tables of benchmarks.outliers, 2026-11.
-N_DETECTOR_MEMBERS, N_WIDE_DETECTOR_MEMBERS = 12, 5
+N_DETECTOR_MEMBERS, N_WIDE_DETECTOR_MEMBERS = 6, 4
 MAX_NARROW_FEATURES = 256  # tables with more features are wide: fewer members, to save time
-MAX_MEMBER_ROWS = 512
+MAX_MEMBER_ROWS, MAX_REGULAR_ROWS = 512, 1_024  # that a member is fitted to
 MAX_MEMBER_FRACTION = 0.85  # of the rows
 SINGLE_MEMBER_FRACTION = 0.8  # of the rows; the others set the threshold
 MAX_DEFAULT_COMPONENTS = 32
 N_CALIBRATION_ROWS = 1024  # that set the error scales and the threshold
 MIN_CALIBRATION_ROWS = 256  # however wide the rows are
 N_FLAGGED_ROWS = 50  # calibration rows beyond the threshold of a false_positive_rate
+NOVELTY_RATE = 0.05  # of regular rows that novelty=True flags
 
 
-def default_autoencoder(n_features: int) -> AutoencoderTransformer:
+def default_autoencoder(n_features: int, novelty: bool = False) -> AutoencoderTransformer:
     """Make a member of the default ensemble, with the design of the Notes."""
     return AutoencoderTransformer(
         min(n_features, MAX_DEFAULT_COMPONENTS),
@@ -67,11 +93,11 @@ def default_autoencoder(n_features: int) -> AutoencoderTransformer:
         loss="absolute_error",
         scaling="standard",
         noise_level=0,
-        trim_fraction=0.2,
+        trim_fraction=0 if novelty else 0.2,
         lr=0.02,
         weight_decay=0,
         batch_size=64,
-        max_epochs=5,
+        max_epochs=12 if novelty else 5,
         early_stopping=False,
     )
 
@@ -111,6 +137,14 @@ class AutoencoderOutlierDetector(
     of the feature's absolute errors on training rows, and :math:`w_m` the weight that makes
     the median score 1. The cap :math:`c` bounds the effect of a single entry.
 
+    The default has 12 members of a second kind: samples of 8 training rows, each of which
+    gives a row back as the nearest of its own [3]_. The score is the geometric mean of the
+    scores of both kinds.
+
+    With ``novelty=True`` training rows are taken to be regular. Nothing is trimmed, and
+    members keep the rows that they were fitted to. The score is the geometric mean of
+    distances to the nearest of these, in scaled features and in codes and errors.
+
     Parameters
     ----------
     autoencoder : estimator or None, default=None
@@ -119,23 +153,24 @@ class AutoencoderOutlierDetector(
         that ends in an autoencoder. None takes the default design of the Notes.
     n_estimators : int or "auto", default="auto"
         Number of autoencoders, which are trained at once. ``"auto"`` takes one for a given
-        `autoencoder`, and 12 for the default design (5 for more than 256 features).
+        `autoencoder`, and 6 for the default design (4 for more than 256 features).
     max_samples : int, float in (0, 1] or "auto", default="auto"
         Number or fraction of the rows that a member is fitted to; the other rows set the
         threshold. ``"auto"`` takes 80 % of the rows for a single autoencoder, and for an
-        ensemble 512 rows, or 85 % of the rows if these are fewer.
+        ensemble 512 rows (1,024 with `novelty`), or 85 % of the rows if these are fewer.
     method : {"auto", "reconstruction", "score_samples"}, default="auto"
         The score: reconstruction errors by the formula above, or ``score_samples`` of the
         autoencoder. ``"auto"`` takes errors for the autoencoders of this library without a
         likelihood, and ``score_samples`` for all other estimators.
     contamination : float in (0, 0.5] or "auto", default="auto"
-        Fraction of the training rows that are outliers. ``"auto"`` takes a fixed rule, not
-        an estimate: the 20 % quantile of the scores less a quarter of the distance to the
-        80 % quantile (see Notes). The rule flags about 14 % of regular rows.
+        Fraction of the training rows that are outliers. ``"auto"`` looks for a valley
+        between the scores of regular rows and outliers, and else takes a fixed rule (see
+        Notes), which flags about 14 % of regular rows.
     false_positive_rate : float in (0, 0.5] or None, default=None
         Fraction of new regular rows that may be flagged, for training rows without
-        outliers (novelty detection). The threshold is a quantile of the calibration
-        scores, as in split conformal prediction [3]_, and never below the lowest score.
+        outliers. The threshold is a quantile of the calibration scores, as in split
+        conformal prediction [4]_, and never below the lowest score. None is 0.05 with
+        `novelty`.
     random_state : int, RandomState instance or None, default=None
         Seeds the subsets of rows. Unless None, it also replaces the `random_state` of
         `autoencoder`. Global generators are not used.
@@ -143,6 +178,9 @@ class AutoencoderOutlierDetector(
         Columns to take for categories: a mask, indices or names. ``"from_dtype"`` takes
         columns of text and of categorical dtypes, and encodes booleans, dates and durations
         too. None takes all columns for numbers.
+    novelty : bool, default=False
+        Whether all training rows are regular: new rows are to be scored then, not training
+        rows, which are at no distance from themselves.
 
     Attributes
     ----------
@@ -157,7 +195,10 @@ class AutoencoderOutlierDetector(
         Scale :math:`s_{mj}` of the absolute errors, in scaled units, for
         ``"reconstruction"``.
     error_weight_ : ndarray of shape (n_members,)
-        Weight :math:`w_m` of each member, for ``"reconstruction"``.
+        Weight :math:`w_m` of each autoencoder, for ``"reconstruction"`` without `novelty`.
+    calibration_scores_ : ndarray of shape (n_scores,)
+        Sorted scores of calibration rows, for ``p_values``. Rows behind a valley are left
+        out.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -182,6 +223,21 @@ class AutoencoderOutlierDetector(
     a small `false_positive_rate`. A calibration row is scored by the members that were not
     fitted to it. If every member is fitted to every row, all members score all rows.
 
+    With ``contamination="auto"`` the threshold lies in the first valley of the density of
+    scores, or of their logarithms, behind its mode: where the density rises to twice its
+    depth again, and at least 5 rows, 0.2 % and at most 45 % of the rows are behind.
+    Without a valley it is a fence, the 60 % quantile of the anomaly scores plus 1.5 times
+    its distance from the 20 % quantile: up to 40 % of outliers do not move it. Rows with
+    equal scores get one label.
+
+    ``p_values`` ranks the score of a row among those of calibration rows. For rows that are
+    regular it is uniform, and ``predict(X, false_discovery_rate=0.1)`` keeps the share of
+    regular rows among those that it finds at 0.1 in the mean [5]_. With outliers among the
+    training rows p-values are too large, and few rows are found.
+
+    The default design is computed in float32, from rows that are scaled in float64. A row
+    has the same score beside any others.
+
     The default design is::
 
         AutoencoderTransformer(
@@ -192,8 +248,11 @@ class AutoencoderOutlierDetector(
             early_stopping=False,
         )
 
-    It is worse than IsolationForest at extreme outliers along the directions in which all
-    features vary together, because autoencoders reconstruct these outliers well.
+    With `novelty` it has ``trim_fraction=0`` and ``max_epochs=12``.
+
+    `y` is ignored, as in scikit-learn's detectors, so that searches can hand labels to a
+    scorer. For a stream, fit to the last rows from time to time: that takes less than a
+    second.
 
     References
     ----------
@@ -201,8 +260,13 @@ class AutoencoderOutlierDetector(
        ensembles", SIAM International Conference on Data Mining, 2017.
     .. [2] C. Zhou and R. C. Paffenroth, "Anomaly detection with robust deep autoencoders",
        KDD, 2017.
-    .. [3] S. Bates, E. Candès, L. Lei, Y. Romano and M. Sesia, "Testing for outliers with
+    .. [3] G. Pang, K. M. Ting and D. Albrecht, "LeSiNN: detecting anomalies by identifying
+       least similar nearest neighbours", ICDM Workshops, 2015. NOTE[DIFF]: capped errors in
+       place of distances.
+    .. [4] S. Bates, E. Candès, L. Lei, Y. Romano and M. Sesia, "Testing for outliers with
        conformal p-values", Annals of Statistics 51, 2023.
+    .. [5] Y. Benjamini and Y. Hochberg, "Controlling the false discovery rate", Journal of
+       the Royal Statistical Society B 57, 1995.
 
     Examples
     --------
@@ -216,6 +280,12 @@ class AutoencoderOutlierDetector(
     array([ 1, -1])
     >>> int(detector.explain([[3.0, 1.0]]).argmax())
     0
+
+    Training rows that are all regular say more:
+
+    >>> novelty = AutoencoderOutlierDetector(novelty=True, random_state=0).fit(X)
+    >>> bool(novelty.p_values([[0.6, 0.6]])[0] < 0.01)
+    True
     """
 
     autoencoder: Any = field(default=None, kw_only=False)
@@ -226,6 +296,7 @@ class AutoencoderOutlierDetector(
     false_positive_rate: float | None = None
     random_state: Any = None
     categorical_features: Any = "from_dtype"
+    novelty: bool = False
 
     _parameter_constraints: ClassVar[dict] = {
         "autoencoder": [HasMethods(["fit", "score_samples"]), None],
@@ -246,6 +317,7 @@ class AutoencoderOutlierDetector(
         "false_positive_rate": [Interval(Real, 0, 0.5, closed="right"), None],
         "random_state": ["random_state"],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+        "novelty": ["boolean"],
     }
 
     @fit_context
@@ -297,16 +369,31 @@ class AutoencoderOutlierDetector(
         else:
             autoencoder.fit(X[rows[0]], sample_weight=weight[rows[0]])
         self.autoencoder_ = autoencoder
+        self.method_ = "reconstruction" if self._scores_errors() else "score_samples"
         scores = self._calibrate(X, weight, rows, rng)
+        self.offset_ = self._find_offset(X, weight, scores)
+        return self
+
+    def _find_offset(self, X, weight: np.ndarray | None, scores: np.ndarray) -> float:
+        """Find the threshold, and keep the scores of regular calibration rows."""
+        rate = self.false_positive_rate
+        if self.novelty and rate is None and self.contamination == "auto":
+            rate = NOVELTY_RATE
+        are_positive = self.method_ == "reconstruction"
+        regular = np.sort(scores)
+        if not self.novelty and self.false_positive_rate is None:
+            valley = find_valley(-scores, are_positive=are_positive)
+            regular = regular if valley is None else regular[regular >= -valley]
+        self.calibration_scores_ = regular
         if self.contamination != "auto":
             scores = self._score(X)[spread_indices(X.shape[0], np.inf, weight)]
-        self.offset_ = find_offset(scores, self.contamination, self.false_positive_rate)
-        return self
+        return find_offset(scores, self.contamination, rate, are_positive=are_positive)
 
     def _make_autoencoder(self, n_features: int, rng: np.random.RandomState):
         seed = draw_seed(rng)
         if self.autoencoder is None:
-            return default_autoencoder(n_features).set_params(random_state=seed)
+            default = default_autoencoder(n_features, self.novelty)
+            return default.set_params(random_state=seed)
         return clone_with_seed(self.autoencoder, self.random_state, seed)
 
     def _draw_rows(self, n_rows: int, n_features: int, rng) -> np.ndarray:
@@ -316,7 +403,8 @@ class AutoencoderOutlierDetector(
             default = N_WIDE_DETECTOR_MEMBERS if is_wide else N_DETECTOR_MEMBERS
             n_members = default if self.autoencoder is None else 1
         if n_drawn == "auto":
-            subset = min(MAX_MEMBER_ROWS, int(MAX_MEMBER_FRACTION * n_rows))
+            most = MAX_REGULAR_ROWS if self.novelty else MAX_MEMBER_ROWS
+            subset = min(most, int(MAX_MEMBER_FRACTION * n_rows))
             n_drawn = subset if n_members > 1 else int(SINGLE_MEMBER_FRACTION * n_rows)
         elif not isinstance(n_drawn, Integral):
             n_drawn = int(n_drawn * n_rows)
@@ -328,6 +416,11 @@ class AutoencoderOutlierDetector(
             raise ValueError(
                 f"contamination={self.contamination} and false_positive_rate="
                 f"{self.false_positive_rate} both set the threshold. Leave one of them out."
+            )
+        if self.novelty and self.contamination != "auto":
+            raise ValueError(
+                f"contamination={self.contamination} is a share of outliers among training "
+                "rows, and novelty=True says that there are none. Use false_positive_rate."
             )
         if _is_ours(autoencoder):
             return
@@ -352,7 +445,7 @@ class AutoencoderOutlierDetector(
     # Calibration
 
     def _calibrate(self, X, weight: np.ndarray | None, rows: np.ndarray, rng) -> np.ndarray:
-        """Fit the error scales, and score training rows by members not fitted to them."""
+        """Fit what the score needs; score training rows by members not fitted to them."""
         row_bytes = 2 * X.dtype.itemsize * len(rows) * X.shape[1]  # in two precisions
         n_rows = max(N_CALIBRATION_ROWS, N_FLAGGED_ROWS / (self.false_positive_rate or 1))
         n_affordable = rows_within(SAMPLE_BYTES, row_bytes, MIN_CALIBRATION_ROWS)
@@ -361,23 +454,62 @@ class AutoencoderOutlierDetector(
         if weight is not None:
             indices = indices[spread_indices(len(indices), n_rows, weight[indices])]
         indices = np.sort(indices[:n_rows])
-        is_unseen = ~np.stack([np.isin(indices, subset) for subset in rows], axis=1)
-        if self._scores_errors():
-            self.method_ = "reconstruction"
-            both = partial(errors_in_two_precisions, self._cell_errors())
-            errors, coarse = self._map_rows(both, X[indices]).swapaxes(0, 1)
-            self.error_scale_, self.error_weight_, anomaly = fit_error_scale(
-                errors, measure_rounding(errors, coarse)
-            )
-            scores = -anomaly  # (n_rows, n_members)
+        is_unseen = mark_unseen(indices, rows)
+        if self.method_ == "score_samples":
+            scores = judge(self._score(X[indices])[:, None], is_unseen)
+        elif self.novelty:
+            scores = -self._fit_memory(X, rows, indices, is_unseen)
         else:
-            self.method_ = "score_samples"
-            scores = self._score(X[indices])[:, None]
-        if not is_unseen.any():
-            is_unseen[:] = True
-        n_scores = is_unseen.sum(axis=1)
-        has_score = n_scores > 0
-        return (scores * is_unseen).sum(axis=1)[has_score] / n_scores[has_score]
+            scores = -self._fit_parts(X, indices, is_unseen, rng)
+        return scores[~np.isnan(scores)]
+
+    def _fit_parts(self, X, indices, is_unseen: np.ndarray, rng) -> np.ndarray:
+        """Fit the usual errors of autoencoders, and of samples of rows beside them."""
+        compare = iterate_members(self._cells().compare)
+        if self._is_in_float32():
+            errors = self._map_rows(stack_members(compare, self._dtype()), X[indices])
+            rounding = 0.0
+        else:
+            both = self._map_rows(stack_in_two_precisions(compare), X[indices])
+            errors, coarse = both.swapaxes(0, 1)
+            rounding = measure_rounding(errors, coarse)
+        self.error_scale_, self.error_weight_, scores = fit_part(
+            errors, is_unseen, rounding
+        )
+        self._samples = None
+        if self.autoencoder is not None:
+            return scores
+        drawn = draw_samples(X.shape[0], rng)
+        rows = self._map_rows(scale_rows, X[drawn.ravel()])
+        rows = rows.reshape(*drawn.shape, -1).astype(np.float32)
+        nearest = stack_members(make_sample_errors(rows, self._cells()), torch.float32)
+        scale, weight, others = fit_part(
+            self._map_rows(nearest, X[indices]), mark_unseen(indices, drawn)
+        )
+        self._samples = {"rows": rows, "scale": scale, "weight": weight}
+        return combine([scores, others])
+
+    def _fit_memory(self, X, rows, indices, is_unseen: np.ndarray) -> np.ndarray:
+        """Keep the rows of each member, and fit usual distances to them."""
+        cells, dtype = self._cells(), self._dtype()
+        errors = stack_members(iterate_members(cells.compare), dtype)
+        self.error_scale_ = fit_part(self._map_rows(errors, X[indices]), is_unseen)[0]
+        points = stack_members(make_points(self.error_scale_, cells), dtype)
+        kept, described = [], []
+        for member, own in enumerate(rows):
+            kept.append(self._map_rows(scale_rows, X[own]))
+            described.append(self._map_rows(points, X[own])[:, member])
+        memory = Memory(
+            np.stack(kept).astype(np.float32),
+            np.stack(described).astype(np.float32),
+            self.error_scale_,
+            np.ones((2, len(rows))),
+        )
+        distances = stack_members(iterate_distances(memory, cells), dtype)
+        distances = self._map_rows(distances, X[indices])
+        usual, scores = fit_distances(distances, is_unseen)
+        self._memory = memory._replace(usual=usual)._asdict()
+        return scores
 
     def _scores_errors(self) -> bool:
         if self.method == "auto":
@@ -408,29 +540,48 @@ class AutoencoderOutlierDetector(
             return self.autoencoder_.score_encoded(X)
         if self.method_ == "score_samples":
             return self.autoencoder_.score_samples(X)
-        return self._map_rows(self._score_function(), X)
+        return -self._map_rows(self._anomaly_function(), X)
 
     def _map_rows(self, function: Callable, X) -> np.ndarray:
         """Apply a function in torch to rows in float64: no score depends on rounding."""
+        in_float32 = self._is_in_float32()
+        function = pad_rows(function) if in_float32 else function
+        function_map = partial(
+            self.autoencoder_.map_encoded, function, in_float32=in_float32
+        )
         if X.dtype == np.float64:
-            return self.autoencoder_.map_encoded(function, X)
-        values = [
-            self.autoencoder_.map_encoded(function, chunk.astype(np.float64))
-            for chunk in iter_chunks(X, np.arange(X.shape[0]))
-        ]
+            return function_map(X)
+        chunks = iter_chunks(X, np.arange(X.shape[0]))
+        values = [function_map(chunk.astype(np.float64)) for chunk in chunks]
         return np.concatenate(values).astype(X.dtype)
 
-    def _score_function(
-        self, reduce: Callable = lambda entries: -entries.sum(-1)
-    ) -> Callable:
-        """Make a function ``(module, rows) -> scores``; `reduce` takes entries."""
-        weights = (self.error_scale_, self.error_weight_)
-        return make_score_function(self._cell_errors(), *weights, reduce)
+    def _is_in_float32(self) -> bool:
+        """Check whether scaled rows are computed on in float32.
 
-    def _cell_errors(self) -> CellErrors:
+        The default design makes no errors so small that rounding matters.
+        """
+        return self.autoencoder is None
+
+    def _dtype(self) -> torch.dtype | None:
+        return torch.float32 if self._is_in_float32() else None
+
+    def _anomaly_function(self, by_cell: bool = False) -> Callable:
+        """Make the function ``(module, rows) -> anomaly scores``, of cells if asked for."""
+        cells = self._cells()
+        if self.novelty:
+            memory = Memory(**self._memory)
+            return make_novelty_score(memory, cells, self._dtype(), by_cell)
+        errors = iterate_members(cells.compare)
+        parts = [Part(errors, self.error_scale_, self.error_weight_)]
+        if self._samples is not None:
+            nearest = make_sample_errors(self._samples["rows"], cells)
+            parts.append(Part(nearest, self._samples["scale"], self._samples["weight"]))
+        return make_score_function(parts, cells, self._dtype(), by_cell)
+
+    def _cells(self) -> Cells:
         if self._table is None:
-            return ENTRY_ERRORS
-        return make_cell_errors(TableError(table_layout(self._table)))
+            return ENTRIES
+        return make_table_cells(table_layout(self._table))
 
     def decision_function(self, X):
         """Compute the scores less the threshold: negative for outliers.
@@ -446,8 +597,34 @@ class AutoencoderOutlierDetector(
         """
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X):
+    def predict(self, X, *, false_discovery_rate: float | None = None):
         """Label rows as outliers or inliers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        false_discovery_rate : float in (0, 1) or None, default=None
+            Share of regular rows among the rows of X that are labelled as outliers, in the
+            mean over such X, for training rows without outliers (Benjamini and
+            Hochberg). The labels of rows depend on the other rows of X then. None takes the
+            threshold `offset_`.
+
+        Returns
+        -------
+        is_inlier : ndarray of shape (n_samples,)
+            -1 for outliers, +1 for inliers.
+        """
+        if false_discovery_rate is None:
+            return label(self.decision_function(X))
+        return np.where(reject(self.p_values(X), false_discovery_rate), -1, 1)
+
+    def p_values(self, X):
+        """Compute p-values: how probable as low a score is for a regular row.
+
+        It is the rank of the score among those of calibration rows, by members that were
+        not fitted to them (conformal inference). Of regular rows at most a share of
+        about p has a p-value of p or less, if the training rows are regular; outliers among
+        them make p-values larger.
 
         Parameters
         ----------
@@ -455,10 +632,10 @@ class AutoencoderOutlierDetector(
 
         Returns
         -------
-        is_inlier : ndarray of shape (n_samples,)
-            -1 for outliers, +1 for inliers.
+        p_values : ndarray of shape (n_samples,)
+            In (0, 1], never below the reciprocal of the number of calibration rows.
         """
-        return label(self.decision_function(X))
+        return p_values(self.score_samples(X), self.calibration_scores_)
 
     @available_if(_explains)
     @as_fitted
@@ -477,8 +654,7 @@ class AutoencoderOutlierDetector(
         """
         check_is_fitted(self)
         rows = self.check_rows(X, reset=False)
-        score_entries = self._score_function(lambda entries: entries)
-        shares = self._map_rows(score_entries, rows)
+        shares = self._map_rows(self._anomaly_function(by_cell=True), rows)
         return wrap_like(X, shares)
 
     @as_fitted
@@ -490,9 +666,13 @@ class AutoencoderOutlierDetector(
             )
         check_export_method(self, method, ("auto", "score_samples"))
         inner = self.autoencoder_.__onnx_spec__("score_samples", allow_nan)
-        score = (
-            inner.function if self.method_ == "score_samples" else self._score_function()
-        )
+        score = inner.function
+        if self.method_ == "reconstruction":
+            anomaly = self._anomaly_function()
+
+            def score(module: torch.nn.Module, rows: torch.Tensor):
+                return -anomaly(module, rows)
+
         if method == "score_samples":
             return inner._replace(function=score)
 

@@ -1,7 +1,11 @@
-"""Anomaly scores of rows, from the errors of their reconstructions."""
+"""Anomaly scores of rows, from the errors of what is made of them.
+
+Members make something of a row: an autoencoder its reconstruction, a sample of training
+rows the nearest one. Members of one kind form a part of a score.
+"""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -9,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from sk_autoencoder.nn._autoencoder import Autoencoder
+from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.nn._missing import observed_share
-from sk_autoencoder.nn._tables import TableError
+from sk_autoencoder.nn._tables import TableError, TableLayout
 from sk_autoencoder.utils._torch_compat import is_exporting
 
 ERROR_QUANTILE = 0.9  # of the absolute errors of a feature: the feature's error scale
@@ -21,31 +26,70 @@ MIN_MEDIAN = 1e-3  # below it the rows of a member have no error to speak of
 ERROR_CAP = 4.0  # scaled errors are linear up to this value, and bounded above it
 
 
-class CellErrors(NamedTuple):
-    """Errors of cells, for a table one for all entries of a column."""
+class Cells(NamedTuple):
+    """Cells of scaled rows: entries, or the columns of an encoded table."""
 
-    compute: Callable[[Autoencoder, Tensor], Tensor]  # (batch, n_features); NaN if missing
-    mark_missing: Callable[[Tensor], Tensor]  # (batch, n_features) with NaN if missing
+    compare: Callable[[Autoencoder, Tensor], Tensor]  # errors (batch, n_cells) of rows
+    measure: Callable[[Tensor], Tensor]  # sizes (..., n_cells) of differences of rows
+    mark_missing: Callable[[Tensor], Tensor]  # (batch, n_cells), NaN for missing cells
+
+
+class Part(NamedTuple):
+    """Members of one kind, and their usual errors."""
+
+    errors: Callable[[nn.Module, Tensor], Iterator[Tensor]]  # (batch, n_cells) by member
+    scale: np.ndarray  # (n_members, n_cells), of absolute errors
+    weight: np.ndarray  # (n_members,), reciprocal of a usual score
 
 
 def entry_errors(autoencoder: Autoencoder, rows: Tensor) -> Tensor:
     """Compute the errors of entries in scaled units; NaN for missing ones."""
-    x = autoencoder.scaler(rows)
+    return scaled_entry_errors(autoencoder, autoencoder.scaler(rows))
+
+
+def scaled_entry_errors(autoencoder: Autoencoder, x: Tensor) -> Tensor:
+    """Compute the errors of the entries of scaled rows; NaN for missing ones."""
     return autoencoder.reconstruct_scaled(x) - x
 
 
-ENTRY_ERRORS = CellErrors(entry_errors, lambda rows: rows)
+ENTRIES = Cells(scaled_entry_errors, lambda difference: difference, lambda rows: rows)
 
 
-def make_cell_errors(error: TableError) -> CellErrors:
-    """Make the errors of the cells of an encoded table."""
+def make_table_cells(layout: TableLayout) -> Cells:
+    """Make the cells of an encoded table, one a column.
 
-    def cell_errors(autoencoder: Autoencoder, rows: Tensor) -> Tensor:
-        x = autoencoder.scaler(rows)
+    The error of a category is the cross-entropy of its level, and a difference has the
+    length of its entries.
+    """
+    error = TableError(layout)
+    is_value = torch.from_numpy(layout.is_number | layout.is_level)
+    column = torch.from_numpy(layout.column)
+
+    def compare(autoencoder: Autoencoder, x: Tensor) -> Tensor:
         output = autoencoder.network.reconstruct(autoencoder.scaler.bound(x))
         return error.by_column(output, x)
 
-    return CellErrors(cell_errors, error.first_entries)
+    def measure(difference: Tensor) -> Tensor:
+        squares = difference.square() * is_value.to(difference)
+        sums = squares.new_zeros(*squares.shape[:-1], layout.n_columns)
+        lengths = sums.index_add(-1, column.to(squares.device), squares).sqrt()
+        return torch.where(error.first_entries(difference).isnan(), torch.nan, lengths)
+
+    return Cells(compare, measure, error.first_entries)
+
+
+def iterate_members(
+    function: Callable[[Autoencoder, Tensor], Tensor],
+) -> Callable[[nn.Module, Tensor], Iterator[Tensor]]:
+    """Make a function that applies `function` to each member of an ensemble in turn."""
+
+    def iterate(module: Autoencoder | Ensemble, x: Tensor) -> Iterator[Tensor]:
+        return module.iter_members(function, x)
+
+    return iterate
+
+
+# Missing entries
 
 
 def rescale_observed(entries: Tensor, rows: Tensor) -> Tensor:
@@ -57,12 +101,7 @@ def rescale_observed(entries: Tensor, rows: Tensor) -> Tensor:
     return entries.masked_fill_(is_missing, 0.0).div_(fraction)
 
 
-def errors_in_two_precisions(errors: CellErrors, module: nn.Module, rows: Tensor) -> Tensor:
-    """Compute errors as they are and in float32, (batch, 2, n_members, n_features)."""
-    coarse = copy.deepcopy(module).float()
-    fine = module.map_members(errors.compute, rows)
-    coarse_errors = coarse.map_members(errors.compute, rows.float())
-    return torch.stack([fine, coarse_errors.to(fine)]).movedim(2, 0)
+# Usual errors
 
 
 def cap_errors(errors: Tensor) -> Tensor:
@@ -72,6 +111,32 @@ def cap_errors(errors: Tensor) -> Tensor:
     """
     reciprocal = errors.clamp(min=ERROR_CAP).reciprocal_()
     return errors.clamp_(max=ERROR_CAP).add_(1).sub_(reciprocal, alpha=ERROR_CAP)
+
+
+def stack_members(values: Callable, dtype: torch.dtype | None) -> Callable:
+    """Make a function ``(module, rows) -> values`` (batch, n_members, ...).
+
+    `values` yields those of each member for scaled rows, in `dtype`, or, for None, in the
+    precision of the rows.
+    """
+
+    def stack(module: nn.Module, rows: Tensor) -> Tensor:
+        x = module.scaler(rows).to(dtype or rows.dtype)
+        return torch.stack(list(values(module, x)), 1).to(rows)
+
+    return stack
+
+
+def stack_in_two_precisions(errors: Callable) -> Callable:
+    """Make a function of errors as they are and in float32, along a new second axis."""
+    stack_fine = stack_members(errors, None)
+
+    def stack(module: nn.Module, rows: Tensor) -> Tensor:
+        coarse = copy.deepcopy(module).float()
+        fine, rough = stack_fine(module, rows), stack_fine(coarse, rows.float())
+        return torch.stack([fine, rough.to(fine)], 1)
+
+    return stack
 
 
 def measure_rounding(errors: np.ndarray, errors_in_float32: np.ndarray) -> np.ndarray:
@@ -92,7 +157,7 @@ def measure_rounding(errors: np.ndarray, errors_in_float32: np.ndarray) -> np.nd
 
 
 def fit_error_scale(
-    errors: np.ndarray, rounding: np.ndarray
+    errors: np.ndarray, rounding: np.ndarray | float = 0.0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Estimate error scales and member weights, and score the rows by each member.
 
@@ -100,7 +165,7 @@ def fit_error_scale(
     ----------
     errors : ndarray of shape (n_samples, n_members, n_features)
         Errors in scaled units, NaN for missing entries.
-    rounding : ndarray of shape (n_members, n_features)
+    rounding : ndarray of shape (n_members, n_features) or float, default=0.0
         Errors that rounding alone makes; such errors hardly count.
 
     Returns
@@ -126,28 +191,117 @@ def fit_error_scale(
     entries = cap_errors(torch.from_numpy(errors / scale)).movedim(0, 1)
     entries = rescale_observed(entries, torch.from_numpy(errors[:, 0]))
     scores = entries.sum(-1).T.numpy()
-    median = np.median(scores, axis=0)
-    weight = 1 / np.where(median < MIN_MEDIAN, 1, median)
+    weight = 1 / usual_size(scores)
     return scale, weight, scores * weight
 
 
-def make_score_function(
-    cell_errors: CellErrors,
-    scale: np.ndarray,
-    weight: np.ndarray,
-    reduce: Callable[[Tensor], Tensor],
-):
-    """Make a function ``(module, rows) -> scores``, the weighted mean over members.
+def usual_size(scores: np.ndarray) -> np.ndarray:
+    """Compute the medians of scores over rows; 1 where these have no error to speak of."""
+    median = np.median(scores, axis=0)
+    return np.where(median < MIN_MEDIAN, 1, median)
 
-    It applies `reduce` to the contributions of entries, (n_members, batch, n_features).
+
+# Rows that a member was not fitted to
+
+
+def mark_unseen(indices: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Mark which rows `indices` (n_samples,) are not among those of each member.
+
+    If each member was fitted to all of them, all are marked.
+
+    Returns
+    -------
+    is_unseen : ndarray of shape (n_samples, n_members)
+    """
+    is_unseen = ~np.stack([np.isin(indices, own) for own in rows], axis=1)
+    return is_unseen if is_unseen.any() else np.ones_like(is_unseen)
+
+
+def judge(scores: np.ndarray, is_unseen: np.ndarray) -> np.ndarray:
+    """Average scores (n_samples, n_members) of unseen rows; NaN for rows all have seen."""
+    n_scores = is_unseen.sum(axis=1)
+    total = (scores * is_unseen).sum(axis=1)
+    return np.where(n_scores > 0, total / np.maximum(n_scores, 1), np.nan)
+
+
+def fit_part(
+    errors: np.ndarray, is_unseen: np.ndarray, rounding: np.ndarray | float = 0.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fit scales and weights to errors, and score each row by those it is unseen by.
+
+    Returns
+    -------
+    scale : ndarray of shape (n_members, n_features)
+    weight : ndarray of shape (n_members,)
+        Of the errors, such that the median of `scores` is 1 if rows have errors.
+    scores : ndarray of shape (n_samples,)
+        NaN for rows that all members have seen.
+    """
+    scale, weight, member_scores = fit_error_scale(errors, rounding)
+    scores = judge(member_scores, is_unseen)
+    usual = usual_size(scores[~np.isnan(scores)])
+    return scale, weight / usual, scores / usual
+
+
+# Scores
+
+
+def combine(parts: list) -> Tensor | np.ndarray:
+    """Combine the scores of the parts, each with the median 1, by a geometric mean.
+
+    It is zero only if all parts are.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    product = 1.0
+    for scores in parts:
+        product = product * (scores + MIN_MEDIAN)
+    return product ** (1 / len(parts)) - MIN_MEDIAN
+
+
+def combine_cells(parts: list[Tensor]) -> Tensor:
+    """Share out the combined score over cells, given the parts by cell (batch, n_cells)."""
+    if len(parts) == 1:
+        return parts[0]
+    sums = [cells.sum(-1, keepdim=True) for cells in parts]
+    tiny = torch.finfo(sums[0].dtype).tiny
+    pairs = zip(parts, sums, strict=True)
+    shares = sum(cells / total.clamp(min=tiny) for cells, total in pairs)
+    n_shares = sum((total > 0).to(total) for total in sums)
+    return combine(sums) * shares / n_shares.clamp(min=1)
+
+
+def make_score_function(
+    parts: list[Part], cells: Cells, dtype: torch.dtype | None, by_cell: bool = False
+) -> Callable:
+    """Make a function ``(module, rows) -> anomaly scores``, (batch,) or (batch, n_cells).
+
+    Parameters
+    ----------
+    parts : list of Part
+    cells : Cells
+    dtype : torch.dtype or None
+        Precision after scaling; None keeps that of the rows.
+    by_cell : bool, default=False
+        Whether to share out each score over the cells.
     """
 
+    def score_part(part: Part, module: nn.Module, x: Tensor) -> Tensor:
+        factors = torch.as_tensor(1 / part.scale).to(x)
+        weights = part.weight / len(part.weight)
+        missing = cells.mark_missing(x)
+        total = torch.zeros((), dtype=torch.float64, device=x.device)
+        errors = part.errors(module, x)
+        for cell_errors, factor, weight in zip(errors, factors, weights, strict=True):
+            values = cap_errors(cell_errors.abs_().mul_(factor))
+            values = rescale_observed(values, missing)
+            values = values.double() if by_cell else values.sum(-1, dtype=torch.float64)
+            total = total + float(weight) * values
+        return total
+
     def score(module: nn.Module, rows: Tensor) -> Tensor:
-        like = {"dtype": rows.dtype, "device": rows.device}
-        weights = torch.as_tensor(weight / len(weight), **like)
-        errors = module.map_members(cell_errors.compute, rows).abs_()
-        entries = cap_errors(errors.div_(torch.tensor(scale, **like)[:, None]))
-        entries = rescale_observed(entries, cell_errors.mark_missing(rows))
-        return torch.tensordot(weights, reduce(entries), dims=1)
+        x = module.scaler(rows).to(dtype or rows.dtype)
+        totals = [score_part(part, module, x) for part in parts]
+        return (combine_cells(totals) if by_cell else combine(totals)).to(rows)
 
     return score

@@ -1,12 +1,20 @@
-"""The threshold of a detector."""
+"""The threshold of a detector, and p-values."""
 
 import warnings
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
-FENCE_QUANTILE = 0.2  # of the scores: quantile below which the fence lies
+BANDWIDTH = 0.6  # of the density of scores, in those of Silverman's rule
+MAX_BINS = 4_096
+BINS_PER_BANDWIDTH = 4
+MIN_RISE = 2.0  # of the density behind a valley, in multiples of its depth
+MIN_OUTLIERS, MIN_OUTLIER_SHARE, MAX_OUTLIER_SHARE = 5, 0.002, 0.45  # behind a valley
+FENCE_QUANTILES = 0.2, 0.6  # up to 40 % of outliers do not move them
+FENCE_DISTANCE = 1.5  # of the fence, in distances between them
+EQUAL = 1e-4  # scores that differ by less, in parts of them, are taken for equal
+MIN_SCORE = 1e-3  # scores below it are no different
 ROUNDING = 1e-5  # of a score in float32, in multiples of a typical one
-FENCE_DISTANCE = 0.25  # of the fence, in distances between this and the opposite quantile
 FEW_ROWS = 10  # that say next to nothing about what is usual
 
 
@@ -21,28 +29,12 @@ def warn_of_few_rows(n_rows: int) -> None:
         )
 
 
-def threshold(scores: np.ndarray, false_positive_rate: float | None) -> float:
-    """Compute the score below which rows are flagged.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n_samples,)
-        Scores of rows by models that were not fitted to them.
-    false_positive_rate : float or None
-        Fraction of new regular rows to flag; `scores` have to be those of regular rows.
-        None puts a fence below the lowest fifth of the scores.
-    """
-    if false_positive_rate is not None:
-        rank = int(false_positive_rate * (len(scores) + 1))
-        return float(np.sort(scores)[max(rank - 1, 0)])
-    low, high = np.quantile(scores, [FENCE_QUANTILE, 1 - FENCE_QUANTILE])
-    return float(low - FENCE_DISTANCE * (high - low))
-
-
 def find_offset(
     scores: np.ndarray,
     contamination: float | str,
     false_positive_rate: float | None = None,
+    *,
+    are_positive: bool = False,
 ) -> float:
     """Compute the score below which rows are outliers.
 
@@ -52,18 +44,103 @@ def find_offset(
     Parameters
     ----------
     scores : ndarray of shape (n_samples,)
-        Scores of training rows. For ``contamination="auto"``, by models that were not
-        fitted to the rows.
+        Scores of training rows: the lower, the more abnormal. For ``contamination="auto"``,
+        by models that were not fitted to the rows.
     contamination : float or "auto"
-        Fraction of the training rows that are outliers; ``"auto"`` takes :func:`threshold`.
+        Fraction of the training rows that are outliers; ``"auto"`` looks for a valley
+        between regular rows and outliers, and else takes a fence.
     false_positive_rate : float or None, default=None
-        Fraction of new regular rows to flag, see :func:`threshold`.
+        Fraction of new regular rows to flag; `scores` have to be those of regular rows.
+    are_positive : bool, default=False
+        Whether the scores are minus ratios: their logarithms show a valley.
     """
-    if contamination == "auto":
-        offset = threshold(scores, false_positive_rate)
+    if false_positive_rate is not None:
+        rank = int(false_positive_rate * (len(scores) + 1))
+        offset = float(np.sort(scores)[max(rank - 1, 0)])
+    elif contamination == "auto":
+        valley = find_valley(-scores, are_positive=are_positive)
+        offset = -(find_fence(-scores) if valley is None else valley)
     else:
         offset = float(np.percentile(scores, 100 * contamination))
     return offset - ROUNDING * max(abs(offset), float(np.median(np.abs(scores))))
+
+
+def find_valley(anomaly: np.ndarray, *, are_positive: bool) -> float | None:
+    """Find the first valley in the density of scores behind its main mode.
+
+    Parameters
+    ----------
+    anomaly : ndarray of shape (n_samples,)
+        Scores: the higher, the more abnormal.
+    are_positive : bool
+        Whether the scores are positive ratios: the density is that of their logarithms.
+
+    Returns
+    -------
+    threshold : float or None
+        None if there is no valley, or too few or too many rows behind it.
+    """
+    values = np.log(np.maximum(anomaly, MIN_SCORE)) if are_positive else anomaly
+    values = values[np.isfinite(values)]
+    if len(values) < 2:
+        return None
+    low, high = np.quantile(values, [0.25, 0.75])
+    spread = min(values.std(), (high - low) / 1.34)
+    bandwidth = BANDWIDTH * spread * len(values) ** -0.2
+    width = np.ptp(values)
+    if not bandwidth > 0 or not np.isfinite(width):
+        return None
+    n_bins = int(min(np.ceil(width * BINS_PER_BANDWIDTH / bandwidth) + 1, MAX_BINS))
+    counts, edges = np.histogram(values, n_bins)
+    step = edges[1] - edges[0]
+    density = gaussian_filter1d(counts.astype(float), bandwidth / step, mode="constant")
+    behind = density[density.argmax() :]
+    lowest = np.minimum.accumulate(behind)
+    rises = (behind >= MIN_RISE * lowest) & (behind > density.max() * 1e-12)
+    if not rises.any():
+        return None
+    valley = behind[: rises.argmax() + 1]
+    place = density.argmax() + np.median(np.flatnonzero(valley == valley.min()))
+    threshold = edges[0] + (place + 0.5) * step
+    n_outliers = (values > threshold).sum()
+    least = max(MIN_OUTLIERS, MIN_OUTLIER_SHARE * len(values))
+    if not least <= n_outliers <= MAX_OUTLIER_SHARE * len(values):
+        return None
+    return float(np.exp(threshold) if are_positive else threshold)
+
+
+def find_fence(anomaly: np.ndarray) -> float:
+    """Put a fence above the lower rows; rows of equal scores are on one side of it."""
+    low, high = np.quantile(anomaly, FENCE_QUANTILES)
+    fence = high + FENCE_DISTANCE * (high - low)
+    margin = EQUAL * max(abs(fence), float(np.median(np.abs(anomaly))), MIN_SCORE)
+    inside = anomaly[anomaly <= fence + margin].max()
+    above = anomaly[anomaly > inside + margin]
+    if fence > inside + margin or not len(above):
+        return float(max(fence, inside))
+    return float((inside + above.min()) / 2)
+
+
+def p_values(scores: np.ndarray, regular: np.ndarray) -> np.ndarray:
+    """Rank scores among those of regular rows: conformal p-values.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_samples,)
+        The lower, the more abnormal.
+    regular : ndarray of shape (n_regular,)
+        Sorted scores of regular rows, by models that were not fitted to them.
+    """
+    n_lower = np.searchsorted(regular, scores, side="right")
+    return (1 + n_lower) / (len(regular) + 1)
+
+
+def reject(p: np.ndarray, false_discovery_rate: float) -> np.ndarray:
+    """Find the p-values that a false discovery rate rejects: Benjamini and Hochberg."""
+    order = np.argsort(p)
+    bounds = false_discovery_rate * np.arange(1, len(p) + 1) / len(p)
+    passed = np.flatnonzero(p[order] <= bounds)
+    return p <= (p[order][passed[-1]] if len(passed) else -1.0)
 
 
 def label(scores):

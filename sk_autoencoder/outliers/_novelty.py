@@ -1,0 +1,154 @@
+"""Scores of rows by their distances to training rows that are all regular."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sk_autoencoder.nn._autoencoder import Autoencoder
+from sk_autoencoder.outliers._samples import squared_distances
+from sk_autoencoder.outliers._scores import Cells, judge, rescale_observed
+
+MAX_ERROR = 5.0  # in error scales
+ERROR_UNIT = 3.0  # error scales that count like one unit of the code
+MIN_DISTANCE = 1e-3  # in usual distances
+
+
+class Memory(NamedTuple):
+    """Training rows of each member, as rows and as points of code and errors.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_members, n_rows, n_entries)
+        In scaled units.
+    points : ndarray of shape (n_members, n_rows, n_components + n_cells)
+    scale : ndarray of shape (n_members, n_cells)
+        Of errors.
+    usual : ndarray of shape (2, n_members)
+        Usual distances to the nearest row and to the nearest point.
+    """
+
+    rows: np.ndarray
+    points: np.ndarray
+    scale: np.ndarray
+    usual: np.ndarray
+
+
+def make_points(scale: np.ndarray, cells: Cells) -> Callable:
+    """Make the function ``(module, x) -> points`` of code and errors, by member."""
+
+    def points(module: nn.Module, x: Tensor) -> Iterator[Tensor]:
+        scales = iter(torch.as_tensor(scale).to(x))
+        missing = cells.mark_missing(x)
+
+        def describe(autoencoder: Autoencoder, x: Tensor) -> Tensor:
+            errors = cells.compare(autoencoder, x)
+            return torch.cat([autoencoder.encode_scaled(x), errors], -1)
+
+        for values in module.iter_members(describe, x):
+            member_scale = next(scales)
+            n_cells = len(member_scale)
+            errors = (values[:, -n_cells:] / member_scale).clamp_(-MAX_ERROR, MAX_ERROR)
+            errors = rescale_observed(errors / ERROR_UNIT, missing)
+            yield torch.cat([values[:, :-n_cells], errors], -1)
+
+    return points
+
+
+def make_distances(memory: Memory, cells: Cells) -> Callable:
+    """Make the function ``(module, x) -> pairs`` of what is nearest, by member.
+
+    A pair is for rows and for points: the distances (batch,), and the squared differences
+    of cells (batch, n_cells).
+    """
+    points = make_points(memory.scale, cells)
+    kept = [torch.tensor(memory.rows), torch.tensor(memory.points)]
+
+    def subtract_nearest(x: Tensor, others: Tensor) -> Tensor:
+        index = squared_distances(x, others).argmin(-1)
+        return x - others.index_select(0, index)
+
+    def distances(module: nn.Module, x: Tensor) -> Iterator[tuple]:
+        n_cells = memory.scale.shape[1]
+        bounded = module.scaler.bound(x)
+        for rows, others, own in zip(
+            *(tensor.to(x) for tensor in kept),
+            points(module, x),
+            strict=True,
+        ):
+            by_row = cells.measure(subtract_nearest(bounded, rows)).square()
+            by_row = rescale_observed(by_row, cells.mark_missing(x))
+            difference = subtract_nearest(own, others).square()
+            yield (
+                (by_row.sum(-1).sqrt(), by_row),
+                (difference.sum(-1).sqrt(), difference[:, -n_cells:]),
+            )
+
+    return distances
+
+
+def iterate_distances(memory: Memory, cells: Cells) -> Callable:
+    """Make the function ``(module, x) -> distances`` (batch, 2), by member."""
+    distances = make_distances(memory, cells)
+
+    def iterate(module: nn.Module, x: Tensor) -> Iterator[Tensor]:
+        for pair in distances(module, x):
+            yield torch.stack([distance for distance, _ in pair], -1)
+
+    return iterate
+
+
+def fit_distances(
+    distances: np.ndarray, is_unseen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find usual distances, and score rows by members that do not hold them.
+
+    Parameters
+    ----------
+    distances : ndarray of shape (n_samples, n_members, 2)
+    is_unseen : ndarray of shape (n_samples, n_members)
+
+    Returns
+    -------
+    usual : ndarray of shape (2, n_members)
+        Medians; means where most rows are at a distance of 0.
+    scores : ndarray of shape (n_samples,)
+        NaN for rows that all members hold.
+    """
+    known = np.ma.array(distances, mask=np.repeat(~is_unseen[..., None], 2, axis=-1))
+    usual = np.ma.median(known, axis=0).filled(0)
+    usual = np.where(usual > 0, usual, known.mean(axis=0).filled(0))
+    usual = np.where(usual > 0, usual, 1)
+    logs = np.log(np.maximum(distances / usual, MIN_DISTANCE)).mean(axis=-1)
+    return usual.T, np.exp(judge(logs, is_unseen))
+
+
+def make_novelty_score(
+    memory: Memory, cells: Cells, dtype: torch.dtype | None, by_cell: bool = False
+) -> Callable:
+    """Make a function ``(module, rows) -> anomaly scores``, (batch,) or (batch, n_cells).
+
+    A score is the geometric mean of all distances, in usual ones.
+    """
+    distances = make_distances(memory, cells)
+
+    def score(module: nn.Module, rows: Tensor) -> Tensor:
+        x = module.scaler(rows).to(dtype or rows.dtype)
+        total, shares = 0.0, 0.0
+        for usual, pair in zip(memory.usual.T, distances(module, x), strict=True):
+            for size, (distance, squares) in zip(usual, pair, strict=True):
+                ratio = (distance / float(size)).clamp(min=MIN_DISTANCE)
+                total = total + ratio.log()
+                if by_cell:
+                    sums = squares.sum(-1, keepdim=True)
+                    tiny = torch.finfo(sums.dtype).tiny
+                    even = torch.full_like(squares, 1 / squares.shape[-1])
+                    parts = squares / sums.clamp(min=tiny)
+                    shares = shares + torch.where(sums > 0, parts, even)
+        n_terms = memory.usual.size
+        scores = (total / n_terms).exp()
+        return (scores[:, None] * shares / n_terms if by_cell else scores).to(rows)
+
+    return score

@@ -1,0 +1,57 @@
+"""Samples of training rows: each gives a row back as the nearest of its own."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sk_autoencoder.outliers._scores import Cells
+from sk_autoencoder.utils._torch_compat import is_exporting
+
+N_SAMPLES = 12
+SAMPLE_SIZE = 8  # a larger sample of contaminated rows holds outliers of one kind
+
+
+def draw_samples(n_rows: int, rng: np.random.RandomState) -> np.ndarray:
+    """Draw the indices (n_samples, sample_size) of few rows, for each sample anew."""
+    size = min(SAMPLE_SIZE, max(n_rows // 2, 1))
+    return np.stack([rng.permutation(n_rows)[:size] for _ in range(N_SAMPLES)])
+
+
+def scale_rows(module: nn.Module, rows: Tensor) -> Tensor:
+    """Scale rows and bound them; missing entries get the mean."""
+    return module.scaler.bounded(rows).nan_to_num()
+
+
+def squared_distances(x: Tensor, others: Tensor) -> Tensor:
+    """Compute squared distances (batch, n_others), over the observed entries of `x`.
+
+    They are without the squared length of the rows of `x`.
+    """
+    is_missing = x.isnan()
+    if not (is_exporting() or is_missing.any()):
+        return torch.addmm(others.square().sum(-1), x, others.mT, alpha=-2)
+    squares = (~is_missing).to(x) @ others.square().mT
+    return torch.addmm(squares, x.nan_to_num(), others.mT, alpha=-2)
+
+
+def make_sample_errors(samples: np.ndarray, cells: Cells) -> Callable:
+    """Make the function ``(module, x) -> errors`` of the nearest row of each sample.
+
+    Parameters
+    ----------
+    samples : ndarray of shape (n_samples, sample_size, n_entries)
+        In scaled units.
+    cells : Cells
+    """
+    kept = torch.tensor(samples)
+
+    def errors(module: nn.Module, x: Tensor) -> Iterator[Tensor]:
+        groups = kept.to(x)
+        distances = squared_distances(module.scaler.bound(x), groups.flatten(0, 1))
+        nearest = distances.unflatten(-1, groups.shape[:2]).argmin(-1)
+        for group, index in zip(groups, nearest.unbind(-1), strict=True):
+            yield cells.measure(group.index_select(0, index) - x)
+
+    return errors
