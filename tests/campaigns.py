@@ -383,7 +383,7 @@ def main() -> int:
             except Exception:
                 outcomes["failed"] += 1
                 print(f"{name}, --seed {seed_ - 1}:", flush=True)
-                traceback.print_exc(limit=4)
+                traceback.print_exc(limit=-8)
     for name, outcomes in counts.items():
         shown = ", ".join(f"{kind} {n}" for kind, n in outcomes.items())
         print(f"{name:15} {shown}")

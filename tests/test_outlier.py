@@ -1,5 +1,6 @@
 """The detector: IsolationForest's contract, thresholds, explanations, ensembles."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -25,6 +26,7 @@ from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.nn._scalers import Scaler
 from sk_autoencoder.outliers import _samples, _scores, _threshold
+from sk_autoencoder.utils import _torch_compat
 
 QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 8, "random_state": 0}
 
@@ -487,6 +489,26 @@ def test_members_train_as_if_alone(correlated):
         alone.fit_members(correlated, rows[i])
         codes = together.transform(correlated)[:, 3 * i : 3 * i + 3]
         np.testing.assert_allclose(codes, alone.transform(correlated), rtol=1e-3, atol=1e-4)
+
+
+def test_an_interrupt_leaves_members_as_they_were(monkeypatch):
+    def interrupted(module, tensors, args, **options):
+        for name, tensor in tensors.items():
+            path, _, leaf = name.rpartition(".")
+            layer = module.get_submodule(path)
+            kind = "_parameters" if leaf in layer._parameters else "_buffers"
+            vars(layer)[kind][leaf] = tensor
+        raise KeyboardInterrupt
+
+    together, x = Ensemble(members(3)), torch.randn(5, 6)
+    expected = together.reconstruct(x)
+    with monkeypatch.context() as patch:
+        patch.setattr(_torch_compat, "functional_call", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            together.reconstruct(x)
+    torch.testing.assert_close(together.reconstruct(x), expected)
+    assert all(isinstance(p, torch.nn.Parameter) for p in together.parameters())
+    assert copy.deepcopy(together).n_members == 3
 
 
 def test_an_ensemble_of_autoencoders_is_an_autoencoder(correlated):

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
 
 from sk_autoencoder.nn._base import Network, NetworkOutput
+from sk_autoencoder.utils._torch_compat import call_with_tensors
 
 Prior = Callable[[int, int], Any]
 N_MIXTURE_COMPONENTS, MIXTURE_COMPONENT_STD = 10, 0.25  # of the prior "mixture"
@@ -232,7 +232,7 @@ class AdversarialPenalty(nn.Module):
     def encoder_loss(self, code: Tensor) -> Tensor:
         """Compute the encoder's loss in nats, without a gradient for the critic."""
         frozen = {name: p.detach() for name, p in self.critic.named_parameters()}
-        return F.softplus(-functional_call(self.critic, frozen, (code,))).mean()
+        return F.softplus(-call_with_tensors(self.critic, frozen, (code,))).mean()
 
     def _standardise(self, code: Tensor) -> Tensor:
         return (code - self.center) / self.scale

@@ -6,12 +6,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 from torch.utils._pytree import tree_map
 
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._scalers import Scaler
+from sk_autoencoder.utils._torch_compat import call_with_tensors
 
 
 def _member_axis(leaf: Any) -> int | None:
@@ -133,7 +134,7 @@ class Ensemble(nn.Module):
         buffers = self._tensors("buffers")
 
         def apply_member(state: dict[str, Tensor], rows: Any) -> Any:
-            return functional_call(self, state, (function, rows), tie_weights=False)
+            return call_with_tensors(self, state, (function, rows))
 
         is_shared = isinstance(rows, Tensor) and rows.ndim == 2
         in_dims = (0, None if is_shared else tree_map(_member_axis, rows))
@@ -151,7 +152,7 @@ class Ensemble(nn.Module):
         tensors = {**weights, **self._tensors("buffers")}
         for i in range(self.n_members):
             state = {name: tensor[i] for name, tensor in tensors.items()}
-            yield functional_call(self, state, (function, rows), tie_weights=False)
+            yield call_with_tensors(self, state, (function, rows))
 
     def map_batch(self, function: Callable, batch: Any) -> Any:
         """Apply ``function(member, batch)`` to all members, each to rows of its own."""

@@ -499,16 +499,16 @@ class AutoencoderOutlierDetector(
         for member, own in enumerate(rows):
             kept.append(self._map_rows(scale_rows, X[own]))
             described.append(self._map_rows(points, X[own])[:, member])
-        memory = Memory(
-            np.stack(kept).astype(np.float32),
-            np.stack(described).astype(np.float32),
-            self.error_scale_,
-            np.ones((2, len(rows))),
-        )
-        distances = stack_members(iterate_distances(memory, cells), dtype)
-        distances = self._map_rows(distances, X[indices])
-        usual, scores = fit_distances(distances, is_unseen)
-        self._memory = memory._replace(usual=usual)._asdict()
+        memory = {
+            "rows": np.stack(kept).astype(np.float32),
+            "points": np.stack(described).astype(np.float32),
+            "scale": self.error_scale_,
+            "usual": np.ones((2, len(rows))),
+        }
+        distances = stack_members(iterate_distances(Memory(**memory), cells), dtype)
+        found = self._map_rows(distances, X[indices])
+        memory["usual"], scores = fit_distances(found, is_unseen)
+        self._memory = memory
         return scores
 
     def _scores_errors(self) -> bool:

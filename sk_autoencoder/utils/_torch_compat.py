@@ -1,14 +1,37 @@
 """Differences between the versions of torch, and gaps of all of them."""
 
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch._C._functorch import is_batchedtensor as is_batched  # within vmap
+from torch.func import functional_call
 
-__all__ = ["is_batched", "is_exporting", "raised_interrupts"]
+__all__ = ["call_with_tensors", "is_batched", "is_exporting", "raised_interrupts"]
 
 # torch < 2.7 has no word for export alone.
 is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
+
+
+def call_with_tensors(module: nn.Module, tensors: dict[str, Tensor], args: tuple) -> Any:
+    """Call `module` with `tensors` by name in place of its own.
+
+    That is ``functional_call``, but an interrupt on its way in, which leaves tensors in
+    place there, leaves the module as it was.
+    """
+    parts = (name.rpartition(".") for name in tensors)
+    places = []
+    for path, _, name in parts:
+        layer = vars(module.get_submodule(path))
+        kind = "_parameters" if name in layer["_parameters"] else "_buffers"
+        places.append((layer[kind], name, layer[kind][name]))
+    try:
+        return functional_call(module, tensors, args, tie_weights=False)
+    except BaseException:
+        for place, name, tensor in places:
+            place[name] = tensor
+        raise
 
 
 @contextmanager
