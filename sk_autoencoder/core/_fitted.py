@@ -83,7 +83,7 @@ class Fitted:
         dtype = np.dtype(np.float32) if in_float32 else X.dtype
         with explained_memory_errors(*X.shape), busy_threads(self.module, X.shape[0]):
             module = self.module_for(X, dtype)
-            return map_array(module, function, X, casts=not in_float32)
+            return map_array(module, function, X, in_float32=in_float32)
 
     def sum_squared_errors(
         self, function: Callable, source: RowSource, units: np.ndarray

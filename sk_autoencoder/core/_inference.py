@@ -70,7 +70,7 @@ def replicate(module: nn.Module, dtype: np.dtype) -> nn.Module:
 
 
 def map_array(
-    module: nn.Module, function: Callable, X, *, casts: bool = True
+    module: nn.Module, function: Callable, X, *, in_float32: bool = False
 ) -> np.ndarray:
     """Apply ``function(module, rows)`` to all rows of X, in chunks of bounded size.
 
@@ -81,9 +81,9 @@ def map_array(
     function : callable
         ``(module, rows) -> Tensor`` with one entry a row along the first axis.
     X : ndarray or CSR array of shape (n_samples, n_features)
-    casts : bool, default=True
-        Whether to cast up a module in float32 for X in float64. Otherwise `function` casts
-        the rows.
+    in_float32 : bool, default=False
+        Whether the module stays in float32 for X in float64: `function` casts scaled rows,
+        and applies one member after the other.
 
     Returns
     -------
@@ -92,10 +92,11 @@ def map_array(
     """
     module = module.eval()
     device = module.scaler.center.device
-    if casts and X.dtype == np.float64 and has_float32(module):
+    if not in_float32 and X.dtype == np.float64 and has_float32(module):
         module = replicate(module, X.dtype)
     n_rows = X.shape[0]
-    row_bytes = X.dtype.itemsize * X.shape[1] * module.n_members**0.5
+    itemsize = 4 if in_float32 else X.dtype.itemsize * module.n_members**0.5
+    row_bytes = itemsize * X.shape[1]
     size = rows_within(FORWARD_BYTES, row_bytes, MIN_FORWARD_ROWS)
     result = None
     with torch.inference_mode():

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.outliers._samples import squared_distances
-from sk_autoencoder.outliers._scores import Cells, judge, rescale_observed
+from sk_autoencoder.outliers._scores import Cells, find_missing, judge, rescale_observed
 
 MAX_ERROR = 5.0  # in error scales
 ERROR_UNIT = 3.0  # error scales that count like one unit of the code
@@ -41,7 +41,7 @@ def make_points(scale: np.ndarray, cells: Cells) -> Callable:
 
     def points(module: nn.Module, x: Tensor) -> Iterator[Tensor]:
         scales = iter(torch.as_tensor(scale).to(x))
-        missing = cells.mark_missing(x)
+        is_missing = find_missing(cells.mark_missing(x))
 
         def describe(autoencoder: Autoencoder, x: Tensor) -> Tensor:
             errors = cells.compare(autoencoder, x)
@@ -51,7 +51,7 @@ def make_points(scale: np.ndarray, cells: Cells) -> Callable:
             member_scale = next(scales)
             n_cells = len(member_scale)
             errors = (values[:, -n_cells:] / member_scale).clamp_(-MAX_ERROR, MAX_ERROR)
-            errors = rescale_observed(errors / ERROR_UNIT, missing)
+            errors = rescale_observed(errors / ERROR_UNIT, is_missing)
             yield torch.cat([values[:, :-n_cells], errors], -1)
 
     return points
@@ -73,13 +73,14 @@ def make_distances(memory: Memory, cells: Cells) -> Callable:
     def distances(module: nn.Module, x: Tensor) -> Iterator[tuple]:
         n_cells = memory.scale.shape[1]
         bounded = module.scaler.bound(x)
+        is_missing = find_missing(cells.mark_missing(x))
         for rows, others, own in zip(
             *(tensor.to(x) for tensor in kept),
             points(module, x),
             strict=True,
         ):
             by_row = cells.measure(subtract_nearest(bounded, rows)).square()
-            by_row = rescale_observed(by_row, cells.mark_missing(x))
+            by_row = rescale_observed(by_row, is_missing)
             difference = subtract_nearest(own, others).square()
             yield (
                 (by_row.sum(-1).sqrt(), by_row),

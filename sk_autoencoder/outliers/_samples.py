@@ -1,13 +1,12 @@
 """Samples of training rows: each gives a row back as the nearest of its own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sk_autoencoder.outliers._scores import Cells
-from sk_autoencoder.utils._torch_compat import is_exporting
+from sk_autoencoder.outliers._scores import Cells, find_missing
 
 N_SAMPLES = 12
 SAMPLE_SIZE = 8  # a larger sample of contaminated rows holds outliers of one kind
@@ -29,11 +28,24 @@ def squared_distances(x: Tensor, others: Tensor) -> Tensor:
 
     They are without the squared length of the rows of `x`.
     """
-    is_missing = x.isnan()
-    if not (is_exporting() or is_missing.any()):
+    is_missing = find_missing(x)
+    if is_missing is None:
         return torch.addmm(others.square().sum(-1), x, others.mT, alpha=-2)
     squares = (~is_missing).to(x) @ others.square().mT
     return torch.addmm(squares, x.nan_to_num(), others.mT, alpha=-2)
+
+
+def find_least(values: Sequence[Tensor]) -> Tensor:
+    """Find which of few tensors has the least entry, at each place.
+
+    That is ``argmin``, which is slow over axes of few entries.
+    """
+    least, index = values[0], torch.zeros_like(values[0], dtype=torch.uint8)
+    for i, other in enumerate(values[1:], start=1):
+        is_less = other < least
+        least = torch.where(is_less, other, least)
+        index = index.masked_fill(is_less, i)
+    return index.long()
 
 
 def make_sample_errors(samples: np.ndarray, cells: Cells) -> Callable:
@@ -49,8 +61,9 @@ def make_sample_errors(samples: np.ndarray, cells: Cells) -> Callable:
 
     def errors(module: nn.Module, x: Tensor) -> Iterator[Tensor]:
         groups = kept.to(x)
-        distances = squared_distances(module.scaler.bound(x), groups.flatten(0, 1))
-        nearest = distances.unflatten(-1, groups.shape[:2]).argmin(-1)
+        by_place = groups.transpose(0, 1)
+        distances = squared_distances(module.scaler.bound(x), by_place.flatten(0, 1))
+        nearest = find_least(distances.chunk(len(by_place), -1))
         for group, index in zip(groups, nearest.unbind(-1), strict=True):
             yield cells.measure(group.index_select(0, index) - x)
 

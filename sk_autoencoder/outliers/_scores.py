@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
-from sk_autoencoder.nn._missing import observed_share
 from sk_autoencoder.nn._tables import TableError, TableLayout
 from sk_autoencoder.utils._torch_compat import is_exporting
 
@@ -92,13 +91,19 @@ def iterate_members(
 # Missing entries
 
 
-def rescale_observed(entries: Tensor, rows: Tensor) -> Tensor:
-    """Set missing entries to 0 and divide by the observed fraction of the row, in place."""
+def find_missing(rows: Tensor) -> Tensor | None:
+    """Mark missing entries; None if there are none."""
     is_missing = rows.isnan()
-    if not (is_exporting() or is_missing.any()):
+    return is_missing if is_exporting() or is_missing.any() else None
+
+
+def rescale_observed(entries: Tensor, is_missing: Tensor | None) -> Tensor:
+    """Set missing entries to 0 and divide by the observed fraction of the row, in place."""
+    if is_missing is None:
         return entries
-    fraction = observed_share(rows)[:, None].to(entries)
-    return entries.masked_fill_(is_missing, 0.0).div_(fraction)
+    share = (~is_missing).to(entries.dtype).mean(-1, keepdim=True)
+    share = share.clamp_min(1 / is_missing.shape[-1])  # a row without values counts as one
+    return entries.masked_fill_(is_missing, 0.0).div_(share)
 
 
 # Usual errors
@@ -189,7 +194,7 @@ def fit_error_scale(
     scale = np.maximum(scale, MIN_ROUNDINGS * rounding)
     scale = np.where(scale == 0, 1, scale)
     entries = cap_errors(torch.from_numpy(errors / scale)).movedim(0, 1)
-    entries = rescale_observed(entries, torch.from_numpy(errors[:, 0]))
+    entries = rescale_observed(entries, find_missing(torch.from_numpy(errors[:, 0])))
     scores = entries.sum(-1).T.numpy()
     weight = 1 / usual_size(scores)
     return scale, weight, scores * weight
@@ -286,22 +291,23 @@ def make_score_function(
         Whether to share out each score over the cells.
     """
 
-    def score_part(part: Part, module: nn.Module, x: Tensor) -> Tensor:
+    def score_part(
+        part: Part, module: nn.Module, x: Tensor, is_missing: Tensor | None
+    ) -> Tensor:
         factors = torch.as_tensor(1 / part.scale).to(x)
         weights = part.weight / len(part.weight)
-        missing = cells.mark_missing(x)
         total = torch.zeros((), dtype=torch.float64, device=x.device)
         errors = part.errors(module, x)
         for cell_errors, factor, weight in zip(errors, factors, weights, strict=True):
             values = cap_errors(cell_errors.abs_().mul_(factor))
-            values = rescale_observed(values, missing)
-            values = values.double() if by_cell else values.sum(-1, dtype=torch.float64)
-            total = total + float(weight) * values
+            values = rescale_observed(values, is_missing)
+            total = total + float(weight) * (values if by_cell else values.sum(-1)).double()
         return total
 
     def score(module: nn.Module, rows: Tensor) -> Tensor:
         x = module.scaler(rows).to(dtype or rows.dtype)
-        totals = [score_part(part, module, x) for part in parts]
+        is_missing = find_missing(cells.mark_missing(x))
+        totals = [score_part(part, module, x, is_missing) for part in parts]
         return (combine_cells(totals) if by_cell else combine(totals)).to(rows)
 
     return score

@@ -16,7 +16,11 @@ from sk_autoencoder.core._inference import map_array
 from sk_autoencoder.core._model_selection import MIN_VALIDATION_ROWS
 from sk_autoencoder.core._recipe import Recipe
 from sk_autoencoder.nn._autoencoder import Autoencoder
-from sk_autoencoder.outliers._scores import entry_errors, rescale_observed
+from sk_autoencoder.outliers._scores import (
+    entry_errors,
+    find_missing,
+    rescale_observed,
+)
 
 # Chosen on the series of benchmarks.timeseries, 2026-11.
 N_COMPONENTS_PER_CHANNEL = 4
@@ -102,7 +106,7 @@ def _observed_squared_errors(module: nn.Module, rows: Tensor) -> Tensor:
 
 def _squared_errors(module: nn.Module, rows: Tensor) -> Tensor:
     """Compute squared errors, rescaled by the observed fraction of each window."""
-    return rescale_observed(_observed_squared_errors(module, rows), rows)
+    return rescale_observed(_observed_squared_errors(module, rows), find_missing(rows))
 
 
 def _window_errors(module: nn.Module, rows: Tensor) -> Tensor:
@@ -169,7 +173,8 @@ class WindowScore(nn.Module):
         self.register_buffer("center", torch.from_numpy(center))
         self.register_buffer("whitening", torch.from_numpy(np.stack(whitening)))
         self.register_buffer("median_score", torch.ones(2, dtype=self.error_scale.dtype))
-        entries = rescale_observed(torch.from_numpy(errors), torch.from_numpy(errors))
+        entries = torch.from_numpy(errors)
+        entries = rescale_observed(entries, find_missing(entries))
         error, distance = self(entries, torch.from_numpy(codes)).median(dim=1).values
         error, distance = float(error), CODE_DISTANCE_SCALE * float(distance)
         median = np.array([max(error, MIN_MEDIAN_ERROR), distance])
@@ -286,7 +291,8 @@ class WindowAutoencoder(BaseAutoencoder):
             errors, codes = _squared_errors(module, rows), _encode(module, rows)
             error, distance = window_score(errors, codes)[..., None]
             start, end = (_decode(module, z) for z in window_score.gradient_step(codes))
-            change = rescale_observed((end - start).square().mean(0), rows)
+            change = (end - start).square().mean(0)
+            change = rescale_observed(change, find_missing(rows))
             by_error = (error > distance) | (error > MIN_EXPLAINED_ERROR)
             weights = torch.where(by_error, window_score.scale_errors(errors), change)
             weights = weights + torch.finfo(weights.dtype).tiny
