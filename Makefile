@@ -48,11 +48,12 @@ lint: $(VENV)/all,test.installed
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
 
-# Runs the code of all pages, then all examples, JOBS at a time; a warning is an error.
+# Runs the code of the README and of all pages, then all examples, JOBS at a time; a warning
+# is an error.
 # Pages run side by side: threads would only wait for each other.
 # The pages are in docs/_build/html.
 docs: $(VENV)/all,docs,test.installed
-	OMP_NUM_THREADS=1 $(RUN) -m pytest docs --doctest-glob=docs/*.rst -n auto --dist worksteal
+	OMP_NUM_THREADS=1 $(RUN) -m pytest README.md docs --doctest-glob=docs/*.rst -n auto --dist worksteal
 	$(RUN) -m sphinx -W --keep-going -j $(JOBS) docs docs/_build/html
 
 clean:
