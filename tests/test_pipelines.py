@@ -1,11 +1,12 @@
 """The estimator inside scikit-learn's and skorch's machinery."""
 
+import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 import torch
-from catalogue import AUTOENCODERS
+from catalogue import AUTOENCODERS, slow
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits
@@ -29,15 +30,20 @@ def quick(n_components=4, **params):
     return AutoencoderTransformer(n_components, **params)
 
 
-def test_grid_search_in_two_processes():
+# A fork has imported all; processes of loky begin anew, as those of examples/demo.py do.
+@pytest.mark.filterwarnings("ignore:.*fork")  # Python warns where other threads run
+@pytest.mark.parametrize("backend", ["multiprocessing", slow("loky")])
+def test_grid_search_in_two_processes(backend):
     pipeline = Pipeline(
         [("reduce", quick()), ("classify", LogisticRegression(max_iter=500))]
     )
     grid = {"reduce__n_components": [2, 8]}
-    search = GridSearchCV(pipeline, grid, cv=2, n_jobs=2, error_score="raise").fit(X, y)
+    alone = GridSearchCV(pipeline, grid, cv=2, error_score="raise").fit(X, y)
+    search = clone(alone).set_params(n_jobs=2)
+    with joblib.parallel_config(backend):
+        search.fit(X, y)
     assert search.best_params_["reduce__n_components"] == 8
     assert search.best_score_ > 0.8
-    alone = GridSearchCV(pipeline, grid, cv=2, error_score="raise").fit(X, y)
     np.testing.assert_allclose(
         search.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"]
     )

@@ -2,15 +2,24 @@
 
 import json
 import re
-import subprocess
+import runpy
 import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import sk_autoencoder
+from sk_autoencoder import (
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
+    AutoencoderTransformer,
+    SparseAutoencoder,
+)
 from sk_autoencoder.metrics import structural_similarity
+from sk_autoencoder.utils import _torch_compat
 from sk_autoencoder.utils._optional import require
 
 ROOT = Path(__file__).parents[1]
@@ -19,37 +28,23 @@ EXTRAS = PROJECT["optional-dependencies"]
 FOR_DEVELOPERS = {"all", "benchmarks", "docs", "test"}
 FOR_USERS = EXTRAS.keys() - FOR_DEVELOPERS
 
-OLD_TORCH = """
-import torch
 
-is_exporting = torch.compiler.is_exporting
-del torch.compiler.is_exporting  # torch 2.6 has none
-
-import numpy as np
-
-from sk_autoencoder import (
-    AutoencoderImputer,
-    AutoencoderOutlierDetector,
-    AutoencoderTransformer,
-    SparseAutoencoder,
-)
-from sk_autoencoder.utils import _torch_compat
-
-torch.compiler.is_exporting = is_exporting  # torch 2.13 uses it too
-assert _torch_compat.is_exporting is torch.compiler.is_compiling
-X = np.random.default_rng(0).normal(size=(60, 4))
-quick = AutoencoderTransformer(2, max_epochs=1)
-detector = AutoencoderOutlierDetector(quick, n_estimators=2, random_state=0)
-assert set(detector.fit_predict(X)) <= {-1, 1}
-assert SparseAutoencoder(6, max_epochs=1).fit(X).transform(X).shape == (60, 6)
-X[::7, 0] = np.nan
-imputer = AutoencoderImputer(quick)
-assert np.isfinite(imputer.fit_transform(X)).all()
-"""
-
-
-def test_estimators_fit_without_what_torch_has_had_since_version_2_7():
-    subprocess.run([sys.executable, "-c", OLD_TORCH], check=True)
+def test_estimators_fit_without_what_torch_has_had_since_version_2_7(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.delattr(torch.compiler, "is_exporting")  # torch 2.6 has none
+        old = runpy.run_path(_torch_compat.__file__)["is_exporting"]
+    assert old is torch.compiler.is_compiling
+    for name, module in list(sys.modules.items()):
+        if name.startswith("sk_autoencoder.") and "is_exporting" in vars(module):
+            monkeypatch.setattr(module, "is_exporting", old)
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    quick = AutoencoderTransformer(2, max_epochs=1)
+    detector = AutoencoderOutlierDetector(quick, n_estimators=2, random_state=0)
+    assert set(detector.fit_predict(X)) <= {-1, 1}
+    assert SparseAutoencoder(6, max_epochs=1).fit(X).transform(X).shape == (60, 6)
+    X[::7, 0] = np.nan
+    imputer = AutoencoderImputer(quick)
+    assert np.isfinite(imputer.fit_transform(X)).all()
 
 
 @pytest.mark.parametrize(

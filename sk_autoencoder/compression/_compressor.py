@@ -132,8 +132,8 @@ class AutoencoderCompressor(
     >>> from sklearn.datasets import load_digits
     >>> from sk_autoencoder import AutoencoderCompressor, AutoencoderTransformer
     >>> X = load_digits().data.astype("uint8")
-    >>> autoencoder = AutoencoderTransformer(32, max_epochs=5, random_state=0)
-    >>> compressor = AutoencoderCompressor(autoencoder, bytes_per_row=8).fit(X[:1000])
+    >>> autoencoder = AutoencoderTransformer(24, max_epochs=3, random_state=0)
+    >>> compressor = AutoencoderCompressor(autoencoder, bytes_per_row=8).fit(X[:500])
     >>> blob = compressor.compress(X[1000:])
     >>> len(blob) < 9 * 797
     True

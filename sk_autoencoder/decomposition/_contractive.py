@@ -202,14 +202,14 @@ class ContractiveAutoencoder(OrderedAutoencoder):
     >>> import numpy as np
     >>> from sklearn.datasets import load_digits
     >>> from sk_autoencoder import AutoencoderTransformer, ContractiveAutoencoder
-    >>> X = load_digits().data[:300]
+    >>> X = load_digits().data[:200]
     >>> noisy = X + 0.1 * X.std() * np.random.default_rng(0).normal(size=X.shape)
     >>> def moved(autoencoder):
     ...     codes = autoencoder.fit_transform(X)
     ...     steps = autoencoder.transform(noisy) - codes
     ...     return (steps**2).sum() / ((codes - codes.mean(axis=0)) ** 2).sum()
-    >>> plain = AutoencoderTransformer(10, max_epochs=10, random_state=0)
-    >>> contractive = ContractiveAutoencoder(10, max_epochs=10, random_state=0)
+    >>> plain = AutoencoderTransformer(10, max_epochs=5, random_state=0)
+    >>> contractive = ContractiveAutoencoder(10, max_epochs=5, random_state=0)
     >>> bool(moved(contractive) < 0.9 * moved(plain))
     True
     """

@@ -217,7 +217,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
     >>> from sk_autoencoder import ConvolutionalAutoencoder
     >>> X = load_digits().data
     >>> autoencoder = ConvolutionalAutoencoder(
-    ...     10, image_shape=(8, 8), max_epochs=8, random_state=0
+    ...     10, image_shape=(8, 8), max_epochs=4, random_state=0
     ... ).fit(X[:1000])
     >>> autoencoder.transform(X[1000:]).shape
     (797, 10)

@@ -202,7 +202,7 @@ class StackedAutoencoder(BaseAutoencoder):
     >>> from sklearn.datasets import load_digits
     >>> from sk_autoencoder import StackedAutoencoder
     >>> X = load_digits().data
-    >>> stacked = StackedAutoencoder(10, max_epochs=10, random_state=0).fit(X[:500])
+    >>> stacked = StackedAutoencoder(10, max_epochs=3, random_state=0).fit(X[:500])
     >>> [layer.n_components_ for layer in stacked.layers_]
     [128, 64, 32, 10]
     """

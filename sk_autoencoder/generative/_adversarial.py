@@ -236,7 +236,7 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
     >>> from sklearn.datasets import load_digits
     >>> from sk_autoencoder import AdversarialAutoencoder
     >>> X = load_digits().data
-    >>> autoencoder = AdversarialAutoencoder(max_epochs=5, random_state=0).fit(X[:1000])
+    >>> autoencoder = AdversarialAutoencoder(max_epochs=3, random_state=0).fit(X[:500])
     >>> autoencoder.sample(3, random_state=0).shape
     (3, 64)
     >>> codes = autoencoder.transform(X[1000:])

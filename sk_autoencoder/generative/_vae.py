@@ -254,7 +254,7 @@ class VAETransformer(GenerativeAutoencoder):
     >>> from sklearn.datasets import load_digits
     >>> from sk_autoencoder import VAETransformer
     >>> X = load_digits().data
-    >>> vae = VAETransformer(8, max_epochs=5, random_state=0).fit(X[:500])
+    >>> vae = VAETransformer(8, max_epochs=2, random_state=0).fit(X[:500])
     >>> vae.sample(3, random_state=0).shape
     (3, 64)
     >>> mean, std = vae.transform_distribution(X[1000:])

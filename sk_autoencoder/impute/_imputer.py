@@ -145,10 +145,10 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, TableMixin, BaseImputer)
     --------
     >>> import numpy as np
     >>> from sk_autoencoder import AutoencoderImputer
-    >>> angle = np.random.default_rng(0).uniform(0, np.pi, 100)
+    >>> angle = np.linspace(0, np.pi, 60)
     >>> X = np.c_[np.cos(angle), np.sin(angle)]
     >>> X[::5, 1] = np.nan
-    >>> imputer = AutoencoderImputer(random_state=0).fit(X)
+    >>> imputer = AutoencoderImputer(n_estimators=1, random_state=0).fit(X)
     >>> imputer.transform([[0.0, np.nan], [0.7, 0.7]]).round(1)
     array([[0. , 1. ],
            [0.7, 0.7]])

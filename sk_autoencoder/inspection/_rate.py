@@ -30,9 +30,9 @@ class RateDistortionDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from sk_autoencoder import AutoencoderCompressor, AutoencoderTransformer
     >>> from sk_autoencoder import RateDistortionDisplay
-    >>> X = load_digits().data[:300]
-    >>> autoencoder = AutoencoderTransformer(8, max_epochs=5, random_state=0)
-    >>> compressor = AutoencoderCompressor(autoencoder, bytes_per_row=4).fit(X)
+    >>> X = load_digits().data[:200]
+    >>> autoencoder = AutoencoderTransformer(4, max_epochs=3, random_state=0)
+    >>> compressor = AutoencoderCompressor(autoencoder, bytes_per_row=2).fit(X)
     >>> display = RateDistortionDisplay.from_estimator(compressor, X)
     >>> display.ax_.get_xlabel()
     'bytes a row'

@@ -201,8 +201,8 @@ class Convolutional(BaseEstimator):
     >>> from sklearn.datasets import load_digits
     >>> from sk_autoencoder import DenoisingAutoencoder
     >>> from sk_autoencoder.nn import Convolutional
-    >>> digits = load_digits().data
-    >>> denoiser = DenoisingAutoencoder(network=Convolutional((8, 8)), max_epochs=5)
+    >>> digits = load_digits().data[:500]
+    >>> denoiser = DenoisingAutoencoder(network=Convolutional((8, 8)), max_epochs=2)
     >>> denoiser.fit(digits).denoise(digits[:3]).shape
     (3, 64)
     """
