@@ -7,6 +7,8 @@ from catalogue import CLASSES, PLAIN, name, quick
 from sklearn.base import clone
 from sklearn.utils import estimator_checks as checks
 
+from sk_autoencoder import AutoencoderOutlierDetector
+
 PRIVATE_CHECKS = [
     checks.check_dataframe_column_names_consistency,
     checks.check_estimator_cloneable,
@@ -37,15 +39,17 @@ def make_short(cls):
     """
     parameters = {} if cls is type(PLAIN) else {"early_stopping": False}
     if hasattr(cls, "sample_posterior"):
-        parameters = {"autoencoder": shorten(clone(PLAIN), 2)}
+        parameters = {"autoencoder": shorten(clone(PLAIN), 1)}
     if hasattr(cls, "compress"):
         without = clone(PLAIN).set_params(early_stopping=False)
-        parameters = {"autoencoder": shorten(without, 2)}
+        parameters = {"autoencoder": shorten(without, 1)}
+    if hasattr(cls, "predict"):  # two members, and one training
+        parameters |= {"n_estimators": 2, "detector": AutoencoderOutlierDetector(PLAIN)}
     if hasattr(cls, "sample"):  # the default parameters fit a mixture to each code
         parameters |= {"code_density": "prior", "output_noise": False}
     known = {field.name for field in fields(cls)}
     parameters = {k: v for k, v in parameters.items() if k in known}
-    return shorten(quick(cls, **parameters), 2)
+    return shorten(quick(cls, **parameters), 1)
 
 
 ESTIMATORS = [make_short(cls) for cls in CLASSES]
@@ -57,7 +61,9 @@ KINDS = [each for each in KINDS if not hasattr(each, "compress")]
 REPEATED_CHECKS = (
     checks.check_global_output_transform_pandas,
     checks.check_global_set_output_transform_polars,
+    checks.check_set_output_transform,
     checks.check_set_output_transform_polars,
+    checks.check_transformer_get_feature_names_out,
 )
 CHECKED_TRANSFORMERS = [
     pytest.param(

@@ -170,7 +170,7 @@ def test_new_parameters_are_for_the_next_fit(estimator, how, iris, tmp_path):
     X = iris.copy()
     if get_tags(estimator).input_tags.allow_nan:
         X[::7, 1] = np.nan
-    estimator = clone(estimator).fit(X)
+    estimator = fitted(estimator, X)
     expected = readings(estimator, X)
     if how == "from a file":
         estimator.save(tmp_path / "estimator.skops")
@@ -188,10 +188,11 @@ def test_new_parameters_are_for_the_next_fit(estimator, how, iris, tmp_path):
 
 @pytest.mark.parametrize("estimator", one_of_each(CATALOGUE))
 def test_new_parameters_count_from_the_next_fit_on(estimator, iris):
-    fitted = clone(estimator).fit(iris).set_params(random_state=1).fit(iris)
+    again = fitted(estimator, iris).set_params(random_state=1).fit(iris)
     expected = clone(estimator).set_params(random_state=1).fit(iris)
+    found = readings(again, iris)
     for name, values in readings(expected, iris).items():
-        np.testing.assert_array_equal(readings(fitted, iris)[name], values, err_msg=name)
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
 
 
 # Training in steps
@@ -221,7 +222,8 @@ def test_steps_go_through_all_rows_before_any_comes_again():
         assert sorted(x for batch in one_pass for x in batch) == list(range(10))
 
 
-def test_many_rows_are_trained_on_for_a_number_of_steps():
+def test_many_rows_are_trained_on_for_a_number_of_steps(monkeypatch):
+    monkeypatch.setattr(_recipe, "MIN_STEPS", 300)
     rng = np.random.default_rng(0)
     X = np.tanh(rng.normal(size=(1_200, 1)) * np.linspace(0.5, 3, 6))
     X += 0.05 * rng.normal(size=X.shape)
@@ -237,7 +239,7 @@ def test_many_rows_are_trained_on_for_a_number_of_steps():
     parameters = {"hidden_layer_sizes": (16,), "random_state": 0}
     counted = AutoencoderTransformer(1, callbacks=[count], **parameters).fit(X)
     plain = AutoencoderTransformer(1, **parameters).fit(X)
-    assert dict(counted.net_.callbacks_)["Count"].n_steps_ == 1_000
+    assert dict(counted.net_.callbacks_)["Count"].n_steps_ == 300
     assert plain.n_iter_ == len(plain.validation_curve_) == 10
     assert plain.net_.lr == 1e-2
     assert plain.history_[-1, "event_lr"] < 1e-4
@@ -275,7 +277,8 @@ def test_a_member_of_an_ensemble_works_alone(curved, tied_weights):
 
 def test_few_rows_are_judged_by_several_splits_and_trained_on_as_a_whole(curved):
     X = curved[:200]
-    fitted = AutoencoderTransformer(1, hidden_layer_sizes=(16,), random_state=0).fit(X)
+    options = {"hidden_layer_sizes": (16,), "max_epochs": 40, "random_state": 0}
+    fitted = AutoencoderTransformer(1, **options).fit(X)
     assert type(fitted.net_.module_) is Autoencoder
     assert fitted.n_components_ == 1
     assert len(fitted.validation_curve_) == fitted.n_iter_ == len(fitted.history_)

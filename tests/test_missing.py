@@ -208,13 +208,14 @@ def test_a_likelihood_is_that_of_the_observed_cells():
     noise = (module.scaler.scale**2 * module.network.likelihood.variance).detach().numpy()
     covariance = loadings.T @ loadings + np.diag(noise)
     expected = []
-    for row in HOLED[:50]:
+    rows = HOLED[:25]
+    for row in rows:
         known = ~np.isnan(row)
         density = multivariate_normal(mean[0, known], covariance[np.ix_(known, known)])
         expected.append(density.logpdf(row[known]) / known.mean())
-    off = np.abs(vae.score_samples(HOLED[:50]) - expected)
+    off = np.abs(vae.score_samples(rows) - expected)
     # Draws around the guess miss some of what many missing cells leave open.
-    assert off[np.isnan(HOLED[:50]).sum(axis=1) <= 1].max() < 0.1
+    assert off[np.isnan(rows).sum(axis=1) <= 1].max() < 0.1
     assert np.median(off) < 0.02
 
 

@@ -132,7 +132,7 @@ def test_a_weight_of_zero_gives_the_plain_autoencoder_bit_for_bit(
 def test_every_loss_trains_every_kind(digits, sparsity, loss):
     X, held_out = digits[:200], digits[200:]  # some rows of X are the first atoms
     params = {"n_components": 40, "sparsity_penalty": 0.1, "loss": loss}
-    model = quick(sparsity=sparsity, max_epochs=10, **params).fit(X)
+    model = quick(sparsity=sparsity, max_epochs=5, **params).fit(X)
     start = quick(sparsity=sparsity, max_epochs=0, **params).fit(X)
     assert model.score_samples(held_out).mean() > start.score_samples(held_out).mean()
     assert model.score(held_out) > 0.5
@@ -163,9 +163,10 @@ OPTIONS = [
     ids=lambda value: value if isinstance(value, str) else next(iter(value)),
 )
 def test_every_option_works(digits, sparsity, params):
-    model = quick(sparsity=sparsity, **params).fit(digits)
+    options = {"sparsity": sparsity, "max_epochs": 2}
+    model = quick(**options, **params).fit(digits)
     assert np.isfinite(model.transform(digits)).all()
-    plain = fit_once(quick(sparsity=sparsity), digits)
+    plain = fit_once(quick(**options), digits)
     assert not np.array_equal(plain.transform(digits), model.transform(digits))
 
 
@@ -173,8 +174,9 @@ def test_every_option_works(digits, sparsity, params):
     "params", [{"dropout": 0.5}, {"activation": "tanh"}, {"tied_weights": True}], ids=str
 )
 def test_a_pursuit_has_no_encoder_to_change(digits, params):
-    plain = fit_once(quick(), digits).transform(digits)
-    np.testing.assert_array_equal(quick(**params).fit(digits).transform(digits), plain)
+    plain = fit_once(quick(max_epochs=2), digits).transform(digits)
+    found = quick(max_epochs=2, **params).fit(digits).transform(digits)
+    np.testing.assert_array_equal(found, plain)
 
 
 def test_the_default_number_of_atoms():
@@ -187,8 +189,8 @@ def test_the_default_number_of_atoms():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_sparse_codes_are_the_dense_ones(digits, dtype):
     X = digits.astype(dtype)
-    dense = quick().fit(X)
-    sparse = quick(sparse_output=True).fit(X)
+    dense = fit_once(quick(max_epochs=2), X)
+    sparse = quick(max_epochs=2, sparse_output=True).fit(X)
     codes = sparse.transform(X)
     assert issparse(codes)
     assert codes.format == "csr"
@@ -202,8 +204,8 @@ def test_sparse_codes_are_the_dense_ones(digits, dtype):
 def test_sparse_codes_of_frames_and_of_many_rows(digits, monkeypatch):
     monkeypatch.setattr("sk_autoencoder.core._data.CHUNK_BYTES", 8 * 64 * 70)  # 70 rows
     frame = pd.DataFrame(digits, columns=[f"pixel {i}" for i in range(64)])
-    model = quick(sparse_output=True).fit(frame)
-    expected = quick().fit(frame).transform(frame)
+    model = quick(max_epochs=2, sparse_output=True).fit(frame)
+    expected = quick(max_epochs=2).fit(frame).transform(frame)
     np.testing.assert_allclose(model.transform(frame).toarray(), expected, rtol=1e-6)
     sparse_rows = csr_array(digits)
     with pytest.warns(UserWarning, match="feature names"):

@@ -217,8 +217,8 @@ def test_imputed_categories_have_probabilities():
 
 
 def test_drawn_categories_have_their_frequencies():
-    frame = pandas_frame(300)
-    vae = quick(VAETransformer, n_components=3, max_epochs=30).fit(frame)
+    frame = pandas_frame(200)
+    vae = quick(VAETransformer, n_components=3, max_epochs=12).fit(frame)
     drawn = vae.sample(2000, random_state=0)
     share = drawn["job"].value_counts(normalize=True)
     expected = frame["job"].value_counts(normalize=True)
@@ -286,7 +286,9 @@ def test_pictures_and_scorers_take_frames():
 @pytest.mark.parametrize("library", FRAMES)
 def test_indicators_of_missing_cells_stand_behind_the_columns(library):
     frame = FRAMES[library]
-    imputer = AutoencoderImputer(add_indicator=True, random_state=0)
+    imputer = AutoencoderImputer(
+        make(AutoencoderTransformer), add_indicator=True, random_state=0
+    )
     found = imputer.fit_transform(frame)
     names = list(imputer.get_feature_names_out())
     assert list(found.columns) == names
@@ -314,9 +316,9 @@ def test_draws_of_a_table_are_frames():
 
 
 def test_pairs_of_tables_are_learned_from():
-    frame = pandas_frame(400)[["age", "money", "small", "job"]]
+    frame = pandas_frame(200)[["age", "money", "small", "job"]]
     noisy = frame.assign(job=frame["job"].sample(frac=1, random_state=0).to_numpy())
-    denoiser = DenoisingAutoencoder(3, paired=True, max_epochs=20, random_state=0)
+    denoiser = DenoisingAutoencoder(3, paired=True, max_epochs=8, random_state=0)
     denoised = denoiser.fit(noisy, frame).denoise(noisy)
     known = frame["job"].notna() & noisy["job"].notna()
     right = (denoised["job"] == frame["job"])[known].mean()

@@ -388,7 +388,7 @@ def test_a_scheduler_of_torch_finds_its_steps_taken(curved):
 def test_the_learning_rate_falls(curved, early_stopping):
     autoencoder = AutoencoderTransformer(
         1, early_stopping=early_stopping, max_epochs=80, n_iter_no_change=2, random_state=0
-    ).fit(curved[:150])
+    ).fit(curved[:70])
     rates = autoencoder.history_[:, "event_lr"]
     assert rates[0] == autoencoder.net_.lr == 2e-3
     assert rates[-1] < 0.2 * rates[0]
@@ -397,7 +397,7 @@ def test_the_learning_rate_falls(curved, early_stopping):
 
 def test_training_stops_when_the_held_out_loss_stalls(digits):
     autoencoder = AutoencoderTransformer(5, n_iter_no_change=2, lr=1e-2, random_state=0)
-    autoencoder.fit(digits)
+    autoencoder.fit(digits[:150])
     assert autoencoder.best_epoch_ < autoencoder.n_iter_ < 100
 
 
@@ -429,7 +429,9 @@ def test_how_far_training_leaves_the_start(errors, expected):
 def test_a_few_rows_are_trained_on_once_more_with_those_held_out(n_rows):
     X = np.sin(np.linspace(0, 9, n_rows)[:, None] + np.arange(6))
     X += np.linspace(0, 1, n_rows)[:, None]  # so that each choice of rows has its mean
-    autoencoder = AutoencoderTransformer(1, max_epochs=20, random_state=0).fit(X)
+    autoencoder = AutoencoderTransformer(
+        1, hidden_layer_sizes=(16,), max_epochs=10, random_state=0
+    ).fit(X)
     assert autoencoder.best_epoch_ > 0
     assert len(autoencoder.validation_curve_) == autoencoder.n_iter_
     center = autoencoder.net_.module_.scaler.center.numpy()
@@ -462,7 +464,7 @@ def trainings(monkeypatch):
 def test_the_second_training_goes_the_way_that_led_to_the_best_weights(curved, trainings):
     autoencoder = AutoencoderTransformer(
         1, max_epochs=60, n_iter_no_change=2, random_state=0, callbacks=[Epochs()]
-    ).fit(curved)
+    ).fit(curved[:300])
     first, second = trainings
     assert autoencoder.n_iter_ - len(first) in (0, 1)  # the schedule ends the last epoch
     assert second[0] == first[0]
@@ -491,7 +493,7 @@ def test_training_does_not_carry_on_with_the_momentum_of_a_lost_way(curved):
 
     autoencoder = AutoencoderTransformer(
         1, n_iter_no_change=2, random_state=0, callbacks=[Momentum()]
-    ).fit(curved[:300])
+    ).fit(curved[:150])
     assert len(autoencoder.history_) < 100  # the rate has fallen, and fallen again
     momentum = np.array(autoencoder.history_[:, "with_momentum"])
     falls = np.r_[True, np.diff(autoencoder.history_[:, "event_lr"]) < 0]

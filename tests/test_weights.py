@@ -3,7 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
-from catalogue import ONE_OF_EACH, PLAIN, fit_once, name, quick
+from catalogue import (
+    ONE_OF_EACH,
+    ONE_OF_EACH_TRAINING,
+    PLAIN,
+    fit_once,
+    name,
+    one_of_each,
+    quick,
+)
 from scipy.sparse import csr_array
 from sklearn import config_context
 from sklearn.base import clone
@@ -60,7 +68,8 @@ def many_rows(n_rows=1_200):
 
 
 @pytest.mark.parametrize(
-    "estimator", [e for e in ESTIMATORS if hasattr(e, "score")], ids=name
+    "estimator",
+    one_of_each([e for e in ESTIMATORS if hasattr(e, "score")], ONE_OF_EACH_TRAINING),
 )
 def test_rows_of_large_weight_are_reconstructed_better(estimator):
     rows, is_first = many_rows()
