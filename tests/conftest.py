@@ -45,8 +45,8 @@ def train_imputers_for(monkeypatch):
 @pytest.fixture(autouse=True)
 def _quick_designs(monkeypatch, train_imputers_for):
     """Let the default designs of imputers and compressors train for fewer epochs."""
-    train_imputers_for(4)
-    monkeypatch.setattr(_compressing, "MAX_EPOCHS", 8)
+    train_imputers_for(2)
+    monkeypatch.setattr(_compressing, "MAX_EPOCHS", 4)
 
 
 @pytest.fixture(scope="session")

@@ -257,7 +257,7 @@ def test_in_a_pipeline_under_grid_search():
 
 def test_several_members_are_averaged(table):
     fit, whole, holed, hidden = table
-    member = AutoencoderTransformer(4, hidden_layer_sizes=(16,), max_epochs=5)
+    member = AutoencoderTransformer(4, hidden_layer_sizes=(16,), max_epochs=3)
     several = AutoencoderImputer(member, n_estimators=3, random_state=0).fit(fit)
     assert several.autoencoder_.net_.module_.n_members == 3
     assert rmse(several.transform(holed), whole, hidden) < 0.8

@@ -103,7 +103,7 @@ def fitted(number):
     estimator = clone(AUTOENCODERS[number])
     # Smaller graphs; and a pursuit of as many atoms as columns ends with the choice of what
     # fits the rounding, in which float32 and float64 differ too.
-    small = {"n_importance_samples": 2, "n_active": 1, "n_components": 3}
+    small = {"n_importance_samples": 8, "n_active": 1}
     known = estimator.get_params()
     estimator.set_params(**{key: small[key] for key in small if key in known})
     return estimator.fit(X)
@@ -115,7 +115,7 @@ def fitted(number):
 def has_own_steps(autoencoder):
     """Whether exports of an autoencoder hold steps that those of no other one have."""
     is_dense = isinstance(autoencoder.make_recipe().network, Dense)
-    return not is_dense or hasattr(autoencoder, "sample")
+    return not is_dense or hasattr(autoencoder, "log_likelihood")
 
 
 # A score encodes and decodes. The others are networks of the kinds here.

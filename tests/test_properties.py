@@ -416,7 +416,6 @@ def test_nothing_depends_on_unit_and_offset(estimator, factor, offset, pixels, d
 
 
 def test_training_lowers_the_loss_and_reaches_every_weight(autoencoder, curved):
-    curved = curved[:300]
     autoencoder.set_params(max_epochs=20, early_stopping=False)
     start = clone(autoencoder).set_params(max_epochs=1).fit(curved)
     autoencoder.fit(curved)
@@ -431,7 +430,7 @@ def test_the_best_weights_are_kept_and_nothing_is_written(
     autoencoder, curved, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    autoencoder.set_params(max_epochs=8, lr=0.03, n_iter_no_change=8).fit(curved[:300])
+    autoencoder.set_params(max_epochs=10, lr=0.03, n_iter_no_change=10).fit(curved)
     curve = autoencoder.validation_curve_
     assert len(curve) == len(autoencoder.loss_curve_) == autoencoder.n_iter_
     assert autoencoder.best_epoch_ == np.argmin(curve) + 1
