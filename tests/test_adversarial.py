@@ -221,3 +221,8 @@ def test_draws_of_a_prior_are_checked(iris, prior, message):
 def test_an_unknown_prior_is_named(iris):
     with pytest.raises(ValueError, match="'prior' parameter"):
         AdversarialAutoencoder(prior="cauchy").fit(iris)
+
+
+def test_a_prior_that_fails_is_named(digits):
+    with pytest.raises(TypeError, match=r"prior=<class 'int'> fails: .*callable"):
+        AdversarialAutoencoder(3, prior=int, **QUICK).fit(digits)

@@ -451,6 +451,12 @@ def test_outliers_by_the_bound(digits, n_estimators):
     assert detector.score_samples(noise).max() < np.median(detector.score_samples(digits))
 
 
+def test_the_linear_path_alone_may_count_too(digits):
+    vae = VAETransformer(4, linear_penalty=0.5, **QUICK | {"max_epochs": 1}).fit(digits)
+    assert vae.history_[-1, "train_linear"] > 0
+    assert "train_linear" not in fit_once(VAETransformer(4, **QUICK), digits).history_[-1]
+
+
 def test_the_loss_is_the_likelihood():
     assert "loss" not in VAETransformer().get_params()
     with pytest.raises(ValueError, match="Invalid parameter 'loss'"):
