@@ -156,10 +156,11 @@ def mean_over_seeds(results: list[dict[str, dict]]) -> dict[str, dict[str, float
 
 def split_clean(table: _datasets.Table, seed: int) -> tuple:
     """Split into half of the regular rows, to fit to, and all others with their labels."""
-    regular = np.random.default_rng(seed).permutation(np.flatnonzero(table.y == 0))
+    X, y = table.X, np.asarray(table.y)
+    regular = np.random.default_rng(seed).permutation(np.flatnonzero(y == 0))
     half = len(regular) // 2
-    rest = np.r_[regular[half:], np.flatnonzero(table.y)]
-    return table.X[regular[:half]], table.X[rest], table.y[rest]
+    rest = np.r_[regular[half:], np.flatnonzero(y)]
+    return X[regular[:half]], X[rest], y[rest]
 
 
 def judge_p_values(p: np.ndarray, y: np.ndarray) -> dict[str, float]:

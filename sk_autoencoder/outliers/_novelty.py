@@ -147,7 +147,9 @@ def make_novelty_score(
                     tiny = torch.finfo(sums.dtype).tiny
                     even = torch.full_like(squares, 1 / squares.shape[-1])
                     parts = squares / sums.clamp(min=tiny)
-                    shares = shares + torch.where(sums > 0, parts, even)
+                    # At no distance to speak of the differences are rounding.
+                    is_far = (ratio > MIN_DISTANCE)[:, None]
+                    shares = shares + torch.where(is_far, parts, even)
         n_terms = memory.usual.size
         scores = (total / n_terms).exp()
         return (scores[:, None] * shares / n_terms if by_cell else scores).to(rows)
