@@ -47,6 +47,16 @@ print(f"\nRow {row} is {shares.loc[row].sum():.1f} times as unusual as the media
 print(largest.round(2).to_string())
 
 # %%
+# Training rows that are known to be regular say more: fit to most of the benign tumours,
+# and ask for p-values of the others and of all malignant ones.
+regular, rest = benign[:250], benign[250:]
+every_malignant = data.data[data.target == 0]
+novelty = AutoencoderOutlierDetector(novelty=True, random_state=0).fit(regular)
+for name, rows in (("benign", rest), ("malignant", every_malignant)):
+    share = (novelty.p_values(rows) <= 0.05).mean()
+    print(f"p <= 0.05: {share:5.1%} of {len(rows)} new {name} tumours")
+
+# %%
 # The picture: scores with the threshold, and the largest shares of the most unusual rows.
 kinds = is_outlier.map({False: "benign", True: "malignant"})
 display = OutlierScoreDisplay.from_estimator(detector, X, kinds)
