@@ -34,7 +34,7 @@ from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from tables import pandas_frame
 from torch import nn
 
@@ -543,6 +543,23 @@ def test_a_table_goes_in_with_its_texts(estimator, method):
     found = session.run(None, feed_columns(model, new, fitted.table_))[-1]
     tolerance = 5e-3 if isinstance(fitted, VAETransformer) else 1e-3  # float32
     np.testing.assert_allclose(found.reshape(expected.shape), expected, atol=tolerance)
+
+
+def test_a_pipeline_may_begin_with_a_table():
+    frame = pandas_frame(80)
+    y = np.arange(80) % 2
+    autoencoder = clone(quick(ContractiveAutoencoder, n_components=3))
+    steps = autoencoder, "passthrough", StandardScaler(), LogisticRegression()
+    pipeline = make_pipeline(*steps).fit(frame, y)
+    model = to_onnx(pipeline, frame)
+    onnx.checker.check_model(model)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    labels, found = session.run(None, feed_columns(model, frame, autoencoder.table_))
+    np.testing.assert_allclose(found, pipeline.predict_proba(frame), atol=1e-3)
+    assert (labels == pipeline.predict(frame)).mean() > 0.95
+    behind = make_pipeline(FunctionTransformer(), autoencoder)
+    with pytest.raises(ValueError, match="has to be the first step of a Pipeline"):
+        to_onnx(behind.fit(frame), frame)
 
 
 def test_what_returns_a_frame_is_not_exported():

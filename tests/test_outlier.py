@@ -286,6 +286,8 @@ def test_p_values_of_regular_rows_are_uniform_and_discoveries_mostly_right(
         labels = detector.predict(np.r_[X[1000:], new], false_discovery_rate=0.1)
         false.append((labels[:500] == -1).sum() / max((labels == -1).sum(), 1))
         found.append((labels[500:] == -1).mean())
+    with pytest.raises(ValueError, match=r"false_discovery_rate=2 has to be a share"):
+        detector.predict(X, false_discovery_rate=2)
     np.testing.assert_allclose(np.mean(shares, axis=0), [0.05, 0.2, 0.5], rtol=0.5)
     assert np.mean(false) < 0.12
     assert np.mean(found) > 0.9

@@ -74,7 +74,7 @@ def _convert(scope, operator, container) -> None:
     if spec.table is not None:
         raise ValueError(
             f"{type(operator.raw_operator).__name__} was fitted to a table of mixed "
-            "columns, and is exported by itself, not within a Pipeline."
+            "columns, and has to be the first step of a Pipeline to be exported with it."
         )
     is_double = _float_type(operator.inputs) is DoubleTensorType
     element = TensorProto.DOUBLE if is_double else TensorProto.FLOAT
@@ -190,7 +190,8 @@ def to_onnx(estimator, X=None, *, method="auto", allow_nan=False, target_opset=N
         of steps that skl2onnx can convert.
     X : array-like of shape (n_samples, n_features) or None, default=None
         Rows whose dtype sets the precision of the model; their values are not used. None
-        takes float32. A Pipeline with a ColumnTransformer needs the frame.
+        takes float32. A Pipeline with a ColumnTransformer needs the frame. One whose first
+        step is an autoencoder of a table of mixed columns does not.
     method : {"auto", "transform", "inverse_transform", "score_samples"}, default="auto"
         Method that the model computes, of the last step of a Pipeline. ``"auto"`` takes
         ``"transform"`` of an autoencoder or an imputer, labels and scores of a detector,
@@ -258,6 +259,10 @@ def to_onnx(estimator, X=None, *, method="auto", allow_nan=False, target_opset=N
         known = ", ".join(map(repr, METHODS))
         raise ValueError(f"method={method!r} is not one of {known}.")
     check_is_fitted(estimator)
+    first, rest = _split_table(estimator)
+    if first is not None:
+        encoded = to_onnx(first, X, method="transform", target_opset=target_opset)
+        return _join(encoded, _convert_all(rest, None, method, allow_nan, target_opset))
     if not isinstance(estimator, ExportMixin):
         return _convert_all(estimator, X, method, allow_nan, target_opset)
     require("onnx", "onnxscript", extra="onnx", purpose="Export to ONNX")
@@ -299,6 +304,25 @@ def _inputs(estimator, X) -> list[tuple]:
         is_double = kind is FloatTensorType and values.dtype == np.float64
         inputs.append((name, (DoubleTensorType if is_double else kind)([None, 1])))
     return inputs
+
+
+def _split_table(estimator) -> tuple:
+    """Split a Pipeline behind its first step, if that takes a table of mixed columns."""
+    steps = [step for _, step in getattr(estimator, "steps", [])]
+    steps = [step for step in steps if step not in ("passthrough", None)]
+    if len(steps) < 2 or getattr(steps[0], "table_", None) is None:
+        return None, estimator
+    return steps[0], Pipeline([(str(i), step) for i, step in enumerate(steps[1:])])
+
+
+def _join(first, second):
+    """Join two graphs: the output of the first is the input of the second."""
+    from onnx.compose import add_prefix, merge_models
+
+    second = add_prefix(second, "then/", rename_inputs=False, rename_outputs=False)
+    first.ir_version = second.ir_version = max(first.ir_version, second.ir_version)
+    between = [(first.graph.output[0].name, second.graph.input[0].name)]
+    return merge_models(first, second, between)
 
 
 def _convert_all(estimator, X, method: str, allow_nan: bool, target_opset):

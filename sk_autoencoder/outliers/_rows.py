@@ -613,9 +613,19 @@ class AutoencoderOutlierDetector(
         -------
         is_inlier : ndarray of shape (n_samples,)
             -1 for outliers, +1 for inliers.
+
+        Raises
+        ------
+        ValueError
+            If `false_discovery_rate` is not in (0, 1).
         """
         if false_discovery_rate is None:
             return label(self.decision_function(X))
+        if not 0 < false_discovery_rate < 1:
+            raise ValueError(
+                f"false_discovery_rate={false_discovery_rate!r} has to be a share of the "
+                "rows that are found, in (0, 1)."
+            )
         return np.where(reject(self.p_values(X), false_discovery_rate), -1, 1)
 
     def p_values(self, X):
