@@ -19,6 +19,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch._C import _functorch
 
 from sk_autoencoder import AutoencoderOutlierDetector, AutoencoderTransformer
 from sk_autoencoder.nn import Dense, Network
@@ -513,6 +514,31 @@ def test_an_interrupt_leaves_members_as_they_were(monkeypatch):
     assert copy.deepcopy(together).n_members == 3
 
 
+def test_an_interrupt_leaves_no_level_of_vmap(correlated, monkeypatch):
+    detector = AutoencoderOutlierDetector(random_state=0).fit(correlated[:100])
+    expected = detector.score_samples(correlated)
+
+    def interrupted(*args, **options):
+        _functorch._vmap_increment_nesting(2, "error")
+        raise KeyboardInterrupt
+
+    def check_levels():
+        assert _functorch.get_dynamic_layer_stack_depth() == 0
+        assert torch.randn(2).shape == (2,)
+        np.testing.assert_array_equal(detector.score_samples(correlated), expected)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_torch_compat, "functional_call", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            detector.score_samples(correlated)
+    check_levels()
+    with monkeypatch.context() as patch:
+        patch.setattr(_torch_compat, "functional_call", interrupted)
+        with pytest.raises(KeyboardInterrupt), pytest.warns(match="interrupted by user"):
+            detector.fit(correlated)
+    check_levels()
+
+
 def test_an_ensemble_of_autoencoders_is_an_autoencoder(correlated):
     detector = AutoencoderOutlierDetector(
         AutoencoderTransformer(5, **QUICK), n_estimators=4, random_state=0
@@ -593,6 +619,15 @@ def test_identical_rows_get_one_answer(seed, dtype):
     assert (detector.predict(X)[~is_zero] == -1).mean() > 0.9
     for n_rows in (1, 2, 7, 100):
         assert (detector.predict(np.zeros((n_rows, 6), dtype)) == 1).all()
+
+
+def test_identical_regular_rows_are_regular():
+    X = np.ones((40, 5))
+    detector = AutoencoderOutlierDetector(novelty=True, random_state=0).fit(X)
+    assert (detector.predict(X) == 1).all()
+    assert (detector.predict(X[:1]) == 1).all()
+    assert (detector.predict([[1.0, 1, 1, 1, 3]]) == -1).all()
+    assert len(np.unique(detector.score_samples(X))) == 1
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -16,6 +16,7 @@ from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.nn._missing import FactorModelImputer
 from sk_autoencoder.utils._memory_errors import explained_memory_errors
+from sk_autoencoder.utils._torch_compat import raised_interrupts
 
 
 @dataclass
@@ -81,7 +82,8 @@ class Fitted:
         With `in_float32` the module stays in float32, and `function` casts the rows.
         """
         dtype = np.dtype(np.float32) if in_float32 else X.dtype
-        with explained_memory_errors(*X.shape), busy_threads(self.module, X.shape[0]):
+        threads = busy_threads(self.module, X.shape[0])
+        with explained_memory_errors(*X.shape), raised_interrupts(), threads:
             module = self.module_for(X, dtype)
             return map_array(module, function, X, in_float32=in_float32)
 

@@ -14,6 +14,7 @@ from sk_autoencoder.outliers._scores import Cells, find_missing, judge, rescale_
 MAX_ERROR = 5.0  # in error scales
 ERROR_UNIT = 3.0  # error scales that count like one unit of the code
 MIN_DISTANCE = 1e-3  # in usual distances
+ROUNDING = 1e-5  # shorter distances, in scaled units, are rounding
 
 
 class Memory(NamedTuple):
@@ -114,14 +115,14 @@ def fit_distances(
     Returns
     -------
     usual : ndarray of shape (2, n_members)
-        Medians; means where most rows are at a distance of 0.
+        Medians; means where most rows are at no distance, and 1 where all are.
     scores : ndarray of shape (n_samples,)
         NaN for rows that all members hold.
     """
     known = np.ma.array(distances, mask=np.repeat(~is_unseen[..., None], 2, axis=-1))
     usual = np.ma.median(known, axis=0).filled(0)
-    usual = np.where(usual > 0, usual, known.mean(axis=0).filled(0))
-    usual = np.where(usual > 0, usual, 1)
+    usual = np.where(usual > ROUNDING, usual, known.mean(axis=0).filled(0))
+    usual = np.where(usual > ROUNDING, usual, 1)
     logs = np.log(np.maximum(distances / usual, MIN_DISTANCE)).mean(axis=-1)
     return usual.T, np.exp(judge(logs, is_unseen))
 

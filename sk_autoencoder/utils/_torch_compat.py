@@ -5,6 +5,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import (
+    get_dynamic_layer_stack_depth,
+    pop_dynamic_layer_stack_and_undo_to_depth,
+)
 from torch._C._functorch import is_batchedtensor as is_batched  # within vmap
 from torch.func import functional_call
 
@@ -36,14 +40,19 @@ def call_with_tensors(module: nn.Module, tensors: dict[str, Tensor], args: tuple
 
 @contextmanager
 def raised_interrupts():
-    """Raise KeyboardInterrupt where torch's ``vmap`` and ``vjp`` make a RuntimeError of it.
+    """Let interrupts of torch's ``vmap`` and ``vjp`` be interrupts, within a context.
 
-    They do so if they are interrupted on their way in: they leave a level that they have
-    not entered.
+    Interrupted on their way in, these raise a RuntimeError, since they leave a level that
+    they have not entered. Or they stay in a level that they have entered, where no random
+    number can be drawn: it is left here.
     """
+    depth = get_dynamic_layer_stack_depth()
     try:
         yield
-    except RuntimeError as error:
-        if isinstance(error.__context__, KeyboardInterrupt):
+    except BaseException as error:
+        if get_dynamic_layer_stack_depth() > depth:
+            pop_dynamic_layer_stack_and_undo_to_depth(depth)
+        is_raised = isinstance(error, RuntimeError)
+        if is_raised and isinstance(error.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from error
         raise
