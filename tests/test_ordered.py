@@ -172,6 +172,11 @@ def test_without_an_order_the_way_out_is_named(cls):
         ordered.inverse_transform(np.zeros((1, 4)))
 
 
+def test_the_rank_of_gaussian_rows_is_refused_with_the_way_out():
+    with pytest.raises(ValueError, match=r"n_components='mle' .* a share of the variance"):
+        AutoencoderTransformer("mle").fit(TRAIN)
+
+
 def test_first_components_denoise():
     rng = np.random.default_rng(0)
     parameters = {**QUICK, "noise_level": 4.0, "scaling": None, "max_epochs": 20}

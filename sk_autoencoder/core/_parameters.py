@@ -87,3 +87,12 @@ class Parameters(BaseEstimator):
         "random_state": ["random_state"],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
     }
+
+    def _validate_params(self) -> None:
+        if isinstance(self.n_components, str) and self.n_components == "mle":
+            raise ValueError(
+                "n_components='mle' estimates the rank of Gaussian rows, which an "
+                "autoencoder does not assume. Give a number, or a share of the variance "
+                "such as 0.9."
+            )
+        super()._validate_params()

@@ -188,7 +188,8 @@ def fit_error_scale(
     # NaN are sorted to the end. The scale of a feature without observed entries is NaN.
     ordered = np.partition(errors, np.unique(rank), axis=0)
     scale = np.take_along_axis(ordered, rank[None], axis=0)[0]
-    mse = np.nansum(errors**2, axis=0) / np.maximum(n_observed, 1)
+    squares = np.nan_to_num(errors**2, copy=False, posinf=np.inf)
+    mse = squares.sum(axis=0) / np.maximum(n_observed, 1)
     scale = np.maximum(np.nan_to_num(scale), MIN_RMSE_FRACTION * np.sqrt(mse))
     scale += ERROR_SCALE_OFFSET * scale.max(axis=1, keepdims=True)
     scale = np.maximum(scale, MIN_ROUNDINGS * rounding)
