@@ -163,9 +163,8 @@ def split_clean(table: _datasets.Table, seed: int) -> tuple:
     return X[regular[:half]], X[rest], y[rest]
 
 
-def judge_p_values(p: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Return shares of small p-values of regular rows, and what is found by them."""
-    found = false_discovery_control(p) <= 0.1
+def judge_p_values(p: np.ndarray, found: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """Return shares of small p-values of regular rows, and of what is found by them."""
     result = {f"p <= {level}": np.mean(p[y == 0] <= level) for level in LEVELS}
     result["false"] = (found & (y == 0)).sum() / max(found.sum(), 1)
     return result | {"power": found[y == 1].mean()}
@@ -190,9 +189,11 @@ def compare_clean(table: _datasets.Table, seed: int) -> dict[str, dict]:
         OURS: ours,
     }
     results = {name: measure(each, X_fit, X, y) for name, each in detectors.items()}
-    results[OURS] |= judge_p_values(ours.p_values(X), y)
+    found = ours.predict(X, false_discovery_rate=0.1) == -1
+    results[OURS] |= judge_p_values(ours.p_values(X), found, y)
     results[OURS]["alarms"] = np.mean(ours.predict(X[y == 0]) == -1)
-    results[FOREST] |= judge_p_values(split_conformal(seed, X_fit, X), y)
+    p = split_conformal(seed, X_fit, X)
+    results[FOREST] |= judge_p_values(p, false_discovery_control(p) <= 0.1, y)
     return results
 
 
@@ -226,14 +227,17 @@ def show_published(folder: Path, tables: dict[str, dict], setting: str, out: str
     """Print published means of other methods on the same tables, beside ours."""
     report = Table(f"{setting}, published", ["method", "AUROC", "AP", "tables"])
     known = {name.split("_")[-1].lower(): name for name in tables}
-    means = {}
-    for measure_name in ("auroc", "ap"):
-        found = pd.read_csv(folder / f"dte_{setting}_{measure_name}.csv", index_col=0)
-        shared = [name for name in found.index if name.lower() in known]
-        means[measure_name] = found.loc[shared].mean() / 100
+    names = {"auc": "auroc", "ap": "ap"}
+    found = {
+        key: pd.read_csv(folder / f"dte_{setting}_{name}.csv", index_col=0) / 100
+        for key, name in names.items()
+    }
+    both = set(found["auc"].index).intersection(found["ap"].index)
+    shared = [name for name in found["auc"].index if name in both and name.lower() in known]
+    means = {key: values.loc[shared].mean() for key, values in found.items()}
     own = [tables[known[name.lower()]][OURS] for name in shared]
     rows = [(OURS, np.mean([t["auc"] for t in own]), np.mean([t["ap"] for t in own]))]
-    rows += [(m, means["auroc"][m], means["ap"][m]) for m in means["auroc"].index]
+    rows += [(m, means["auc"][m], means["ap"][m]) for m in means["auc"].index]
     for method, auc, precision in sorted(rows, key=lambda row: -row[1]):
         report.add(method, float(auc), float(precision), len(shared))
     report.show(out, f"outlier_published_{setting}")

@@ -1,6 +1,7 @@
 """The detector: IsolationForest's contract, thresholds, explanations, ensembles."""
 
 import copy
+import pickle
 import warnings
 
 import numpy as np
@@ -16,7 +17,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
-from sklearn.neighbors import NearestNeighbors
+from sklearn.neighbors import KernelDensity, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch._C import _functorch
@@ -59,8 +60,11 @@ def test_it_has_the_contract_of_isolation_forest(detector, iris):
     np.testing.assert_array_equal(
         detector.predict(X), np.where(scores < detector.offset_, -1, 1)
     )
-    fitted = clone(detector).fit_predict(iris)
-    np.testing.assert_array_equal(fitted, detector.predict(iris))
+    if detector.get_params().get("novelty"):
+        assert not hasattr(detector, "fit_predict")  # as in LocalOutlierFactor
+    else:
+        fitted = clone(detector).fit_predict(iris)
+        np.testing.assert_array_equal(fitted, detector.predict(iris))
     assert scores.argmin() == 150
 
 
@@ -187,7 +191,7 @@ def test_rows_of_equal_scores_get_one_label(share):
 
 def test_p_values_are_ranks_and_discoveries_those_of_benjamini_and_hochberg():
     regular = np.arange(1.0, 100.0)
-    p = _threshold.p_values(np.array([0.5, 1.0, 50.5, 200.0]), regular)
+    p = _threshold.rank_scores(np.array([0.5, 1.0, 50.5, 200.0]), regular)
     np.testing.assert_allclose(p, [0.01, 0.02, 0.51, 1.0])
     rng = np.random.default_rng(0)
     p = np.r_[rng.uniform(size=80), 1e-3 * rng.uniform(size=20)]
@@ -292,6 +296,84 @@ def test_p_values_of_regular_rows_are_uniform_and_discoveries_mostly_right(
     np.testing.assert_allclose(np.mean(shares, axis=0), [0.05, 0.2, 0.5], rtol=0.5)
     assert np.mean(false) < 0.12
     assert np.mean(found) > 0.9
+
+
+@pytest.mark.parametrize("max_samples", [2, 390, 1.0])
+def test_members_leave_rows_that_say_what_is_usual(correlated, max_samples):
+    detector = AutoencoderOutlierDetector(
+        n_estimators=1, max_samples=max_samples, novelty=True, random_state=0
+    ).fit(correlated[:400])
+    assert len(detector.calibration_scores_) >= 60
+    assert (detector.predict(correlated[400:]) == -1).mean() < 0.15
+    two = AutoencoderOutlierDetector(novelty=True, random_state=0)
+    with pytest.warns(match="fitted to 2 rows"):
+        assert len(two.fit(correlated[:2]).calibration_scores_) > 0
+
+
+def test_rows_that_no_member_has_seen_are_calibrated_by_first(correlated):
+    detector = AutoencoderOutlierDetector(
+        AutoencoderTransformer(5, **QUICK), max_samples=1490, random_state=0
+    ).fit(correlated)
+    assert len(detector.calibration_scores_) == 10
+
+
+def test_a_refit_forgets_what_the_other_setting_needed(correlated):
+    detector = AutoencoderOutlierDetector(random_state=0).fit(correlated[:100])
+    detector.set_params(novelty=True).fit(correlated[:100])
+    assert not hasattr(detector, "error_weight_")
+    size = len(pickle.dumps(detector))
+    detector.set_params(novelty=False).fit(correlated[:100])
+    assert len(pickle.dumps(detector)) < size
+
+
+def test_a_row_of_little_weight_vouches_for_little(correlated):
+    X = np.r_[correlated[:300], correlated[:60] + 20]
+    weight = np.r_[np.ones(300), np.full(60, 1e-9)]
+    detector = AutoencoderOutlierDetector(novelty=True, random_state=0)
+    detector.fit(X, sample_weight=weight)
+    assert (detector.predict(X[300:]) == -1).all()
+    assert (detector.predict(correlated[300:500]) == -1).mean() < 0.2
+
+
+def test_a_model_may_find_rows_impossible():
+    X = np.random.default_rng(0).normal(size=(55, 4))
+    density = KernelDensity(kernel="tophat", bandwidth=0.8)
+    detector = AutoencoderOutlierDetector(density, random_state=0).fit(X)
+    scores = detector.score_samples(X)
+    assert np.isneginf(scores).any() or np.isfinite(detector.offset_)
+    np.testing.assert_array_equal(detector.predict(X) == -1, scores < detector.offset_)
+
+
+@pytest.mark.parametrize("contamination", ["auto", 0.1])
+def test_the_zero_of_a_log_likelihood_means_nothing(correlated, contamination):
+    class Shifted(GaussianMixture):
+        def score_samples(self, X):
+            return super().score_samples(X) + 1e6
+
+    shares = [
+        (
+            AutoencoderOutlierDetector(
+                model(random_state=0), contamination=contamination, random_state=0
+            ).fit_predict(correlated)
+            == -1
+        ).mean()
+        for model in (GaussianMixture, Shifted)
+    ]
+    assert shares[0] == pytest.approx(shares[1], abs=2e-3)
+
+
+def test_scores_that_differ_by_rounding_have_no_valley():
+    scores = 1 + np.random.default_rng(0).integers(0, 4, 200) * 2.2e-16
+    assert _threshold.find_valley(scores, are_positive=False) is None
+    assert (_threshold.find_offset(-scores, "auto") <= -scores).all()
+
+
+def test_shares_sum_to_the_score_however_far_a_row_is():
+    X = np.random.default_rng(0).standard_cauchy((400, 1))
+    detector = AutoencoderOutlierDetector(novelty=True, random_state=0).fit(X)
+    for value in (0.0, 300.0, 1e4):
+        share = detector.explain([[value]])
+        assert share.sum() == pytest.approx(-detector.score_samples([[value]])[0])
 
 
 @pytest.mark.parametrize("novelty", [False, True])

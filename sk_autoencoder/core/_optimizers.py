@@ -5,11 +5,31 @@ from collections.abc import Callable
 
 import torch
 
-OPTIMIZERS = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
-}
+# torch wraps these methods for its compiler, and imports the compiler when they are called:
+# that takes more than two seconds of the first fit of a process.
+ADD_PARAM_GROUP = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+ZERO_GRAD = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+
+
+class Adam(torch.optim.Adam):
+    """torch's Adam, without its compiler."""
+
+    add_param_group, zero_grad = ADD_PARAM_GROUP, ZERO_GRAD
+
+
+class AdamW(torch.optim.AdamW):
+    """torch's AdamW, without its compiler."""
+
+    add_param_group, zero_grad = ADD_PARAM_GROUP, ZERO_GRAD
+
+
+class SGD(torch.optim.SGD):
+    """torch's SGD, without its compiler."""
+
+    add_param_group, zero_grad = ADD_PARAM_GROUP, ZERO_GRAD
+
+
+OPTIMIZERS = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
 
 
 def check_optimizer(optimizer: Callable, lr: float) -> None:

@@ -7,14 +7,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sk_autoencoder.core._inference import ROW_MULTIPLE
 from sk_autoencoder.nn._autoencoder import Autoencoder
-from sk_autoencoder.outliers._samples import squared_distances
+from sk_autoencoder.outliers._samples import as_tensor, squared_distances
 from sk_autoencoder.outliers._scores import Cells, find_missing, judge, rescale_observed
+from sk_autoencoder.utils._torch_compat import is_exporting
 
 MAX_ERROR = 5.0  # in error scales
 ERROR_UNIT = 3.0  # error scales that count like one unit of the code
 MIN_DISTANCE = 1e-3  # in usual distances
-ROUNDING = 1e-5  # shorter distances, in scaled units, are rounding
+LEAST_DISTANCE = 1e-5  # shorter distances, in scaled units, are rounding
+MAX_DISTANCES = 2**21  # of rows to kept rows, at once
 
 
 class Memory(NamedTuple):
@@ -65,10 +68,12 @@ def make_distances(memory: Memory, cells: Cells) -> Callable:
     of cells (batch, n_cells).
     """
     points = make_points(memory.scale, cells)
-    kept = [torch.tensor(memory.rows), torch.tensor(memory.points)]
+    kept = [as_tensor(memory.rows), as_tensor(memory.points)]
 
     def subtract_nearest(x: Tensor, others: Tensor) -> Tensor:
-        index = squared_distances(x, others).argmin(-1)
+        size = ROW_MULTIPLE * max(MAX_DISTANCES // (ROW_MULTIPLE * len(others)), 1)
+        parts = [x] if is_exporting() else x.split(size)
+        index = torch.cat([squared_distances(part, others).argmin(-1) for part in parts])
         return x - others.index_select(0, index)
 
     def distances(module: nn.Module, x: Tensor) -> Iterator[tuple]:
@@ -121,8 +126,8 @@ def fit_distances(
     """
     known = np.ma.array(distances, mask=np.repeat(~is_unseen[..., None], 2, axis=-1))
     usual = np.ma.median(known, axis=0).filled(0)
-    usual = np.where(usual > ROUNDING, usual, known.mean(axis=0).filled(0))
-    usual = np.where(usual > ROUNDING, usual, 1)
+    usual = np.where(usual > LEAST_DISTANCE, usual, known.mean(axis=0).filled(0))
+    usual = np.where(usual > LEAST_DISTANCE, usual, 1)
     logs = np.log(np.maximum(distances / usual, MIN_DISTANCE)).mean(axis=-1)
     return usual.T, np.exp(judge(logs, is_unseen))
 
@@ -149,7 +154,7 @@ def make_novelty_score(
                     even = torch.full_like(squares, 1 / squares.shape[-1])
                     parts = squares / sums.clamp(min=tiny)
                     # At no distance to speak of the differences are rounding.
-                    is_far = (ratio > MIN_DISTANCE)[:, None]
+                    is_far = (ratio > MIN_DISTANCE)[:, None] & (sums > 0)
                     shares = shares + torch.where(is_far, parts, even)
         n_terms = memory.usual.size
         scores = (total / n_terms).exp()

@@ -29,6 +29,8 @@ from sk_autoencoder.outliers._novelty import (
     make_points,
 )
 from sk_autoencoder.outliers._samples import (
+    N_SAMPLES,
+    draw_rows,
     draw_samples,
     make_sample_errors,
     scale_rows,
@@ -52,7 +54,7 @@ from sk_autoencoder.outliers._threshold import (
     find_offset,
     find_valley,
     label,
-    p_values,
+    rank_scores,
     reject,
     warn_of_few_rows,
 )
@@ -75,6 +77,7 @@ from sk_autoencoder.utils._transactions import as_fitted, atomic
 N_DETECTOR_MEMBERS, N_WIDE_DETECTOR_MEMBERS = 6, 4
 MAX_NARROW_FEATURES = 256  # tables with more features are wide: fewer members, to save time
 MAX_MEMBER_ROWS, MAX_REGULAR_ROWS = 512, 1_024  # that a member is fitted to
+MIN_KEPT_ROWS = 64  # of a member, however wide rows are that are all regular
 MAX_MEMBER_FRACTION = 0.85  # of the rows
 SINGLE_MEMBER_FRACTION = 0.8  # of the rows; the others set the threshold
 MAX_DEFAULT_COMPONENTS = 32
@@ -108,6 +111,15 @@ def _is_ours(autoencoder) -> bool:
 
 def _has_density(autoencoder) -> bool:
     return hasattr(autoencoder, "log_likelihood")
+
+
+def _labels_training_rows(detector: "AutoencoderOutlierDetector") -> bool:
+    if detector.novelty:
+        raise AttributeError(
+            "fit_predict labels training rows, and novelty=True says that they are all "
+            "regular. Fit, and predict the labels of new rows."
+        )
+    return True
 
 
 def _explains(detector: "AutoencoderOutlierDetector") -> bool:
@@ -165,7 +177,7 @@ class AutoencoderOutlierDetector(
     contamination : float in (0, 0.5] or "auto", default="auto"
         Fraction of the training rows that are outliers. ``"auto"`` looks for a valley
         between the scores of regular rows and outliers, and else takes a fixed rule (see
-        Notes), which flags about 14 % of regular rows.
+        Notes), which flags some 3 to 25 % of regular rows, by the tail of their scores.
     false_positive_rate : float in (0, 0.5] or None, default=None
         Fraction of new regular rows that may be flagged, for training rows without
         outliers. The threshold is a quantile of the calibration scores, as in split
@@ -179,8 +191,10 @@ class AutoencoderOutlierDetector(
         columns of text and of categorical dtypes, and encodes booleans, dates and durations
         too. None takes all columns for numbers.
     novelty : bool, default=False
-        Whether all training rows are regular: new rows are to be scored then, not training
-        rows, which are at no distance from themselves.
+        Whether all training rows are regular. New rows are to be scored then, not training
+        rows, which are at no distance from themselves. Entries far beyond the training rows
+        count as half their range beyond it. Scores by ``score_samples`` of the autoencoder
+        stay the same; the threshold changes.
 
     Attributes
     ----------
@@ -230,10 +244,11 @@ class AutoencoderOutlierDetector(
     its distance from the 20 % quantile: up to 40 % of outliers do not move it. Rows with
     equal scores get one label.
 
-    ``p_values`` ranks the score of a row among those of calibration rows. For rows that are
-    regular it is uniform, and ``predict(X, false_discovery_rate=0.1)`` keeps the share of
-    regular rows among those that it finds at 0.1 in the mean [5]_. With outliers among the
-    training rows p-values are too large, and few rows are found.
+    ``p_values`` ranks the score of a row among those of calibration rows. For regular rows
+    it is about uniform, and too large for small tables. ``predict(X,
+    false_discovery_rate=0.1)`` keeps the share of regular rows among those that it finds at
+    0.1 or less in the mean [5]_: about, since calibration rows are scored by fewer members.
+    With outliers among the training rows p-values are too large, and few rows are found.
 
     The default design is computed in float32, from rows that are scaled in float64. A row
     has the same score beside any others.
@@ -251,8 +266,10 @@ class AutoencoderOutlierDetector(
     With `novelty` it has ``trim_fraction=0`` and ``max_epochs=12``.
 
     `y` is ignored, as in scikit-learn's detectors, so that searches can hand labels to a
-    scorer. For a stream, fit to the last rows from time to time: that takes less than a
-    second.
+    scorer. For a stream, fit to the last rows from time to time: that takes about a second.
+
+    With `novelty` the model holds up to 1,024 dense rows for each member, and fewer wide
+    ones: 32 MiB of them, and as much of their codes and errors.
 
     References
     ----------
@@ -360,7 +377,7 @@ class AutoencoderOutlierDetector(
         warn_of_few_rows(X.shape[0])
         rng = check_random_state(self.random_state)
         autoencoder = self._make_autoencoder(X.shape[1], rng)
-        rows = self._draw_rows(*X.shape, rng)  # (n_members, n_rows of each)
+        rows = self._draw_rows(*X.shape, rng, weight)  # (n_members, n_rows of each)
         self._check_parameters(autoencoder, len(rows))
         if _is_ours(autoencoder):
             autoencoder.fit_members(X, rows, self._table, weight)
@@ -369,6 +386,9 @@ class AutoencoderOutlierDetector(
         else:
             autoencoder.fit(X[rows[0]], sample_weight=weight[rows[0]])
         self.autoencoder_ = autoencoder
+        for name in ("error_scale_", "error_weight_"):  # of an earlier fit
+            vars(self).pop(name, None)
+        self._samples = self._memory = None
         self.method_ = "reconstruction" if self._scores_errors() else "score_samples"
         scores = self._calibrate(X, weight, rows, rng)
         self.offset_ = self._find_offset(X, weight, scores)
@@ -377,11 +397,11 @@ class AutoencoderOutlierDetector(
     def _find_offset(self, X, weight: np.ndarray | None, scores: np.ndarray) -> float:
         """Find the threshold, and keep the scores of regular calibration rows."""
         rate = self.false_positive_rate
-        if self.novelty and rate is None and self.contamination == "auto":
-            rate = NOVELTY_RATE
         are_positive = self.method_ == "reconstruction"
         regular = np.sort(scores)
-        if not self.novelty and self.false_positive_rate is None:
+        if self.novelty:
+            rate = NOVELTY_RATE if rate is None else rate
+        elif rate is None:
             valley = find_valley(-scores, are_positive=are_positive)
             regular = regular if valley is None else regular[regular >= -valley]
         self.calibration_scores_ = regular
@@ -396,20 +416,30 @@ class AutoencoderOutlierDetector(
             return default.set_params(random_state=seed)
         return clone_with_seed(self.autoencoder, self.random_state, seed)
 
-    def _draw_rows(self, n_rows: int, n_features: int, rng) -> np.ndarray:
+    def _draw_rows(
+        self, n_rows: int, n_features: int, rng, weight: np.ndarray | None
+    ) -> np.ndarray:
         n_members, n_drawn = self.n_estimators, self.max_samples
+        n_full = n_rows  # rows of full weight that would count as much
+        if weight is not None:
+            n_full = max(int(weight.sum() ** 2 / (weight**2).sum()), 1)
         if n_members == "auto":
             is_wide = n_features > MAX_NARROW_FEATURES
             default = N_WIDE_DETECTOR_MEMBERS if is_wide else N_DETECTOR_MEMBERS
             n_members = default if self.autoencoder is None else 1
         if n_drawn == "auto":
-            most = MAX_REGULAR_ROWS if self.novelty else MAX_MEMBER_ROWS
-            subset = min(most, int(MAX_MEMBER_FRACTION * n_rows))
-            n_drawn = subset if n_members > 1 else int(SINGLE_MEMBER_FRACTION * n_rows)
+            kept_bytes = 2 * n_members * n_features * np.dtype(np.float32).itemsize
+            kept = rows_within(SAMPLE_BYTES, kept_bytes, MIN_KEPT_ROWS)
+            most = min(MAX_REGULAR_ROWS, kept) if self.novelty else MAX_MEMBER_ROWS
+            subset = min(most, int(MAX_MEMBER_FRACTION * n_full))
+            n_drawn = subset if n_members > 1 else int(SINGLE_MEMBER_FRACTION * n_full)
         elif not isinstance(n_drawn, Integral):
             n_drawn = int(n_drawn * n_rows)
         n_drawn = min(max(n_drawn, 2), n_rows)
-        return np.stack([rng.permutation(n_rows)[:n_drawn] for _ in range(n_members)])
+        if self.novelty:  # a row that all members hold says nothing of new ones
+            n_drawn = min(n_drawn, max(int(MAX_MEMBER_FRACTION * n_full), 1))
+        drawn = [draw_rows(n_rows, n_drawn, rng, weight) for _ in range(n_members)]
+        return np.stack(drawn)
 
     def _check_parameters(self, autoencoder, n_members: int) -> None:
         if self.false_positive_rate is not None and self.contamination != "auto":
@@ -446,11 +476,14 @@ class AutoencoderOutlierDetector(
 
     def _calibrate(self, X, weight: np.ndarray | None, rows: np.ndarray, rng) -> np.ndarray:
         """Fit what the score needs; score training rows by members not fitted to them."""
-        row_bytes = 2 * X.dtype.itemsize * len(rows) * X.shape[1]  # in two precisions
+        n_values = max(2 * len(rows), N_SAMPLES) * X.shape[1]  # in two precisions
+        row_bytes = n_values * np.dtype(np.float64).itemsize
         n_rows = max(N_CALIBRATION_ROWS, N_FLAGGED_ROWS / (self.false_positive_rate or 1))
         n_affordable = rows_within(SAMPLE_BYTES, row_bytes, MIN_CALIBRATION_ROWS)
         n_rows = min(n_affordable, int(n_rows))
         indices = rng.permutation(X.shape[0])
+        n_members = np.bincount(rows.ravel(), minlength=X.shape[0])  # that have seen a row
+        indices = indices[np.argsort(n_members[indices] == len(rows), kind="stable")]
         if weight is not None:
             indices = indices[spread_indices(len(indices), n_rows, weight[indices])]
         indices = np.sort(indices[:n_rows])
@@ -460,10 +493,10 @@ class AutoencoderOutlierDetector(
         elif self.novelty:
             scores = -self._fit_memory(X, rows, indices, is_unseen)
         else:
-            scores = -self._fit_parts(X, indices, is_unseen, rng)
+            scores = -self._fit_parts(X, weight, indices, is_unseen, rng)
         return scores[~np.isnan(scores)]
 
-    def _fit_parts(self, X, indices, is_unseen: np.ndarray, rng) -> np.ndarray:
+    def _fit_parts(self, X, weight, indices, is_unseen: np.ndarray, rng) -> np.ndarray:
         """Fit the usual errors of autoencoders, and of samples of rows beside them."""
         compare = iterate_members(self._cells().compare)
         if self._is_in_float32():
@@ -476,10 +509,9 @@ class AutoencoderOutlierDetector(
         self.error_scale_, self.error_weight_, scores = fit_part(
             errors, is_unseen, rounding
         )
-        self._samples = None
         if self.autoencoder is not None:
             return scores
-        drawn = draw_samples(X.shape[0], rng)
+        drawn = draw_samples(X.shape[0], rng, weight)
         rows = self._map_rows(scale_rows, X[drawn.ravel()])
         rows = rows.reshape(*drawn.shape, -1).astype(np.float32)
         nearest = stack_members(make_sample_errors(rows, self._cells()), torch.float32)
@@ -495,13 +527,12 @@ class AutoencoderOutlierDetector(
         errors = stack_members(iterate_members(cells.compare), dtype)
         self.error_scale_ = fit_part(self._map_rows(errors, X[indices]), is_unseen)[0]
         points = stack_members(make_points(self.error_scale_, cells), dtype)
-        kept, described = [], []
-        for member, own in enumerate(rows):
-            kept.append(self._map_rows(scale_rows, X[own]))
-            described.append(self._map_rows(points, X[own])[:, member])
+        union, places = np.unique(rows, return_inverse=True)
+        places = places.reshape(rows.shape)
+        described = self._map_rows(points, X[union]).astype(np.float32)
         memory = {
-            "rows": np.stack(kept).astype(np.float32),
-            "points": np.stack(described).astype(np.float32),
+            "rows": self._map_rows(scale_rows, X[union]).astype(np.float32)[places],
+            "points": described[places, np.arange(len(rows))[:, None]],
             "scale": self.error_scale_,
             "usual": np.ones((2, len(rows))),
         }
@@ -530,7 +561,7 @@ class AutoencoderOutlierDetector(
         -------
         scores : ndarray of shape (n_samples,)
             Minus the anomaly scores for ``method="reconstruction"``, with a median of about
-            -1 on training rows; otherwise the scores of the autoencoder.
+            -1 on regular rows; otherwise the scores of the autoencoder.
         """
         check_is_fitted(self)
         return self._score(self.check_rows(X, reset=False))
@@ -604,8 +635,8 @@ class AutoencoderOutlierDetector(
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         false_discovery_rate : float in (0, 1) or None, default=None
-            Share of regular rows among the rows of X that are labelled as outliers, in the
-            mean over such X, for training rows without outliers (Benjamini and
+            Largest share of regular rows among the rows of X that are labelled as outliers,
+            in the mean over such X, for training rows without outliers (Benjamini and
             Hochberg). The labels of rows depend on the other rows of X then. None takes the
             threshold `offset_`.
 
@@ -628,6 +659,25 @@ class AutoencoderOutlierDetector(
             )
         return np.where(reject(self.p_values(X), false_discovery_rate), -1, 1)
 
+    @available_if(_labels_training_rows)
+    def fit_predict(self, X, y=None, **kwargs):
+        """Fit to X, and label its rows as outliers or inliers, without `novelty`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : None
+            Ignored.
+        **kwargs : dict
+            Arguments of ``fit``.
+
+        Returns
+        -------
+        is_inlier : ndarray of shape (n_samples,)
+            -1 for outliers, +1 for inliers.
+        """
+        return super().fit_predict(X, y, **kwargs)
+
     def p_values(self, X):
         """Compute p-values: how probable as low a score is for a regular row.
 
@@ -643,9 +693,9 @@ class AutoencoderOutlierDetector(
         Returns
         -------
         p_values : ndarray of shape (n_samples,)
-            In (0, 1], never below the reciprocal of the number of calibration rows.
+            In (0, 1], at least 1 / (n + 1) for n calibration rows.
         """
-        return p_values(self.score_samples(X), self.calibration_scores_)
+        return rank_scores(self.score_samples(X), self.calibration_scores_)
 
     @available_if(_explains)
     @as_fitted

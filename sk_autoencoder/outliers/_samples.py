@@ -12,15 +12,36 @@ N_SAMPLES = 12
 SAMPLE_SIZE = 8  # a larger sample of contaminated rows holds outliers of one kind
 
 
-def draw_samples(n_rows: int, rng: np.random.RandomState) -> np.ndarray:
+def draw_rows(
+    n_rows: int, n_drawn: int, rng: np.random.RandomState, weight: np.ndarray | None
+) -> np.ndarray:
+    """Draw indices (n_drawn,) of different rows, the heavier ones first.
+
+    Keys are logarithms of weights and Gumbel noise: Efraimidis and Spirakis, "Weighted
+    random sampling with a reservoir", Information Processing Letters 97, 2006.
+    """
+    if weight is None:
+        return rng.permutation(n_rows)[:n_drawn]
+    keys = np.log(weight) + rng.gumbel(size=n_rows)
+    return np.argsort(-keys, kind="stable")[:n_drawn]
+
+
+def draw_samples(
+    n_rows: int, rng: np.random.RandomState, weight: np.ndarray | None
+) -> np.ndarray:
     """Draw the indices (n_samples, sample_size) of few rows, for each sample anew."""
     size = min(SAMPLE_SIZE, max(n_rows // 2, 1))
-    return np.stack([rng.permutation(n_rows)[:size] for _ in range(N_SAMPLES)])
+    return np.stack([draw_rows(n_rows, size, rng, weight) for _ in range(N_SAMPLES)])
 
 
 def scale_rows(module: nn.Module, rows: Tensor) -> Tensor:
-    """Scale rows and bound them; missing entries get the mean."""
+    """Scale rows and bound them; missing entries get the center."""
     return module.scaler.bounded(rows).nan_to_num()
+
+
+def as_tensor(values: np.ndarray) -> Tensor:
+    """Share the memory of an array, or copy it if it may only be read."""
+    return torch.from_numpy(np.require(values, requirements="W"))
 
 
 def squared_distances(x: Tensor, others: Tensor) -> Tensor:
@@ -57,7 +78,7 @@ def make_sample_errors(samples: np.ndarray, cells: Cells) -> Callable:
         In scaled units.
     cells : Cells
     """
-    kept = torch.tensor(samples)
+    kept = as_tensor(samples)
 
     def errors(module: nn.Module, x: Tensor) -> Iterator[Tensor]:
         groups = kept.to(x)

@@ -15,6 +15,7 @@ FENCE_DISTANCE = 1.5  # of the fence, in distances between them
 EQUAL = 1e-4  # scores that differ by less, in parts of them, are taken for equal
 MIN_SCORE = 1e-3  # scores below it are no different
 ROUNDING = 1e-5  # of a score in float32, in multiples of a typical one
+ROUNDINGS = 8.0  # units in the last place of a log-likelihood
 FEW_ROWS = 10  # that say next to nothing about what is usual
 
 
@@ -59,10 +60,23 @@ def find_offset(
         offset = float(np.sort(scores)[max(rank - 1, 0)])
     elif contamination == "auto":
         valley = find_valley(-scores, are_positive=are_positive)
-        offset = -(find_fence(-scores) if valley is None else valley)
+        offset = -find_fence(-scores, are_positive) if valley is None else -valley
     else:
         offset = float(np.percentile(scores, 100 * contamination))
-    return offset - ROUNDING * max(abs(offset), float(np.median(np.abs(scores))))
+    return offset - margin(scores, offset, ROUNDING, are_positive)
+
+
+def margin(scores: np.ndarray, at: float, share: float, are_positive: bool) -> float:
+    """Compute by how much scores have to differ from one `at` a place to be different.
+
+    It is a `share` of a typical score if scores are ratios, and else of their spread: the
+    zero of a log-likelihood means nothing.
+    """
+    if are_positive:
+        return share * max(abs(at), float(np.median(np.abs(scores))), MIN_SCORE)
+    finite = scores[np.isfinite(scores)]
+    spread = np.subtract(*np.quantile(finite, [0.75, 0.25])) if len(finite) else 0.0
+    return float(share * spread + ROUNDINGS * np.finfo(scores.dtype).eps * abs(at))
 
 
 def find_valley(anomaly: np.ndarray, *, are_positive: bool) -> float | None:
@@ -88,7 +102,7 @@ def find_valley(anomaly: np.ndarray, *, are_positive: bool) -> float | None:
     spread = min(values.std(), (high - low) / 1.34)
     bandwidth = BANDWIDTH * spread * len(values) ** -0.2
     width = np.ptp(values)
-    if not bandwidth > 0 or not np.isfinite(width):
+    if not bandwidth > 0 or width <= EQUAL * max(abs(np.median(values)), MIN_SCORE):
         return None
     n_bins = int(min(np.ceil(width * BINS_PER_BANDWIDTH / bandwidth) + 1, MAX_BINS))
     counts, edges = np.histogram(values, n_bins)
@@ -109,19 +123,25 @@ def find_valley(anomaly: np.ndarray, *, are_positive: bool) -> float | None:
     return float(np.exp(threshold) if are_positive else threshold)
 
 
-def find_fence(anomaly: np.ndarray) -> float:
-    """Put a fence above the lower rows; rows of equal scores are on one side of it."""
+def find_fence(anomaly: np.ndarray, are_positive: bool = False) -> float:
+    """Put a fence above the lower rows; rows of equal scores are on one side of it.
+
+    Rows with an infinite score are behind it.
+    """
+    anomaly = anomaly[np.isfinite(anomaly)]
+    if not len(anomaly):
+        return float(np.finfo(np.float64).max)
     low, high = np.quantile(anomaly, FENCE_QUANTILES)
-    fence = high + FENCE_DISTANCE * (high - low)
-    margin = EQUAL * max(abs(fence), float(np.median(np.abs(anomaly))), MIN_SCORE)
-    inside = anomaly[anomaly <= fence + margin].max()
-    above = anomaly[anomaly > inside + margin]
-    if fence > inside + margin or not len(above):
-        return float(max(fence, inside))
+    fence = float(high + FENCE_DISTANCE * (high - low))
+    apart = margin(anomaly, fence, EQUAL, are_positive)
+    inside = float(anomaly[anomaly <= fence + apart].max())
+    above = anomaly[anomaly > inside + apart]
+    if fence > inside + apart or not len(above):
+        return max(fence, inside)
     return float((inside + above.min()) / 2)
 
 
-def p_values(scores: np.ndarray, regular: np.ndarray) -> np.ndarray:
+def rank_scores(scores: np.ndarray, regular: np.ndarray) -> np.ndarray:
     """Rank scores among those of regular rows: conformal p-values.
 
     Parameters
