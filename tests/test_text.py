@@ -13,7 +13,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
 
-from sk_autoencoder import AutoencoderOutlierDetector, AutoencoderTransformer
+from sk_autoencoder import (
+    AutoencoderOutlierDetector,
+    AutoencoderTransformer,
+    TextAutoencoder,
+)
 from sk_autoencoder.nn._losses import ROW_LOSSES
 
 N_TOPICS, N_TERMS = 4, 300
@@ -157,3 +161,11 @@ def test_a_strange_document_is_an_outlier():
     detector = AutoencoderOutlierDetector(quick(max_epochs=10), random_state=0).fit(X)
     usual = detector.score_samples(X)
     assert detector.score_samples(csr_array(strange)).max() < np.quantile(usual, 0.1)
+
+
+def test_documents_that_differ_by_rounding_are_one():
+    X = np.full((6, 3), 0.7)
+    X[::2, 0] *= 1 + 1e-12
+    fitted = TextAutoencoder(2, max_epochs=1, random_state=0).fit(X)
+    np.testing.assert_array_equal(fitted.net_.module_.scaler.scale, 1)
+    np.testing.assert_allclose(fitted.transform(X), 0, atol=1e-6)

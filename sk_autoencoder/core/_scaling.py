@@ -95,7 +95,9 @@ def make_row_scaler(
     `order`) of the target rows at `indices`.
     """
     variance = np.where(moments.varies, moments.variance, 0)
-    scale = np.full(source.n_features, np.sqrt(variance.mean()) or 1.0)
+    is_rounding = variance.sum() <= (4 * ROUNDING) ** 2  # rows have a length of one
+    unit = 1.0 if is_rounding else np.sqrt(variance.mean())
+    scale = np.full(source.n_features, unit)
     chunks = iter_chunks(source.targets, indices)
     lengths = np.concatenate([row_lengths(chunk, order) for chunk in chunks])
     weight = select(source.weight, indices)

@@ -69,7 +69,9 @@ def principal_axes(rows: RowDataset, n_components: int | None, seed: int) -> Pri
     elif (has_products and n_rows > len(rows)) or (is_narrow and (is_long or is_weighted)):
         return _axes_of_moments(rows, mean, n_axes)
     elif rows.cached is not None:
-        pca = PCA(n_axes, random_state=seed).fit(rows.cached.x.cpu().double().numpy())
+        pca = PCA(n_axes, random_state=seed)
+        with np.errstate(invalid="ignore"):  # a share of no variance, which nobody reads
+            pca.fit(rows.cached.x.cpu().double().numpy())
     else:
         pca = _fit_streamed(rows, n_axes)
     return PrincipalAxes(mean, pca.components_[:n_axes], pca.explained_variance_[:n_axes])
