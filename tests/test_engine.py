@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import onnxruntime
 import pytest
+import sklearn
 import torch
 from catalogue import CATALOGUE, PLAIN, fitted, one_of_each, quick, slow
+from sklearn import get_config, set_config
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
@@ -287,3 +289,16 @@ def test_few_rows_are_judged_by_several_splits_and_trained_on_as_a_whole(curved)
     assert fitted.net_.lr == 2e-3
     pca = AutoencoderTransformer(1, max_epochs=0).fit(X)
     assert fitted.score(curved[200:]) > pca.score(curved[200:]) + 0.05
+
+
+def test_an_interrupt_leaves_the_configuration_of_scikit_learn(iris, monkeypatch):
+    def interrupted(**options):
+        set_config(**options)
+        raise KeyboardInterrupt
+
+    before = get_config()
+    assert not before["skip_parameter_validation"]
+    monkeypatch.setattr(sklearn.base, "config_context", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        AutoencoderTransformer(2).fit(iris)
+    assert get_config() == before

@@ -228,8 +228,8 @@ class AutoencoderTransformer(OrderedAutoencoder):
     category. Noise is divided over the entries of a column.
 
     **Bounds.** The network sees no entry further outside the range of training rows than
-    half the width of that range: it knows nothing there, and one wild entry would change
-    the whole row. Errors and scores count such entries as they are.
+    ten times the width of that range: one wild entry would change the whole row without
+    bound. Errors and scores count such entries as they are.
 
     References
     ----------

@@ -192,9 +192,9 @@ class AutoencoderOutlierDetector(
         too. None takes all columns for numbers.
     novelty : bool, default=False
         Whether all training rows are regular. New rows are to be scored then, not training
-        rows, which are at no distance from themselves. Entries far beyond the training rows
-        count as half their range beyond it. Scores by ``score_samples`` of the autoencoder
-        stay the same; the threshold changes.
+        rows, which are at no distance from themselves. Entries more than ten ranges beyond
+        the training rows count as ten. With ``method="score_samples"`` the scores stay the
+        same, and the threshold changes.
 
     Attributes
     ----------

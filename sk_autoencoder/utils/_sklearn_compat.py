@@ -1,10 +1,12 @@
 """The only imports of scikit-learn's private names, and what its versions differ in."""
 
 import copy
+from collections.abc import Callable
+from functools import wraps
 
 import numpy as np
 from scipy.sparse import csr_array, csr_matrix
-from sklearn import get_config
+from sklearn import get_config, set_config
 from sklearn.base import _fit_context
 from sklearn.impute._base import _BaseImputer as BaseImputer
 from sklearn.utils import get_tags
@@ -58,7 +60,27 @@ __all__ = [
     "wrap_like",
 ]
 
-fit_context = _fit_context(prefer_skip_nested_validation=True)
+_fit_context_of_sklearn = _fit_context(prefer_skip_nested_validation=True)
+
+
+def fit_context(fit: Callable) -> Callable:
+    """Decorate a ``fit`` method as scikit-learn does: it checks parameters.
+
+    An interrupt on the way into one of scikit-learn's contexts leaves its configuration as
+    it is there, without checks of parameters: it is put back.
+    """
+    fit_in_context = _fit_context_of_sklearn(fit)
+
+    @wraps(fit)
+    def fit_and_put_back(self, *args, **kwargs):
+        config = get_config()
+        try:
+            return fit_in_context(self, *args, **kwargs)
+        except BaseException:
+            set_config(**config)
+            raise
+
+    return fit_and_put_back
 
 
 def allows_nan(estimator) -> bool:
