@@ -441,8 +441,12 @@ def test_missing_timestamps_are_rows_without_a_value(half_hours, monkeypatch):
         fitted = detector.fit(half_hours[is_there])
     assert fitted.detector_.n_iter_ > 0
     assert [each.filename for each in caught] == [__file__]
-    with pytest.warns(UserWarning, match="2 holes"):
+    with pytest.warns(UserWarning, match="2 holes") as caught:
         found = fitted.score_samples(half_hours[is_there])
+    assert [each.filename for each in caught] == [__file__]
+    with pytest.warns(UserWarning, match="2 holes") as caught:
+        fitted.predict(half_hours[is_there])
+    assert [each.filename for each in caught] == [__file__]
     np.testing.assert_allclose(found, expected.score_samples(holed)[is_there], rtol=1e-9)
     with pytest.warns(UserWarning, match="2 holes"):
         shares = fitted.explain(half_hours[is_there].to_frame())

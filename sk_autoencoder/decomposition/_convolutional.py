@@ -1,6 +1,5 @@
 """The convolutional autoencoder."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -21,6 +20,7 @@ from sk_autoencoder.nn._convolutional import Convolutional
 from sk_autoencoder.utils._checks import default_image_shape
 from sk_autoencoder.utils._constraints import count
 from sk_autoencoder.utils._sklearn_compat import StrOptions
+from sk_autoencoder.utils._warnings import warn_user
 
 MAX_PCA_INIT_ROWS = 1_000  # above, a random initialisation learns more from images
 N_COMPARED_ROWS = 256  # in which lines of pixels are looked for
@@ -291,11 +291,10 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
         length = find_line_length(rows)
         if length is not None:
             n_features = X.shape[1]
-            warnings.warn(
+            warn_user(
                 f"image_shape=None takes the {n_features} columns as "
                 f"{default_image_shape(n_features)}, but columns that are {length} apart "
                 f"are alike, as pixels below each other are. Give image_shape="
                 f"({n_features // length}, {length}), or (height, width, n_channels), if "
                 f"rows are such images, and the shape that None takes if they are not.",
-                stacklevel=4,
             )

@@ -1,7 +1,6 @@
 """The denoising autoencoder."""
 
 import copy
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -53,6 +52,7 @@ from sk_autoencoder.nn._penalties import SteinPenalty
 from sk_autoencoder.utils._checks import as_floats
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions, fit_context
 from sk_autoencoder.utils._transactions import as_fitted
+from sk_autoencoder.utils._warnings import warn_user
 
 MAX_DEFAULT_COMPONENTS = 512  # wider codes did not improve the denoising of images
 REPLACEMENTS: dict[str, Callable] = {
@@ -550,8 +550,7 @@ def warn_of_ignored_rows(X, y) -> None:
     values, rows = (rows.toarray() if issparse(rows) else rows for rows in (y, X))
     values = np.asarray(values)
     if values.dtype.kind == "f" and not np.array_equal(values, rows, equal_nan=True):
-        warnings.warn(
+        warn_user(
             f"y has the shape {X.shape} of X, and is ignored. Set paired=True if it holds "
             "the clean partners of noisy rows X.",
-            stacklevel=4,
         )

@@ -1,6 +1,5 @@
 """Posteriors of a fitted variational autoencoder and its bound on the log-likelihood."""
 
-import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -18,6 +17,7 @@ from sk_autoencoder.nn._variational import (
     mixture_log_prob,
     normal_log_prob,
 )
+from sk_autoencoder.utils._warnings import warn_user
 
 TAIL_PROBABILITY = 1e-6  # at which samples of a normal distribution are truncated
 
@@ -64,11 +64,9 @@ def warn_of_collapse(
             f"with scaling={scaling!r} the others hardly count. Set scaling='auto' or "
             f"'standard'. Otherwise lower n_components or beta={beta}, or raise free_bits."
         )
-    warnings.warn(
+    warn_user(
         f"{(~is_active).sum()} of {len(is_active)} components have collapsed to the "
         f"prior and carry no information about a row. {remedy}",
-        UserWarning,
-        stacklevel=2,
     )
 
 

@@ -1,9 +1,9 @@
 """The threshold of a detector, and p-values."""
 
-import warnings
-
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+
+from sk_autoencoder.utils._warnings import warn_user
 
 BANDWIDTH = 0.6  # of the density of scores, in those of Silverman's rule
 MAX_BINS = 4_096
@@ -22,11 +22,10 @@ FEW_ROWS = 10  # that say next to nothing about what is usual
 def warn_of_few_rows(n_rows: int) -> None:
     """Warn that a threshold from few training rows means little."""
     if n_rows <= FEW_ROWS:
-        warnings.warn(
+        warn_user(
             f"A detector fitted to {n_rows} rows flags many regular ones: {FEW_ROWS} rows "
             "or fewer do not show what is usual. Fit to more rows, or compare scores "
             "instead of labels.",
-            stacklevel=5,
         )
 
 

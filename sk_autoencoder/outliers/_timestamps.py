@@ -1,9 +1,10 @@
 """Timestamps of rows: their order, their step, and the holes between them."""
 
-import warnings
 from typing import Any
 
 import numpy as np
+
+from sk_autoencoder.utils._warnings import warn_user
 
 MAX_JITTER = 0.25  # of the distance of two timestamps, in steps
 MAX_HOLE = 512  # missing rows put into one hole: longer than any window that is estimated
@@ -64,7 +65,6 @@ def warn_of_holes(positions: list[np.ndarray], can_be_missing: bool) -> None:
             "are passed over, since the detector takes no missing values: windows reach "
             "across them"
         )
-    warnings.warn(
+    warn_user(
         f"The DatetimeIndex of X has {n_holes} holes, which {what}.",
-        stacklevel=6,
     )

@@ -7,7 +7,6 @@ import os
 import re
 import secrets
 import stat
-import warnings
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from os import PathLike
@@ -25,6 +24,7 @@ from sk_autoencoder.persistence._audit import (
     read_schema,
 )
 from sk_autoencoder.utils._optional import require
+from sk_autoencoder.utils._warnings import warn_user
 
 FORMAT = "sk_autoencoder 2"
 # The comment at the end of the zip file. The digest is that of all bytes before it.
@@ -192,10 +192,9 @@ def _check_seal(content: bytes, path) -> None:
     if hashlib.sha256(content[:-DIGITS]).hexdigest() != digest:
         raise ValueError(f"{path} is damaged: it is not as it was written.")
     if version != __version__:
-        warnings.warn(
+        warn_user(
             f"{path} was written by sk_autoencoder {version}, and this is {__version__}: "
             "check what the estimator gives, or fit it again.",
-            stacklevel=3,
         )
 
 

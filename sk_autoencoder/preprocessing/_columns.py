@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.preprocessing import OneHotEncoder
 
 from sk_autoencoder.preprocessing._frames import Column, object_array
+from sk_autoencoder.utils._warnings import warn_user
 
 MAX_KNOTS = 64  # of a number that is encoded by bins
 MAX_MEMBERS = 10_000  # values of a number that are kept, to draw from
@@ -244,11 +245,10 @@ class CategoryColumn:
         observed = column.values[seen]
         known = set(self.encoder.categories_[0])
         if unknown := [value for value in dict.fromkeys(observed) if value not in known]:
-            warnings.warn(
+            warn_user(
                 f"Column {column.name!r} of X holds categories that fit has not seen: "
                 f"{', '.join(map(repr, unknown[:5]))}. They are encoded as infrequent "
                 "ones, or by the frequencies of all where none are infrequent.",
-                stacklevel=4,
             )
         with warnings.catch_warnings(action="ignore"):  # of the same
             encoded = self.encoder.transform(observed[:, None])
