@@ -13,7 +13,12 @@ import torch
 from torch import nn
 
 from sk_autoencoder.core._data import as_tensor
-from sk_autoencoder.core._memory import FORWARD_BYTES, MIN_FORWARD_ROWS, rows_within
+from sk_autoencoder.core._memory import (
+    FORWARD_BYTES,
+    FORWARD_BYTES_IN_TURN,
+    MIN_FORWARD_ROWS,
+    rows_within,
+)
 from sk_autoencoder.utils._threads import limit_threads
 
 ROW_MULTIPLE = 16
@@ -95,9 +100,12 @@ def map_array(
     if not in_float32 and X.dtype == np.float64 and has_float32(module):
         module = replicate(module, X.dtype)
     n_rows = X.shape[0]
-    itemsize = 4 if in_float32 else X.dtype.itemsize * module.n_members**0.5
-    row_bytes = itemsize * X.shape[1]
-    size = rows_within(FORWARD_BYTES, row_bytes, MIN_FORWARD_ROWS)
+    if in_float32:
+        row_bytes, n_bytes = 4.0 * X.shape[1], FORWARD_BYTES_IN_TURN
+    else:
+        row_bytes = X.dtype.itemsize * X.shape[1] * module.n_members**0.5
+        n_bytes = FORWARD_BYTES
+    size = rows_within(n_bytes, row_bytes, MIN_FORWARD_ROWS)
     result = None
     with torch.inference_mode():
         for start in range(0, n_rows, size):

@@ -63,9 +63,8 @@ def find_least(values: Sequence[Tensor]) -> Tensor:
     """
     least, index = values[0], torch.zeros_like(values[0], dtype=torch.uint8)
     for i, other in enumerate(values[1:], start=1):
-        is_less = other < least
-        least = torch.where(is_less, other, least)
-        index = index.masked_fill(is_less, i)
+        index.masked_fill_(other < least, i)
+        least = torch.minimum(least, other)
     return index.long()
 
 
