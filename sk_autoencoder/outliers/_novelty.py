@@ -44,7 +44,7 @@ def make_points(scale: np.ndarray, cells: Cells) -> Callable:
     """Make the function ``(module, x) -> points`` of code and errors, by member."""
 
     def points(module: nn.Module, x: Tensor) -> Iterator[Tensor]:
-        scales = iter(torch.as_tensor(scale).to(x))
+        scales = iter(as_tensor(scale).to(x))
         is_missing = find_missing(cells.mark_missing(x))
 
         def describe(autoencoder: Autoencoder, x: Tensor) -> Tensor:
