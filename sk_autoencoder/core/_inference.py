@@ -21,7 +21,7 @@ from sk_autoencoder.core._memory import (
 )
 from sk_autoencoder.utils._threads import limit_threads
 
-ROW_MULTIPLE = 16
+ROW_MULTIPLE = 16  # of the rows of a matrix product that gives each row the same bits
 MULTIPLICATIONS_PER_THREAD = 3 * 2**19  # of a batch, which keep one thread busy
 
 

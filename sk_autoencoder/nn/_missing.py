@@ -159,4 +159,9 @@ def observed_share(x: Tensor) -> Tensor:
 
     A row without observed entries counts as one entry: its error of 0 stays 0.
     """
-    return (~x.isnan()).to(x.dtype).mean(-1).clamp_min(1 / x.shape[-1])
+    return share_observed(x.isnan(), x.dtype)
+
+
+def share_observed(is_missing: Tensor, dtype: torch.dtype) -> Tensor:
+    """Compute what :func:`observed_share` does, of marked missing entries."""
+    return (~is_missing).to(dtype).mean(-1).clamp_min(1 / is_missing.shape[-1])

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sk_autoencoder.core._data import as_tensor
 from sk_autoencoder.core._inference import ROW_MULTIPLE
 from sk_autoencoder.nn._autoencoder import Autoencoder
-from sk_autoencoder.outliers._samples import as_tensor, squared_distances
+from sk_autoencoder.outliers._samples import squared_distances
 from sk_autoencoder.outliers._scores import Cells, find_missing, judge, rescale_observed
 from sk_autoencoder.utils._torch_compat import is_exporting
 
@@ -44,15 +45,15 @@ def make_points(scale: np.ndarray, cells: Cells) -> Callable:
     """Make the function ``(module, x) -> points`` of code and errors, by member."""
 
     def points(module: nn.Module, x: Tensor) -> Iterator[Tensor]:
-        scales = iter(as_tensor(scale).to(x))
+        scales = as_tensor(scale, x.device).to(x)
         is_missing = find_missing(cells.mark_missing(x))
 
         def describe(autoencoder: Autoencoder, x: Tensor) -> Tensor:
             errors = cells.compare(autoencoder, x)
             return torch.cat([autoencoder.encode_scaled(x), errors], -1)
 
-        for values in module.iter_members(describe, x):
-            member_scale = next(scales)
+        described = module.iter_members(describe, x)
+        for values, member_scale in zip(described, scales, strict=True):
             n_cells = len(member_scale)
             errors = (values[:, -n_cells:] / member_scale).clamp_(-MAX_ERROR, MAX_ERROR)
             errors = rescale_observed(errors / ERROR_UNIT, is_missing)
@@ -68,7 +69,7 @@ def make_distances(memory: Memory, cells: Cells) -> Callable:
     of cells (batch, n_cells).
     """
     points = make_points(memory.scale, cells)
-    kept = [as_tensor(memory.rows), as_tensor(memory.points)]
+    kept = [as_tensor(each, "cpu") for each in (memory.rows, memory.points)]
 
     def subtract_nearest(x: Tensor, others: Tensor) -> Tensor:
         size = ROW_MULTIPLE * max(MAX_DISTANCES // (ROW_MULTIPLE * len(others)), 1)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sk_autoencoder.core._data import as_tensor
 from sk_autoencoder.outliers._scores import Cells, find_missing
 
 N_SAMPLES = 12
@@ -37,11 +38,6 @@ def draw_samples(
 def scale_rows(module: nn.Module, rows: Tensor) -> Tensor:
     """Scale rows and bound them; missing entries get the center."""
     return module.scaler.bounded(rows).nan_to_num()
-
-
-def as_tensor(values: np.ndarray) -> Tensor:
-    """Share the memory of an array, or copy it if it may only be read."""
-    return torch.from_numpy(np.require(values, requirements="W"))
 
 
 def squared_distances(x: Tensor, others: Tensor) -> Tensor:
@@ -77,7 +73,7 @@ def make_sample_errors(samples: np.ndarray, cells: Cells) -> Callable:
         In scaled units.
     cells : Cells
     """
-    kept = as_tensor(samples)
+    kept = as_tensor(samples, "cpu")
 
     def errors(module: nn.Module, x: Tensor) -> Iterator[Tensor]:
         groups = kept.to(x)

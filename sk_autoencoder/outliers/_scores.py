@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
+from sk_autoencoder.nn._missing import share_observed
 from sk_autoencoder.nn._tables import TableError, TableLayout
 from sk_autoencoder.utils._torch_compat import is_exporting
 
@@ -101,8 +102,7 @@ def rescale_observed(entries: Tensor, is_missing: Tensor | None) -> Tensor:
     """Set missing entries to 0 and divide by the observed fraction of the row, in place."""
     if is_missing is None:
         return entries
-    share = (~is_missing).to(entries.dtype).mean(-1, keepdim=True)
-    share = share.clamp_min(1 / is_missing.shape[-1])  # a row without values counts as one
+    share = share_observed(is_missing, entries.dtype)[:, None]
     return entries.masked_fill_(is_missing, 0.0).div_(share)
 
 

@@ -1,14 +1,14 @@
 """Warnings that name the user's line."""
 
 import inspect
+import os
 import warnings
 from pathlib import Path
 
 import sklearn
 
-LIBRARIES = tuple(
-    str(Path(path).parent) for path in (Path(__file__).parent, sklearn.__file__)
-)
+PLACES = Path(__file__).parents[1], Path(sklearn.__file__).parent
+LIBRARIES = tuple(f"{place}{os.sep}" for place in PLACES)
 
 
 def warn_user(message: str) -> None:
