@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from catalogue import fit_once
+from catalogue import PLAIN, fit_once
 from scipy.stats import false_discovery_control
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
@@ -738,3 +738,14 @@ def test_a_detector_of_few_rows_warns(n_rows):
         n_rows <= 10
     )
     assert all(each.filename == __file__ for each in caught)
+
+
+@pytest.mark.parametrize("novelty", [False, True])
+@pytest.mark.parametrize("autoencoder", [None, PLAIN], ids=["default", "plain"])
+def test_errors_that_have_no_reciprocal_are_no_errors(autoencoder, novelty):
+    # Constants of 1e-300 with missing entries: their errors are of the smallest numbers.
+    X = np.array([[-1.4e-300, np.nan], [np.nan, 1.4e-300], [-1.4e-300, 1.4e-300]] * 20)
+    detector = AutoencoderOutlierDetector(autoencoder, novelty=novelty, random_state=0)
+    detector.fit(X)
+    assert np.isfinite(detector.score_samples(X)).all()
+    assert np.isfinite(detector.explain(X)).all()

@@ -1,7 +1,7 @@
 """Rows of arrays as batches of tensors."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain, count, islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,7 +13,7 @@ from sklearn.utils import gen_batches
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sk_autoencoder.core._memory import CACHE_BYTES, CHUNK_BYTES, rows_within
+from sk_autoencoder.core._memory import CACHE_BYTES, CHUNK_BYTES, FORWARD_BYTES, rows_within
 from sk_autoencoder.nn._scalers import Scaler
 
 if TYPE_CHECKING:
@@ -49,6 +49,17 @@ class Batch(NamedTuple):
         x = function(self.x)
         target = x if self.target is self.x else function(self.target)
         return Batch(x, target, None if self.weight is None else function(self.weight))
+
+    @classmethod
+    def concatenate(cls, batches: Sequence["Batch"]) -> "Batch":
+        """Join the rows of batches without an axis of members."""
+        x = torch.cat([batch.x for batch in batches])
+        target, weight = x, None
+        if batches[0].target is not batches[0].x:
+            target = torch.cat([batch.target for batch in batches])
+        if batches[0].weight is not None:
+            weight = torch.cat([batch.weight for batch in batches])
+        return cls(x, target, weight)
 
     def split(self, size: int) -> "Iterator[Batch]":
         """Split the rows into batches of `size`."""
@@ -201,7 +212,7 @@ class RowDataset(Dataset):
         is_sparse = issparse(source.X) or issparse(source.targets)
         row_bytes = 4 * source.n_features * (1 + source.has_targets)
         if not is_sparse and indices.size * row_bytes <= CACHE_BYTES:
-            self.cached = self[np.arange(indices.size)]
+            self.cached = self._read_in_chunks(self.indices, row_bytes)
         self.chunk_size = len(self)  # rows that are read at once, per member
         if self.cached is None:  # sparse rows are dense for one batch only
             chunk_bytes = 0 if is_sparse else CHUNK_BYTES // self.n_members
@@ -236,6 +247,12 @@ class RowDataset(Dataset):
         else:
             batch = self._read(self.indices[flat])
         return batch.map(lambda t: t.reshape(*shape, *t.shape[1:]))
+
+    def _read_in_chunks(self, indices: np.ndarray, row_bytes: int) -> Batch:
+        """Read rows into one batch; only a chunk at a time is copied in float64."""
+        chunks = gen_batches(len(indices), rows_within(FORWARD_BYTES, row_bytes))
+        batches = [self._read(indices[chunk]) for chunk in chunks]
+        return batches[0] if len(batches) == 1 else Batch.concatenate(batches)
 
     def _read(self, indices: np.ndarray) -> Batch:
         source, device = self.source, self.scaler.center.device

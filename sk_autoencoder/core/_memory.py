@@ -2,7 +2,7 @@
 
 CACHE_BYTES = 64 * 2**20  # of scaled rows that are kept as one tensor
 CHUNK_BYTES = 8 * 2**20  # of rows that are read, shuffled or scaled at once
-FORWARD_BYTES = 2**20  # of rows in one forward pass: they stay in a processor's cache
+FORWARD_BYTES = 2**20  # of rows that are imputed or mapped at once: they stay in a cache
 FORWARD_BYTES_IN_TURN = 2**21  # of float32, where members are applied one after the other
 SAMPLE_BYTES = 32 * 2**20  # of a sample of rows that a model is fitted to
 

@@ -22,6 +22,7 @@ ERROR_QUANTILE = 0.9  # of the absolute errors of a feature: the feature's error
 MIN_RMSE_FRACTION = 0.05  # least scale, in root mean squared errors: for constant features
 ERROR_SCALE_OFFSET = 1e-2  # added to scales, in multiples of the largest one of a member
 MIN_ROUNDINGS = 1e6  # least scale, in errors that rounding alone makes
+MIN_SCALE = np.finfo(np.float32).tiny  # of errors: smaller ones have no reciprocal
 MIN_MEDIAN = 1e-3  # below it the rows of a member have no error to speak of
 ERROR_CAP = 4.0  # scaled errors are linear up to this value, and bounded above it
 
@@ -193,7 +194,7 @@ def fit_error_scale(
     scale = np.maximum(np.nan_to_num(scale), MIN_RMSE_FRACTION * np.sqrt(mse))
     scale += ERROR_SCALE_OFFSET * scale.max(axis=1, keepdims=True)
     scale = np.maximum(scale, MIN_ROUNDINGS * rounding)
-    scale = np.where(scale == 0, 1, scale)
+    scale = np.where(scale < MIN_SCALE, 1, scale)
     entries = cap_errors(torch.from_numpy(errors / scale)).movedim(0, 1)
     entries = rescale_observed(entries, find_missing(torch.from_numpy(errors[:, 0])))
     scores = entries.sum(-1).T.numpy()

@@ -1,5 +1,6 @@
 """Tables of numbers, categories and dates as matrices of numbers, and back."""
 
+from collections.abc import Iterator
 from numbers import Integral
 
 import numpy as np
@@ -201,16 +202,18 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         ends = np.cumsum(widths).tolist()
         self.blocks_ = [slice(e - w, e) for e, w in zip(ends, widths, strict=True)]
         weight = check_weights(sample_weight, X)
-        self.center_, self.scale_ = self._measure(self._encode(columns), weight)
+        self.center_, self.scale_ = self._measure(columns, weight)
         self.holds_probabilities_ = [c.holds_probabilities for c in self.encoders_]
         self.categories_ = [getattr(column, "levels", None) for column in self.encoders_]
         return self
 
     def _measure(
-        self, encoded: np.ndarray, weight: np.ndarray | None
+        self, columns: list[Column], weight: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Compute the mean of each encoded column, and its divisor."""
-        center, variance = weighted_moments(encoded, weight)
+        blocks = self._encode_blocks(columns)
+        moments = [weighted_moments(block, weight) for block in blocks]
+        center, variance = map(np.concatenate, zip(*moments, strict=True))
         std = np.sqrt(variance)
         scale = np.where(std > ROUNDING * np.abs(center), std, 1.0)
         for column, block in zip(self.encoders_, self.blocks_, strict=True):
@@ -255,9 +258,16 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 )
         return mask
 
-    def _encode(self, columns: list[Column]) -> np.ndarray:
+    def _encode_blocks(self, columns: list[Column]) -> Iterator[np.ndarray]:
         pairs = zip(self.encoders_, columns, strict=True)
-        return np.concatenate([known.encode(column) for known, column in pairs], axis=1)
+        return (known.encode(column) for known, column in pairs)
+
+    def _encode(self, columns: list[Column]) -> np.ndarray:
+        n_rows, n_entries = len(columns[0].values), self.blocks_[-1].stop
+        encoded = np.empty((n_rows, n_entries))
+        for block, entries in zip(self.blocks_, self._encode_blocks(columns), strict=True):
+            encoded[:, block] = entries
+        return encoded
 
     @as_fitted
     def transform(self, X):
@@ -279,11 +289,11 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         encoded = self._encode(self._read_kinds(X))
         if self.scale:
-            encoded = (encoded - self.center_) / self.scale_
+            encoded -= self.center_
+            encoded /= self.scale_
         if self.fill_missing:
-            encoded = np.where(
-                np.isnan(encoded), 0.0 if self.scale else self.center_, encoded
-            )
+            mean = 0.0 if self.scale else self.center_
+            np.copyto(encoded, mean, where=np.isnan(encoded))
         return encoded
 
     @as_fitted
