@@ -117,7 +117,8 @@ class Version:
             files.append((method, str(folder / f"{i}.npy"), result))
         task = {"name": name, "parameters": parameters, "calls": files}
         asked, answered = self._process.stdin, self._process.stdout
-        assert asked is not None and answered is not None
+        assert asked is not None
+        assert answered is not None
         asked.write(json.dumps(task) + "\n")
         asked.flush()
         answer = answered.readline()

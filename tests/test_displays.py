@@ -30,6 +30,7 @@ from sk_autoencoder import (
     TraversalDisplay,
     VAETransformer,
 )
+from sk_autoencoder.core import _recipe
 from sk_autoencoder.nn import Convolutional
 
 mpl.use("Agg")
@@ -128,6 +129,19 @@ def test_curves_are_found_within(iris):
     for fitted in (search, detector.fit(iris)):
         display = LossCurveDisplay.from_estimator(fitted)
         assert display.estimator_name == "AutoencoderTransformer"
+
+
+def test_the_axis_of_losses_counts_steps_where_training_does(monkeypatch):
+    monkeypatch.setattr(_recipe, "MIN_STEPS", 250)
+    t = np.random.default_rng(0).normal(size=(1_100, 1))
+    X = np.tanh(t * np.linspace(0.5, 3, 6))
+    autoencoder = AutoencoderTransformer(1, batch_size=200, random_state=0).fit(X)
+    assert autoencoder.history_[:, "steps"] == [25] * 10
+    assert sum(autoencoder.history_[:, "passes"]) == pytest.approx(250 / 5)  # of 990 rows
+    display = LossCurveDisplay.from_estimator(autoencoder)
+    assert display.ax_.get_xlabel() == "step"
+    assert display.lines_[0].get_xdata().tolist() == list(range(25, 275, 25))
+    assert display.best_line_.get_xdata()[0] == 25 * autoencoder.best_epoch_ > 0
 
 
 @pytest.mark.parametrize("yscale", ["auto", "linear", "log"])

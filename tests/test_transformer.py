@@ -395,6 +395,17 @@ def test_the_learning_rate_falls(curved, early_stopping):
     assert np.all(np.diff(rates) <= 0)
 
 
+def test_a_start_that_no_epoch_improves_is_kept_at_once(iris):
+    default = AutoencoderTransformer(2, n_iter_no_change=5, random_state=0).fit(iris)
+    assert (default.best_epoch_, default.n_iter_) == (0, 5)
+    explicit = AutoencoderTransformer(
+        2, n_iter_no_change=5, max_epochs=100, lr=2e-3, random_state=0
+    ).fit(iris)
+    assert explicit.best_epoch_ == 0
+    assert explicit.n_iter_ >= 15  # with two restarts
+    np.testing.assert_allclose(default.score(iris), explicit.score(iris))
+
+
 def test_training_stops_when_the_held_out_loss_stalls(digits):
     autoencoder = AutoencoderTransformer(5, n_iter_no_change=2, lr=1e-2, random_state=0)
     autoencoder.fit(digits[:150])

@@ -28,6 +28,9 @@ class EarlyStoppingWithRestarts(Callback):
         Number of restarts before training stops.
     factor : float, default=0.3
         Factor of the learning rate in each restart.
+    keeps_start : bool, default=False
+        Whether initial weights that no epoch before the first restart has improved are
+        kept without a restart.
 
     Attributes
     ----------
@@ -41,12 +44,18 @@ class EarlyStoppingWithRestarts(Callback):
     """
 
     def __init__(
-        self, patience: int, tol: float, n_lr_reductions: int = 2, factor: float = 0.3
+        self,
+        patience: int,
+        tol: float,
+        n_lr_reductions: int = 2,
+        factor: float = 0.3,
+        keeps_start: bool = False,
     ):
         self.patience = patience
         self.tol = tol
         self.n_lr_reductions = n_lr_reductions
         self.factor = factor
+        self.keeps_start = keeps_start
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         self.best_epoch_ = self.n_stale_ = self.n_restarts_ = 0
@@ -79,7 +88,8 @@ class EarlyStoppingWithRestarts(Callback):
         self.best_state_, self.rates_ = net.get_weights(), self.path_.copy()
 
     def _restart(self, net) -> None:
-        if self.n_restarts_ == self.n_lr_reductions:
+        is_start_best = self.keeps_start and self.best_epoch_ == 0
+        if is_start_best or self.n_restarts_ == self.n_lr_reductions:
             self.is_done_ = True
             raise KeyboardInterrupt  # skorch's way to stop
         net.load_weights(self.best_state_)

@@ -156,6 +156,7 @@ class Schedule:
     patience: int  # epochs without improvement before a restart
     tol: float  # relative decrease of the validation loss that counts
     n_lr_reductions: int = 2  # restarts with a smaller learning rate, before the end
+    keeps_start: bool = False  # that no epoch before the first restart improves
     cosine_decay: bool = False  # of the learning rate, with early stopping too
     steps_per_epoch: int | None = None  # None stands for a pass through the rows
 
@@ -170,9 +171,11 @@ class Schedule:
                 n_lr_reductions=0,
                 steps_per_epoch=math.ceil(count_steps(n_rows) / N_LOOKS),
             )
+        is_auto = self.max_epochs == "auto"
         return replace(
             self,
-            max_epochs=DEFAULT_EPOCHS if self.max_epochs == "auto" else self.max_epochs,
+            max_epochs=DEFAULT_EPOCHS if is_auto else self.max_epochs,
+            keeps_start=is_auto,
             lr=DEFAULT_LR if self.lr == "auto" else self.lr,
         )
 
@@ -182,7 +185,9 @@ class Schedule:
             return [("schedule", RecordLearningRate())]
         if not self.early_stopping:
             return [("schedule", CosineAnnealing())]
-        stopping = EarlyStoppingWithRestarts(self.patience, self.tol, self.n_lr_reductions)
+        stopping = EarlyStoppingWithRestarts(
+            self.patience, self.tol, self.n_lr_reductions, keeps_start=self.keeps_start
+        )
         decay = [("decay", CosineAnnealing())] if self.cosine_decay else []
         return [("schedule", stopping), *decay]
 

@@ -136,7 +136,7 @@ class AutoencoderNet(NeuralNet):
         elif training:
             step_fn = self._make_fast_step()
         totals = defaultdict(lambda: torch.zeros((), dtype=torch.float64))
-        total_weight = 0
+        total_weight = n_batches = n_rows = 0
         with nullcontext() if training else self._fixed_noise():
             for batch in batches:
                 terms = step_fn(batch)["terms"]
@@ -146,6 +146,10 @@ class AutoencoderNet(NeuralNet):
                 for name, term in terms.items():
                     totals[name] = totals[name].to(term.device).add_(term, alpha=weight)
                 total_weight += weight * self.module_.n_members
+                n_batches, n_rows = n_batches + 1, n_rows + batch.n_rows
+        if training:
+            self.history.record("steps", n_batches)
+            self.history.record("passes", n_rows / len(batches.rows))
         names, numbers = list(totals), map(float, [*totals.values(), total_weight])
         sums = torch.tensor(list(numbers), dtype=torch.float64)
         *sums, total_weight = self.backend.sum(sums).tolist()

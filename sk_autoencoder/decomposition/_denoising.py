@@ -217,7 +217,8 @@ class DenoisingAutoencoder(OrderedAutoencoder):
         Validation loss after each epoch, with the same corruption each time; None without
         validation rows.
     history_ : skorch.history.History
-        All that skorch recorded, each term of the loss by name.
+        All that skorch recorded: each term of the loss by name, and the ``"steps"`` and
+        ``"passes"`` through the rows of each epoch.
     net_ : skorch.NeuralNet
         The fitted trainer.
     network_ : sk_autoencoder.nn.Network

@@ -165,7 +165,8 @@ class StackedAutoencoder(BaseAutoencoder):
     validation_curve_ : list of float or None
         Validation loss after each epoch, without noise; None without validation rows.
     history_ : skorch.history.History
-        All that skorch recorded, each term of the loss by name.
+        All that skorch recorded: each term of the loss by name, and the ``"steps"`` and
+        ``"passes"`` through the rows of each epoch.
     net_ : skorch.NeuralNet
         The fitted trainer.
     network_ : sk_autoencoder.nn.Network

@@ -148,7 +148,8 @@ class AutoencoderTransformer(OrderedAutoencoder):
     validation_curve_ : list of float or None
         Validation loss after each epoch, without noise; None without validation rows.
     history_ : skorch.history.History
-        All that skorch recorded, each term of the loss by name.
+        All that skorch recorded: each term of the loss by name, and the ``"steps"`` and
+        ``"passes"`` through the rows of each epoch.
     net_ : skorch.NeuralNet
         The fitted trainer.
     network_ : sk_autoencoder.nn.Network
@@ -177,8 +178,9 @@ class AutoencoderTransformer(OrderedAutoencoder):
 
     **Early stopping.** Where passes are counted, training returns to the best weights when
     the validation loss stalls, and multiplies the learning rate by 0.3; the third stall
-    stops it. After a start from PCA with 1,000 rows or fewer, the epochs that led to the
-    best weights are repeated from PCA of all rows, on all rows.
+    stops it. With ``max_epochs="auto"`` the first one does if no epoch was better than the
+    initial weights. After a start from PCA with 1,000 rows or fewer, the epochs that led to
+    the best weights are repeated from PCA of all rows, on all rows.
 
     **Few rows.** One set of validation rows is too small to choose by. With
     ``max_epochs="auto"``, 1,000 rows or fewer and the dense network, three autoencoders are

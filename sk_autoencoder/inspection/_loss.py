@@ -1,4 +1,4 @@
-"""Plots of the terms of the loss against the epoch."""
+"""Plots of the terms of the loss against epochs or training steps."""
 
 from collections.abc import Mapping, Sequence
 
@@ -25,6 +25,8 @@ class LossCurveDisplay:
         Terms of the validation loss; None if there are no validation rows.
     best_epoch : int or None, default=None
         Epoch whose weights were kept; 0 is the initialisation.
+    steps : sequence of int or None, default=None
+        Training steps of each epoch, for an axis of steps; None gives one of epochs.
     estimator_name : str or None, default=None
         Title of the plot.
 
@@ -62,16 +64,21 @@ class LossCurveDisplay:
         valid: Mapping[str, Sequence[float]] | None = None,
         *,
         best_epoch: int | None = None,
+        steps: Sequence[int] | None = None,
         estimator_name: str | None = None,
     ) -> None:
         self.train = train
         self.valid = valid
         self.best_epoch = best_epoch
+        self.steps = steps
         self.estimator_name = estimator_name
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None, name=None, yscale="auto", **line_kw):
         """Plot the loss curves of a fitted autoencoder.
+
+        The axis shows training steps where an epoch was a number of steps, and epochs
+        where each was a pass through the rows.
 
         Parameters
         ----------
@@ -112,6 +119,7 @@ class LossCurveDisplay:
             _curves(autoencoder.history_, "train_"),
             _curves(autoencoder.history_, "valid_") or None,
             best_epoch=autoencoder.best_epoch_,
+            steps=_steps(autoencoder.history_),
             estimator_name=type(autoencoder).__name__ if name is None else name,
         )
         return display.plot(ax=ax, yscale=yscale, **line_kw)
@@ -151,11 +159,13 @@ class LossCurveDisplay:
         )
         self.best_line_ = None
         if self.valid and self.best_epoch is not None:
-            label = f"best epoch, {self.best_epoch}" if self.best_epoch else "best: start"
+            best = self._positions(self.best_epoch)[-1] if self.best_epoch else 0
+            label = f"best {self._unit}, {best}" if self.best_epoch else "best: start"
             self.best_line_ = ax.axvline(
-                self.best_epoch, color=drawing.GREY, linestyle=":", label=label
+                best, color=drawing.GREY, linestyle=":", label=label
             )
-        ax.set(xlabel="epoch", ylabel="loss, mean over rows", yscale=self._scale(yscale))
+        ax.set(ylabel="loss, mean over rows", yscale=self._scale(yscale))
+        ax.set_xlabel(self._unit)
         if ax.get_yscale() == "log":
             drawing.use_plain_tick_labels(ax.yaxis)
         ax.xaxis.get_major_locator().set_params(integer=True)
@@ -168,12 +178,21 @@ class LossCurveDisplay:
     ) -> list:
         lines = []
         for name in _plotted_terms(curves):
-            epochs = np.arange(1, len(curves[name]) + 1)
+            ends = self._positions(len(curves[name]))
             options = {"color": colours.get(name), "linestyle": style}
-            options |= {"marker": "."} if len(epochs) == 1 else {}
+            options |= {"marker": "."} if len(ends) == 1 else {}
             label = f"{name}, {kind}"
-            lines += self.ax_.plot(epochs, curves[name], label=label, **options | line_kw)
+            lines += self.ax_.plot(ends, curves[name], label=label, **options | line_kw)
         return lines
+
+    @property
+    def _unit(self) -> str:
+        return "epoch" if self.steps is None else "step"
+
+    def _positions(self, n_epochs: int) -> np.ndarray:
+        """Compute where the first epochs end on the axis."""
+        steps = np.ones(n_epochs, dtype=int) if self.steps is None else self.steps
+        return np.cumsum(steps[:n_epochs])
 
     def _scale(self, yscale: str) -> str:
         if yscale != "auto":
@@ -191,6 +210,12 @@ def _curves(history: Sequence[Mapping], prefix: str) -> dict[str, list[float]]:
         for name in recorded
         if name.startswith(prefix)
     }
+
+
+def _steps(history: Sequence[Mapping]) -> list[int] | None:
+    """List the steps of each epoch; None if epochs are passes, or are not known to be."""
+    is_pass = all(epoch.get("passes", 1.0) == 1.0 for epoch in history)
+    return None if is_pass else read_curve(history, "steps")
 
 
 def _plotted_terms(curves: Mapping[str, Sequence[float]]) -> list[str]:
