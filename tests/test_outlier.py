@@ -3,6 +3,7 @@
 import copy
 import pickle
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -23,14 +24,36 @@ from sklearn.preprocessing import StandardScaler
 from torch._C import _functorch
 
 from sk_autoencoder import AutoencoderOutlierDetector, AutoencoderTransformer
-from sk_autoencoder.nn import Dense, Network
+from sk_autoencoder.core._data import Batch
+from sk_autoencoder.core._trainer import BatchLosses
+from sk_autoencoder.nn import (
+    Convolutional,
+    Dense,
+    GaussianNoise,
+    LinearInit,
+    Network,
+    Objective,
+    SwapNoise,
+    squared_error,
+)
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
+from sk_autoencoder.nn._penalties import l1_norm, linear_error
 from sk_autoencoder.nn._scalers import Scaler
+from sk_autoencoder.nn._tables import TableError, TableLayout
 from sk_autoencoder.outliers import _samples, _scores, _threshold
 from sk_autoencoder.utils import _torch_compat
 
 QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 8, "random_state": 0}
+IS_LEVEL = np.array([False, True, True, False, False, False])
+LAYOUT = TableLayout(
+    column=np.array([0, 1, 1, 2, 3, 4]),
+    is_category=np.array([False, True, False, False, False]),
+    is_number=~IS_LEVEL,
+    is_level=IS_LEVEL,
+    center=np.full(6, 0.5),
+    scale=np.where(IS_LEVEL, 0.5**0.5, 1.0),
+)
 
 
 @pytest.fixture(scope="module")
@@ -521,6 +544,66 @@ def test_an_ensemble_gives_what_its_members_give(options):
         [a.reconstruct(rows) for a, rows in zip(alone, own, strict=True)]
     )
     torch.testing.assert_close(together.map_members(Autoencoder.reconstruct, own), expected)
+
+
+@pytest.mark.parametrize("trim_fraction", [0.0, 0.4])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"activation": "silu"},
+        {"tied_weights": True},
+        {"code_activation": "tanh", "dropout": 0.5},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("start", [False, True])
+@pytest.mark.parametrize("error", [squared_error, TableError(LAYOUT)], ids=["", "table"])
+def test_stacked_members_have_the_losses_and_gradients_that_vmap_gives(
+    options, error, start, trim_fraction
+):
+    start = start and "code_activation" not in options  # such a code has no start
+    alone = members(3, **options)
+    for each in alone if start else ():
+        encode, decode = torch.randn(3, 6), torch.randn(6, 3)
+        parts = torch.randn(3), decode, torch.randn(6), torch.rand(3) + 0.5
+        assert each.network.start_from(LinearInit(encode, *parts))
+    penalty = partial(linear_error, error, trim_fraction)
+    objective = Objective(error, trim_fraction, linear=(0.5, penalty))
+    x, weight = torch.randn(3, 5, 6), torch.rand(3, 5)
+    found = []
+    for is_stacked in (False, True):
+        together = Ensemble(alone).train()
+        losses = BatchLosses(together, objective)
+        assert losses.takes_stacked
+        losses.takes_stacked = is_stacked
+        torch.manual_seed(0)
+        terms, output = losses(Batch(x, x, weight))
+        sum(terms.values()).backward()
+        gradients = [p.grad for p in together.parameters() if p.grad is not None]
+        assert len(gradients) == len(list(together.parameters()))
+        found.append([*terms.values(), output, *gradients])
+        assert ("linear" in terms) == start
+    for stacked, mapped in zip(*found, strict=True):
+        torch.testing.assert_close(stacked, mapped)
+
+
+def test_members_that_cannot_be_stacked_are_known():
+    def takes_stacked(corruption=None, error=squared_error, **penalties):
+        alone = members(2)
+        for each in alone:
+            each.corruption = corruption or torch.nn.Identity()
+        return BatchLosses(Ensemble(alone), Objective(error, **penalties)).takes_stacked
+
+    assert takes_stacked()
+    assert takes_stacked(GaussianNoise(0.1))
+    assert not takes_stacked(SwapNoise(0.1))  # swaps rows along the first axis
+    assert not takes_stacked(error=lambda output, x: (output - x).abs().sum(1))
+    assert takes_stacked(error=TableError(LAYOUT))
+    assert not takes_stacked(error=TableError(LAYOUT, lambda o, x: (o - x).sum(1)))
+    assert not takes_stacked(l1=(0.1, l1_norm))  # sums over all weights
+    assert not Dense(activation=torch.nn.PReLU)(6, 2).takes_members
+    assert not Dense(activation=lambda: torch.nn.Softmax(1))(6, 2).takes_members
+    assert not Convolutional((2, 3))(6, 2).takes_members
 
 
 def test_members_may_use_a_layer_twice():

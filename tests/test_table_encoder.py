@@ -172,6 +172,7 @@ def test_missing_cells_are_filled_where_asked_for(frame):
         (["a", 1] * 50, "'c'.*int and str"),
         ([datetime.date(2020, 1, 1), "today"] * 50, "'c'.*date and str"),
         ([np.inf] * 100, "'c' of X contains infinity"),
+        ([1e200, 0.0] * 50, "'c' of X has values so large that their variance"),
         (pd.period_range("2020", periods=100, freq="D"), "'c' of X holds"),
     ],
 )

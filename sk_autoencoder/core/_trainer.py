@@ -66,9 +66,15 @@ class BatchLosses(nn.Module):
         super().__init__()
         self.module = module
         self.objective = objective
+        is_ensemble = isinstance(module, Ensemble)
+        self.takes_stacked = (
+            is_ensemble and module.takes_stacked_rows and objective.takes_members
+        )
 
     def forward(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
         """Compute the terms, summed over members, and the reconstructions."""
+        if self.takes_stacked:
+            return self.module.sum_stacked_losses(self._losses, batch)
         return self.module.sum_losses(self._losses, batch)
 
     def _losses(self, autoencoder: Autoencoder, batch: Batch):

@@ -99,6 +99,14 @@ class Network(nn.Module):
     encode: Callable[[Tensor], Tensor]
     decode: Callable[[Tensor], Tensor]
 
+    @property
+    def takes_members(self) -> bool:
+        """Whether it takes the stacked weights of an ensemble.
+
+        Rows have the shape (n_members, batch, n_features) then.
+        """
+        return False
+
     def forward(self, x: Tensor) -> NetworkOutput:
         """Encode and decode `x` of shape (batch, n_features)."""
         code = self.encode(x)
@@ -201,7 +209,8 @@ class LinearSkipNetwork(Network):
         """Decode `code` (batch, n_components) to rows (batch, n_features)."""
         if self.linear is None:
             return self.decoder(code)
-        return self.decoder(code / self.code_scale) + self.linear.decode(code)
+        scaled = code / align_rows(self.code_scale)
+        return self.decoder(scaled) + self.linear.decode(code)
 
     def decode_linearly(self, code: Tensor) -> Tensor | None:
         """Decode `code` by the linear skip alone; None without a linear skip."""
@@ -233,12 +242,32 @@ class LinearSkip(nn.Module):
         self.decode_bias = nn.Parameter(init.decode_bias.clone())
 
     def encode(self, x: Tensor) -> Tensor:
-        return nn.functional.linear(x, self.encode_weight, self.encode_bias)
+        return apply_linear(x, self.encode_weight, self.encode_bias)
 
     def decode(self, code: Tensor) -> Tensor:
         if self.decode_weight is None:
-            return nn.functional.linear(code, self.encode_weight.T, self.decode_bias)
-        return nn.functional.linear(code, self.decode_weight, self.decode_bias)
+            return apply_linear(code, self.encode_weight.mT, self.decode_bias)
+        return apply_linear(code, self.decode_weight, self.decode_bias)
+
+
+def align_rows(vectors: Tensor) -> Tensor:
+    """Align a vector, or one of each member, with rows (..., batch, length)."""
+    return vectors if vectors.ndim == 1 else vectors[:, None]
+
+
+def apply_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Apply a linear layer, or those of all members of an ensemble at once.
+
+    Parameters
+    ----------
+    x : Tensor of shape (batch, n_in), or (n_members, batch, n_in)
+    weight : Tensor of shape (n_out, n_in), or (n_members, n_in, n_out)
+        An ensemble stores matrices transposed.
+    bias : Tensor of shape (n_out,), or (n_members, n_out)
+    """
+    if weight.ndim == 2:
+        return nn.functional.linear(x, weight, bias)
+    return torch.baddbmm(bias[:, None], x, weight)
 
 
 def get_activation(

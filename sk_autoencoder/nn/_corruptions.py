@@ -273,6 +273,10 @@ class RandomMissing(nn.Module):
         return f"probability={self.probability}"
 
 
+# Corruptions of each entry by itself, whatever the shape of the rows.
+ENTRYWISE_CORRUPTIONS = (nn.Identity, GaussianNoise, MaskingNoise)
+
+
 class WhileTraining(nn.Module):
     """Apply a function to scaled rows in training, as a corruption.
 

@@ -11,13 +11,25 @@ from torch import Tensor, nn
 from torch.func import vjp
 
 from sk_autoencoder.nn._base import (
+    ACTIVATIONS,
     LinearInit,
     LinearSkipNetwork,
     Network,
+    apply_linear,
     check_positive_sizes,
     get_activation,
 )
 from sk_autoencoder.nn._corruptions import GaussianNoise
+
+ENTRYWISE = [*ACTIVATIONS.values(), nn.Dropout, GaussianNoise]
+
+
+class Linear(nn.Linear):
+    """Linear layer that takes the stacked weights of an ensemble too."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `x` (..., batch, in_features) to (..., batch, out_features)."""
+        return apply_linear(x, self.weight, self.bias)
 
 
 class DenseNetwork(LinearSkipNetwork):
@@ -32,16 +44,24 @@ class DenseNetwork(LinearSkipNetwork):
         code_layer: nn.Module | None = None,
     ) -> None:
         super().__init__(sizes[-1], tied_weights)
-        linears = [nn.Linear(n_in, n_out) for n_in, n_out in pairwise(sizes)]
+        linears = [Linear(n_in, n_out) for n_in, n_out in pairwise(sizes)]
         if tied_weights:
             mirrored: list[nn.Module] = [Transposed(layer) for layer in reversed(linears)]
         else:
             pairs = pairwise(reversed(sizes))
-            mirrored = [nn.Linear(n_in, n_out) for n_in, n_out in pairs]
+            mirrored = [Linear(n_in, n_out) for n_in, n_out in pairs]
         self.encoder = with_activations(linears, activation, dropout)
         self.decoder = with_activations(mirrored, activation, dropout)
         self.activation, self.widths = activation, list(sizes[1:])
         self.code_layer = code_layer
+
+    @property
+    def takes_members(self) -> bool:
+        """Whether all layers take the stacked weights of an ensemble."""
+        layers = [*self.encoder, *self.decoder]
+        if self.code_layer is not None:
+            layers += cast(nn.Sequential, self.code_layer)
+        return all(type(layer) in (Linear, Transposed, *ENTRYWISE) for layer in layers)
 
     def encode(self, x: Tensor) -> Tensor:
         """Encode `x` (batch, n_features) to codes (batch, n_components)."""
@@ -150,11 +170,11 @@ class Transposed(TiedLayer):
     @property
     def weight(self) -> Tensor:
         """The transposed weight."""
-        return self.mirror_weight.T
+        return self.mirror_weight.mT
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map `x` (batch, mirror.out_features) to (batch, mirror.in_features)."""
-        return nn.functional.linear(x, self.weight, self.bias)
+        """Map `x` (..., batch, mirror.out_features) to (..., batch, mirror.in_features)."""
+        return apply_linear(x, self.weight, self.bias)
 
 
 def _has_weights(module: nn.Module) -> bool:

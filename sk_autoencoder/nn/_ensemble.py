@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_map
 
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network
+from sk_autoencoder.nn._corruptions import ENTRYWISE_CORRUPTIONS
 from sk_autoencoder.nn._scalers import Scaler
 from sk_autoencoder.utils._torch_compat import call_with_tensors
 
@@ -164,6 +165,22 @@ class Ensemble(nn.Module):
         Each member trains as if alone, on rows of its own.
         """
         losses, output = self.map_members(function, batch)
+        return {name: loss.sum() for name, loss in losses.items()}, output
+
+    @property
+    def takes_stacked_rows(self) -> bool:
+        """Whether all parts work on stacked weights and rows, without ``vmap``."""
+        is_entrywise = isinstance(self.corruption, ENTRYWISE_CORRUPTIONS)
+        return is_entrywise and self.network.takes_members
+
+    def sum_stacked_losses(
+        self, function: Callable, batch: Any
+    ) -> tuple[dict[str, Tensor], Any]:
+        """Compute what :meth:`sum_losses` does, by one call with the stacked weights.
+
+        That saves half of the time of a step of small networks.
+        """
+        losses, output = function(self.member, batch)
         return {name: loss.sum() for name, loss in losses.items()}, output
 
     def encode(self, x: Tensor) -> Tensor:

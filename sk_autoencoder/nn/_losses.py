@@ -221,6 +221,7 @@ LOSSES = {
     ),
     "squared_error": Loss(squared_error),
 }
+ERRORS = [loss.error for loss in LOSSES.values()]
 ROW_LOSSES = [name for name, loss in LOSSES.items() if loss.norm_order is not None]
 
 
@@ -249,11 +250,16 @@ def observed_error(
     )
 
 
+def takes_members(error: Error) -> bool:
+    """Check whether an error takes rows (n_members, batch, n_features) too."""
+    return error in ERRORS or getattr(error, "takes_members", False)
+
+
 def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
     """Average `values` over rows by their weights (batch,); None stands for equal ones."""
     if weight is None:
-        return values.mean()
-    return (values * weight).sum() / weight.sum()
+        return values.mean(-1)
+    return (values * weight).sum(-1) / weight.sum(-1)
 
 
 def trimmed_mean(
@@ -270,8 +276,8 @@ def trimmed_mean(
     """
     if not trim_fraction:
         return weighted_mean(errors, weight)
-    n_kept = max(round((1 - trim_fraction) * len(errors)), 1)
+    n_kept = max(round((1 - trim_fraction) * errors.shape[-1]), 1)
     smallest = errors.topk(n_kept, largest=False, sorted=False)
     if weight is not None:
-        weight = weight[smallest.indices]
+        weight = weight.gather(-1, smallest.indices)
     return weighted_mean(smallest.values, weight)

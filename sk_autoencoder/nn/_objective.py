@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from sk_autoencoder.nn._base import Network, NetworkOutput
-from sk_autoencoder.nn._losses import Error, trimmed_mean, weighted_mean
-from sk_autoencoder.nn._penalties import Penalty
+from sk_autoencoder.nn._losses import Error, takes_members, trimmed_mean, weighted_mean
+from sk_autoencoder.nn._penalties import Penalty, linear_error
 
 
 class Objective(nn.Module):
@@ -43,17 +43,26 @@ class Objective(nn.Module):
         for name in self.weights:
             setattr(self, name, penalties[name][1])
 
+    @property
+    def takes_members(self) -> bool:
+        """Whether terms are right for rows of several members, (n_members, batch, ...)."""
+        penalties = [getattr(self, name) for name in self.weights]
+        are_known = all(getattr(each, "func", None) is linear_error for each in penalties)
+        return type(self) is Objective and are_known and takes_members(self.error)
+
     def forward(
         self, network: Network, x: Tensor, out: NetworkOutput, weight: Tensor | None = None
     ) -> dict[str, Tensor]:
         """Compute the weighted terms by name: scalars, whose sum is the loss.
 
         The means over rows are weighted by `weight`, of shape (batch,), if it is given.
+        Rows of several members give one number for each.
         """
         errors = self.errors(network, x, out)
         terms = {"error": trimmed_mean(errors, self.trim_fraction, weight)}
         for name, value in self._penalties(network, x, out):
-            terms[name] = weighted_mean(value, weight) if value.ndim else value
+            is_by_row = value.ndim == errors.ndim
+            terms[name] = weighted_mean(value, weight) if is_by_row else value
         return terms
 
     def errors(self, network: Network, x: Tensor, out: NetworkOutput) -> Tensor:

@@ -13,7 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sk_autoencoder.nn._likelihoods import Likelihood
-from sk_autoencoder.nn._losses import Error, Loss, observed_error, squared_error
+from sk_autoencoder.nn._losses import (
+    Error,
+    Loss,
+    observed_error,
+    squared_error,
+    takes_members,
+)
 from sk_autoencoder.nn._missing import observed_share
 from sk_autoencoder.nn._scalers import Scaler
 from sk_autoencoder.utils._torch_compat import is_exporting
@@ -255,6 +261,11 @@ class TableError(nn.Module):
         first[layout.column[::-1]] = np.arange(len(layout.column))[::-1]
         self.register_buffer("first", torch.from_numpy(first))
         self.register_buffer("is_empty", torch.from_numpy(layout.width == 0))
+
+    @property
+    def takes_members(self) -> bool:
+        """Whether the error takes rows (n_members, batch, n_entries) too."""
+        return takes_members(self.error)
 
     def forward(self, output: Tensor, x: Tensor) -> Tensor:
         """Compute the errors (batch,) of rows `x` (batch, n_entries)."""

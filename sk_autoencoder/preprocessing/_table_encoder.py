@@ -19,7 +19,7 @@ from sk_autoencoder.preprocessing._frames import (
     make_frame,
     read_columns,
 )
-from sk_autoencoder.utils._checks import check_weights
+from sk_autoencoder.utils._checks import check_variance, check_weights
 from sk_autoencoder.utils._sklearn_compat import (
     Interval,
     RealNotInt,
@@ -212,7 +212,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Compute the mean of each encoded column, and its divisor."""
         blocks = self._encode_blocks(columns)
-        moments = [weighted_moments(block, weight) for block in blocks]
+        with np.errstate(over="ignore", invalid="ignore"):  # refused below
+            moments = [weighted_moments(block, weight) for block in blocks]
+        for name, (_, variance) in zip(self._names, moments, strict=True):
+            check_variance(variance, [name] * len(variance))
         center, variance = map(np.concatenate, zip(*moments, strict=True))
         std = np.sqrt(variance)
         scale = np.where(std > ROUNDING * np.abs(center), std, 1.0)

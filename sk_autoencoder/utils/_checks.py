@@ -27,12 +27,16 @@ def count_rows(X) -> int:
         return 0
 
 
-def check_variance(variance: np.ndarray) -> None:
-    """Raise a ValueError if the variance of a column of X is not finite."""
+def check_variance(variance: np.ndarray, names: Sequence | None = None) -> None:
+    """Raise a ValueError if the variance of a column of X is not finite.
+
+    The error names the column by `names`, or by its number.
+    """
     wild = np.flatnonzero(~np.isfinite(variance))
     if len(wild):
+        name = wild[0] if names is None else repr(names[wild[0]])
         raise ValueError(
-            f"Column {wild[0]} of X has values so large that their variance is not finite "
+            f"Column {name} of X has values so large that their variance is not finite "
             "in float64. Divide X by a constant, or clip wild values."
         )
 
