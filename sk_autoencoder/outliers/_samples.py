@@ -1,6 +1,6 @@
 """Samples of training rows: each gives a row back as the nearest of its own."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sk_autoencoder.core._data import as_tensor
 from sk_autoencoder.outliers._scores import Cells, find_missing
+from sk_autoencoder.utils._torch_compat import is_exporting
 
 N_SAMPLES = 12
 SAMPLE_SIZE = 8  # a larger sample of contaminated rows holds outliers of one kind
@@ -75,12 +76,17 @@ def make_sample_errors(samples: np.ndarray, cells: Cells) -> Callable:
     """
     kept = as_tensor(samples, "cpu")
 
-    def errors(module: nn.Module, x: Tensor) -> Iterator[Tensor]:
+    def errors(module: nn.Module, x: Tensor) -> Iterable[Tensor]:
         groups = kept.to(x)
         by_place = groups.transpose(0, 1)
         distances = squared_distances(module.scaler.bound(x), by_place.flatten(0, 1))
+        if is_exporting():  # all samples at once, for a smaller graph
+            nearest = distances.unflatten(-1, (len(by_place), -1)).argmin(-2)
+            first = torch.arange(len(groups), device=x.device) * len(by_place)
+            rows = groups.flatten(0, 1)[nearest + first]  # (batch, n_samples, n_entries)
+            return cells.measure(rows - x[:, None]).transpose(0, 1)
         nearest = find_least(distances.chunk(len(by_place), -1))
-        for group, index in zip(groups, nearest.unbind(-1), strict=True):
-            yield cells.measure(group.index_select(0, index) - x)
+        pairs = zip(groups, nearest.unbind(-1), strict=True)
+        return (cells.measure(group.index_select(0, i) - x) for group, i in pairs)
 
     return errors

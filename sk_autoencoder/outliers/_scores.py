@@ -5,7 +5,7 @@ rows the nearest one. Members of one kind form a part of a score.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +38,7 @@ class Cells(NamedTuple):
 class Part(NamedTuple):
     """Members of one kind, and their usual errors."""
 
-    errors: Callable[[nn.Module, Tensor], Iterator[Tensor]]  # (batch, n_cells) by member
+    errors: Callable[[nn.Module, Tensor], Iterable[Tensor]]  # (batch, n_cells) by member
     scale: np.ndarray  # (n_members, n_cells), of absolute errors
     weight: np.ndarray  # (n_members,), reciprocal of a usual score
 
@@ -300,6 +300,12 @@ def make_score_function(
         weights = part.weight / len(part.weight)
         total = torch.zeros((), dtype=torch.float64, device=x.device)
         errors = part.errors(module, x)
+        if is_exporting():  # all members in one set of operators, for a smaller graph
+            stacked = errors if torch.is_tensor(errors) else torch.stack(list(errors))
+            values = stacked.abs() * factors[:, None]
+            values = rescale_observed(cap_errors(values), is_missing)
+            values = (values if by_cell else values.sum(-1)).double()
+            return torch.tensordot(torch.as_tensor(weights).to(total), values, 1)
         for cell_errors, factor, weight in zip(errors, factors, weights, strict=True):
             values = cap_errors(cell_errors.abs_().mul_(factor))
             values = rescale_observed(values, is_missing)
