@@ -35,7 +35,7 @@ def search(reduce) -> GridSearchCV:
     """Tune the reducer for the classifier behind it."""
     pipeline = Pipeline([("reduce", reduce), ("classify", KNeighborsClassifier(5))])
     grid = {"reduce__n_components": [4, 8]}
-    return GridSearchCV(pipeline, grid, cv=3, n_jobs=2).fit(X_fit, y_fit)
+    return GridSearchCV(pipeline, grid, cv=2, n_jobs=2).fit(X_fit, y_fit)
 
 
 def r2(reduce) -> float:

@@ -98,6 +98,10 @@ ONE_OF_EACH = [next(e for e in _QUICKEST_FIRST if type(e) is cls) for cls in CLA
 
 # Each class with steps of its own from rows to weights; the others change a loss.
 ONE_OF_EACH_TRAINING = [e for e in ONE_OF_EACH if type(e).__name__ in OWN_TRAINING]
+# Those, and one of each class around an autoencoder.
+ONE_OF_EACH_KIND = [
+    e for e in ONE_OF_EACH if e in ONE_OF_EACH_TRAINING or e not in AUTOENCODERS
+]
 
 
 def one_of_each(estimators, quick=ONE_OF_EACH):

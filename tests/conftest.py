@@ -1,5 +1,6 @@
 """What all tests share: the catalogue of estimators and small tables."""
 
+import gc
 import os
 import sys
 from functools import cache
@@ -18,6 +19,7 @@ from catalogue import (
     AUTOENCODERS,
     CATALOGUE,
     DETECTORS,
+    ONE_OF_EACH_KIND,
     ONE_OF_EACH_TRAINING,
     name,
     one_of_each,
@@ -29,6 +31,12 @@ from sk_autoencoder.compression import _autoencoder as _compressing
 from sk_autoencoder.impute import _autoencoder as _imputing
 
 collect_ignore = [] if find_spec("sklearn.callback") else ["test_sklearn_1_9.py"]
+
+
+def pytest_collection_finish():
+    """Spare the garbage collector what lives until the end: modules and tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
@@ -71,6 +79,12 @@ def _closed_figures():
 @pytest.fixture(params=one_of_each(CATALOGUE))
 def estimator(request):
     """Each estimator of the catalogue in turn, quick to fit."""
+    return clone(request.param)
+
+
+@pytest.fixture(params=one_of_each(CATALOGUE, ONE_OF_EACH_KIND))
+def kind(request):
+    """One estimator of each kind of training in turn, quick to fit; others as slow."""
     return clone(request.param)
 
 

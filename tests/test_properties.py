@@ -98,11 +98,11 @@ def loose(dtype):
     return 1e-4 if dtype == np.float32 else 1e-6
 
 
-def test_another_seed_gives_other_results(estimator, pixels):
-    if "early_stopping" in vars(estimator):
-        estimator.set_params(early_stopping=False)  # which may keep the start
-    first = baseline(estimator, pixels)
-    other = outputs(estimator.set_params(random_state=1).fit(pixels), pixels)
+def test_another_seed_gives_other_results(kind, pixels):
+    if "early_stopping" in vars(kind):
+        kind.set_params(early_stopping=False)  # which may keep the start
+    first = baseline(kind, pixels)
+    other = outputs(kind.set_params(random_state=1).fit(pixels), pixels)
     for method, values in first.items():
         assert not np.array_equal(values, other[method]), method
 
@@ -295,11 +295,11 @@ def test_sparse_rows_are_refused(estimator, pixels):
         clone(estimator).fit(csr_array(pixels))
 
 
-def test_frames_keep_their_names(estimator, pixels):
+def test_frames_keep_their_names(kind, pixels):
     names = [f"pixel {i}" for i in range(16)]
     frame = pd.DataFrame(pixels, columns=names)
-    assert list(estimator.fit(frame).feature_names_in_) == names
-    assert_same(baseline(estimator, pixels), outputs(estimator, frame))
+    assert list(kind.fit(frame).feature_names_in_) == names
+    assert_same(baseline(kind, pixels), outputs(kind, frame))
 
 
 def test_codes_may_be_frames(autoencoder, pixels):
@@ -430,7 +430,7 @@ def test_the_best_weights_are_kept_and_nothing_is_written(
     autoencoder, curved, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    autoencoder.set_params(max_epochs=10, lr=0.03, n_iter_no_change=10).fit(curved)
+    autoencoder.set_params(max_epochs=10, lr=0.03, n_iter_no_change=10).fit(curved[:200])
     curve = autoencoder.validation_curve_
     assert len(curve) == len(autoencoder.loss_curve_) == autoencoder.n_iter_
     assert autoencoder.best_epoch_ == np.argmin(curve) + 1
@@ -473,14 +473,14 @@ def test_an_interrupted_fit_keeps_the_best_weights(autoencoder, curved):
     assert autoencoder.score(curved) > 0
 
 
-def test_fit_returns_self_and_a_second_fit_forgets_the_first(estimator, pixels, iris):
-    expected = baseline(estimator, pixels)
-    estimator = fitted(estimator, iris)
-    if hasattr(estimator, "partial_fit"):
-        assert estimator.partial_fit(iris) is estimator
-    assert estimator.fit(pixels) is estimator
-    assert_same(expected, outputs(estimator, pixels))
-    assert estimator.n_features_in_ == 16
+def test_fit_returns_self_and_a_second_fit_forgets_the_first(kind, pixels, iris):
+    expected = baseline(kind, pixels)
+    kind = fitted(kind, iris)
+    if hasattr(kind, "partial_fit"):
+        assert kind.partial_fit(iris) is kind
+    assert kind.fit(pixels) is kind
+    assert_same(expected, outputs(kind, pixels))
+    assert kind.n_features_in_ == 16
 
 
 def test_nothing_is_learned_before_fit(estimator):

@@ -18,7 +18,7 @@ SPARSITIES = ("pursuit", "topk", "l1", "kl")
 
 
 def quick(**params):
-    return SparseAutoencoder(**{"max_epochs": 5, "random_state": 0} | params)
+    return SparseAutoencoder(**{"max_epochs": 3, "random_state": 0} | params)
 
 
 def n_entries(codes):
@@ -132,7 +132,7 @@ def test_a_weight_of_zero_gives_the_plain_autoencoder_bit_for_bit(
 def test_every_loss_trains_every_kind(digits, sparsity, loss):
     X, held_out = digits[:200], digits[200:]  # some rows of X are the first atoms
     params = {"n_components": 40, "sparsity_penalty": 0.1, "loss": loss}
-    model = quick(sparsity=sparsity, max_epochs=5, **params).fit(X)
+    model = quick(sparsity=sparsity, max_epochs=3, **params).fit(X)
     start = quick(sparsity=sparsity, max_epochs=0, **params).fit(X)
     assert model.score_samples(held_out).mean() > start.score_samples(held_out).mean()
     assert model.score(held_out) > 0.5

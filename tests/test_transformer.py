@@ -5,6 +5,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from catalogue import fit_once, fitted
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -23,7 +24,8 @@ from sk_autoencoder.nn import Dense
 from sk_autoencoder.nn._base import ACTIVATIONS
 
 START = {"max_epochs": 0, "early_stopping": False, "random_state": 0}
-QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 8, "random_state": 0}
+QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 5, "random_state": 0}
+SHORT = QUICK | {"max_epochs": 2}
 
 
 def r2(X, rows):
@@ -80,7 +82,7 @@ def test_the_start_from_rows_in_pieces_is_pca(digits, monkeypatch):
 
 
 def test_training_in_pieces_gives_what_one_tensor_gives(digits, monkeypatch):
-    expected = AutoencoderTransformer(5, **QUICK).fit(digits).score(digits)
+    expected = fit_once(AutoencoderTransformer(5, **QUICK), digits).score(digits)
     monkeypatch.setattr("sk_autoencoder.core._data.CACHE_BYTES", 0)
     monkeypatch.setattr("sk_autoencoder.core._data.CHUNK_BYTES", 64 * 4 * 70)
     score = AutoencoderTransformer(5, **QUICK).fit(digits).score(digits)
@@ -140,7 +142,7 @@ def test_the_held_out_rows_do_not_reach_the_start(digits, monkeypatch):
         return original(rows, *args)
 
     monkeypatch.setattr("sk_autoencoder.core._recipe.principal_axes", spy)
-    AutoencoderTransformer(5, validation_fraction=0.2, **QUICK).fit(digits)
+    AutoencoderTransformer(5, validation_fraction=0.2, **SHORT).fit(digits)
     assert seen[0] == 240
 
 
@@ -166,7 +168,7 @@ def test_a_code_may_be_wider_than_the_rows(iris):
 
 
 def test_score_is_the_coefficient_of_determination(digits):
-    autoencoder = AutoencoderTransformer(5, **QUICK).fit(digits)
+    autoencoder = fit_once(AutoencoderTransformer(5, **QUICK), digits)
     expected = r2(digits, autoencoder.reconstruct(digits))
     varies = digits.var(axis=0) > 0  # r2_score leaves constant columns out
     rows = autoencoder.reconstruct(digits)
@@ -176,7 +178,7 @@ def test_score_is_the_coefficient_of_determination(digits):
 
 
 def test_score_samples_is_minus_the_error_in_scaled_units(digits):
-    autoencoder = AutoencoderTransformer(5, **QUICK).fit(digits)
+    autoencoder = fit_once(AutoencoderTransformer(5, **QUICK), digits)
     scale = autoencoder.net_.module_.scaler.scale.numpy()
     error = (((autoencoder.reconstruct(digits) - digits) / scale) ** 2).sum(axis=1)
     np.testing.assert_allclose(autoencoder.score_samples(digits), -error)
@@ -202,7 +204,7 @@ def test_absolute_errors_are_not_led_astray_by_wild_rows():
 
 
 def test_a_penalty_of_weight_zero_is_no_penalty_bit_for_bit(digits):
-    plain = AutoencoderTransformer(5, **QUICK).fit(digits).transform(digits)
+    plain = fit_once(AutoencoderTransformer(5, **QUICK), digits).transform(digits)
     zero = AutoencoderTransformer(5, l1_penalty=0.0, **QUICK).fit(digits).transform(digits)
     np.testing.assert_array_equal(plain, zero)
 
@@ -218,7 +220,7 @@ def test_penalties_shrink_the_weights(digits):
 
 
 def test_each_term_of_the_loss_is_recorded_by_name(digits):
-    autoencoder = AutoencoderTransformer(5, l1_penalty=1e-4, **QUICK).fit(digits)
+    autoencoder = AutoencoderTransformer(5, l1_penalty=1e-4, **SHORT).fit(digits)
     last = autoencoder.history_[-1]
     for part, names in (("train", ("error", "linear", "l1")), ("valid", ("error", "l1"))):
         terms = [last[f"{part}_{name}"] for name in names]
@@ -247,7 +249,7 @@ def test_no_epoch_leaves_no_curve(digits):
 
 
 def test_tied_weights_are_tied_after_training(digits):
-    network = AutoencoderTransformer(5, tied_weights=True, **QUICK).fit(digits).network_
+    network = AutoencoderTransformer(5, tied_weights=True, **SHORT).fit(digits).network_
     for encode, decode in zip(network.encoder[::2], network.decoder[::-2], strict=True):
         assert torch.equal(encode.weight, decode.weight.T)
     assert network.linear.decode_weight is None
@@ -255,14 +257,14 @@ def test_tied_weights_are_tied_after_training(digits):
 
 @pytest.mark.parametrize("sizes", [(), 16, (16, 8), np.array([16, 8])])
 def test_hidden_layer_sizes_take_what_scikit_learn_takes(digits, sizes):
-    params = QUICK | {"hidden_layer_sizes": sizes}
+    params = QUICK | {"hidden_layer_sizes": sizes, "max_epochs": 2}
     assert AutoencoderTransformer(5, **params).fit(digits).score(digits) > 0.5
 
 
 def test_a_specification_gives_what_its_parameters_give(digits):
     spec = Dense(hidden_layer_sizes=(16,), activation="tanh")
-    given = AutoencoderTransformer(5, network=spec, **QUICK).fit(digits)
-    own = AutoencoderTransformer(5, activation="tanh", **QUICK).fit(digits)
+    given = AutoencoderTransformer(5, network=spec, **SHORT).fit(digits)
+    own = AutoencoderTransformer(5, activation="tanh", **SHORT).fit(digits)
     np.testing.assert_array_equal(given.transform(digits), own.transform(digits))
 
 
@@ -326,7 +328,7 @@ def test_a_stream_of_a_few_rows_at_a_time(form, iris):
 
 
 def test_partial_fit_goes_on_where_fit_stopped(digits):
-    autoencoder = AutoencoderTransformer(5, **QUICK).fit(digits)
+    autoencoder = fitted(AutoencoderTransformer(5, **QUICK), digits)
     before = autoencoder.transform(digits)
     after = autoencoder.partial_fit(digits).transform(digits)
     assert 0 < np.abs(after - before).max() < 1
@@ -366,7 +368,7 @@ def test_optimizers_train(curved, optimizer):
 def test_a_step_without_its_wrappers_is_the_same_step(curved, name):
     wrapped = type("Wrapped", (OPTIMIZERS[name],), {})
     plain, other = (
-        AutoencoderTransformer(1, optimizer=o, lr=1e-3, **QUICK).fit_transform(curved[:200])
+        AutoencoderTransformer(1, optimizer=o, lr=1e-3, **SHORT).fit_transform(curved[:200])
         for o in (name, wrapped)
     )
     np.testing.assert_array_equal(plain, other)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from catalogue import (
     ONE_OF_EACH,
+    ONE_OF_EACH_KIND,
     ONE_OF_EACH_TRAINING,
     PLAIN,
     fit_once,
@@ -51,7 +52,7 @@ def test_a_weight_of_two_is_a_row_given_twice(estimator):
     np.testing.assert_array_equal(use(weighted, X), use(repeated, X))
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=name)
+@pytest.mark.parametrize("estimator", one_of_each(ESTIMATORS, ONE_OF_EACH_KIND))
 def test_a_fit_to_few_rows_depends_on_no_order_of_theirs(estimator):
     order = np.random.default_rng(1).permutation(len(X))
     shuffled = clone(estimator).fit(X[order])
