@@ -457,9 +457,7 @@ def test_grid_search_reaches_the_autoencoder(correlated):
     X[::50] = np.random.default_rng(0).permutation(X[::50], axis=1)
     y[::50] = -1
     search = GridSearchCV(
-        AutoencoderOutlierDetector(
-            AutoencoderTransformer(**QUICK), n_estimators=2, random_state=0
-        ),
+        AutoencoderOutlierDetector(AutoencoderTransformer(**QUICK), random_state=0),
         {"autoencoder__n_components": [1, 5]},
         scoring="roc_auc",
         cv=2,

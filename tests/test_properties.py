@@ -430,7 +430,7 @@ def test_the_best_weights_are_kept_and_nothing_is_written(
     autoencoder, curved, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    autoencoder.set_params(max_epochs=10, lr=0.03, n_iter_no_change=10).fit(curved[:200])
+    autoencoder.set_params(max_epochs=10, lr=0.03, n_iter_no_change=10).fit(curved)
     curve = autoencoder.validation_curve_
     assert len(curve) == len(autoencoder.loss_curve_) == autoencoder.n_iter_
     assert autoencoder.best_epoch_ == np.argmin(curve) + 1

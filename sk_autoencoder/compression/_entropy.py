@@ -43,8 +43,9 @@ class Table(NamedTuple):
         code_lengths, symbols = self.code_lengths(), self.symbols(numbers)
         bits = code_lengths[symbols] + self.shift
         is_escaped = symbols == len(code_lengths) - 1
-        escape_bytes = n_bytes(self.escape_encode(numbers[is_escaped]))
-        bits[is_escaped] += np.log2(MAX_ESCAPE_BYTES) + 8 * escape_bytes
+        if is_escaped.any():
+            escape_bytes = n_bytes(self.escape_encode(numbers[is_escaped]))
+            bits[is_escaped] += np.log2(MAX_ESCAPE_BYTES) + 8 * escape_bytes
         return bits
 
     def escape_encode(self, numbers: np.ndarray) -> np.ndarray:

@@ -253,7 +253,7 @@ class AutoencoderTransformer(OrderedAutoencoder):
     >>> from sklearn.datasets import load_digits
     >>> from sk_autoencoder import AutoencoderTransformer
     >>> X = load_digits().data
-    >>> autoencoder = AutoencoderTransformer(10, max_epochs=3, random_state=0)
+    >>> autoencoder = AutoencoderTransformer(10, max_epochs=5, random_state=0)
     >>> autoencoder.fit(X[:1000]).transform(X[1000:]).shape
     (797, 10)
     >>> round(autoencoder.score(X[1000:]), 1)
@@ -264,7 +264,7 @@ class AutoencoderTransformer(OrderedAutoencoder):
 
     One ordered fit serves any number of components:
 
-    >>> ordered = AutoencoderTransformer(4, ordered=True, max_epochs=5, random_state=0)
+    >>> ordered = AutoencoderTransformer(4, ordered=True, max_epochs=10, random_state=0)
     >>> codes = ordered.fit_transform(X[:1000])
     >>> ordered.inverse_transform(codes[:, :2]).shape
     (1000, 64)

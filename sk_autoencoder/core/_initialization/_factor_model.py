@@ -256,8 +256,10 @@ def _run_em(
     floor = MIN_UNIQUENESS * variance.mean() + MIN_TOTAL_VARIANCE
     prior = torch.eye(n_factors + 1, dtype=x.dtype)
     prior[-1, -1] = 0  # the constant is not shrunk
+    splits = torch.arange(len(x)).split(EM_ROWS)
+    batches = [(rows, _group_by_missing(x[rows])) for rows in splits]
     for _ in range(EM_STEPS):
-        squares, products = _expect(model, x, values, observed)
+        squares, products = _expect(model, x, values, observed, batches)
         shrunken = squares + (SHRINKAGE * n_rows)[:, None, None] * prior
         shrunken[:, -1, -1] += MIN_TOTAL_VARIANCE
         weights = torch.linalg.solve(shrunken, products)  # (n_features, n_factors + 1)
@@ -272,18 +274,23 @@ def _run_em(
     return model
 
 
+def _group_by_missing(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Group rows with the same missing entries: the group of each row, a row of each."""
+    _, pattern = x.isnan().unique(dim=0, return_inverse=True)
+    example = torch.zeros(int(pattern.max()) + 1, dtype=torch.long)
+    example[pattern] = torch.arange(len(x))
+    return pattern, example
+
+
 def _expect(
-    model: FactorModelImputer, x: Tensor, values: Tensor, observed: Tensor
+    model: FactorModelImputer, x: Tensor, values: Tensor, observed: Tensor, batches: list
 ) -> FactorMoments:
     squares, products = 0.0, 0.0
-    for batch in torch.arange(len(x)).split(EM_ROWS):
+    for batch, (pattern, example) in batches:
         mean, root = model.factors(x[batch])
         codes = torch.nn.functional.pad(mean, (0, 1), value=1.0)  # and the constant
         second_moments = codes[:, :, None] * codes[:, None, :]
         # The covariance of factors is that of all rows with the same missing entries.
-        _, pattern = x[batch].isnan().unique(dim=0, return_inverse=True)
-        example = torch.zeros(int(pattern.max()) + 1, dtype=torch.long)
-        example[pattern] = torch.arange(len(batch))
         second_moments[:, :-1, :-1] += torch.cholesky_inverse(root[example])[pattern]
         squares = squares + observed[batch].T @ second_moments.flatten(1)
         products = products + values[batch].T @ codes
