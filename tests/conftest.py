@@ -83,7 +83,7 @@ def estimator(request):
 
 
 @pytest.fixture(params=one_of_each(CATALOGUE, ONE_OF_EACH_KIND))
-def kind(request):
+def representative(request):
     """One estimator of each kind of training in turn, quick to fit; others as slow."""
     return clone(request.param)
 

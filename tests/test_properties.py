@@ -98,11 +98,11 @@ def loose(dtype):
     return 1e-4 if dtype == np.float32 else 1e-6
 
 
-def test_another_seed_gives_other_results(kind, pixels):
-    if "early_stopping" in vars(kind):
-        kind.set_params(early_stopping=False)  # which may keep the start
-    first = baseline(kind, pixels)
-    other = outputs(kind.set_params(random_state=1).fit(pixels), pixels)
+def test_another_seed_gives_other_results(representative, pixels):
+    if "early_stopping" in vars(representative):
+        representative.set_params(early_stopping=False)  # which may keep the start
+    first = baseline(representative, pixels)
+    other = outputs(representative.set_params(random_state=1).fit(pixels), pixels)
     for method, values in first.items():
         assert not np.array_equal(values, other[method]), method
 
@@ -295,11 +295,11 @@ def test_sparse_rows_are_refused(estimator, pixels):
         clone(estimator).fit(csr_array(pixels))
 
 
-def test_frames_keep_their_names(kind, pixels):
+def test_frames_keep_their_names(representative, pixels):
     names = [f"pixel {i}" for i in range(16)]
     frame = pd.DataFrame(pixels, columns=names)
-    assert list(kind.fit(frame).feature_names_in_) == names
-    assert_same(baseline(kind, pixels), outputs(kind, frame))
+    assert list(representative.fit(frame).feature_names_in_) == names
+    assert_same(baseline(representative, pixels), outputs(representative, frame))
 
 
 def test_codes_may_be_frames(autoencoder, pixels):
@@ -473,14 +473,14 @@ def test_an_interrupted_fit_keeps_the_best_weights(autoencoder, curved):
     assert autoencoder.score(curved) > 0
 
 
-def test_fit_returns_self_and_a_second_fit_forgets_the_first(kind, pixels, iris):
-    expected = baseline(kind, pixels)
-    kind = fitted(kind, iris)
-    if hasattr(kind, "partial_fit"):
-        assert kind.partial_fit(iris) is kind
-    assert kind.fit(pixels) is kind
-    assert_same(expected, outputs(kind, pixels))
-    assert kind.n_features_in_ == 16
+def test_fit_returns_self_and_a_second_fit_forgets_the_first(representative, pixels, iris):
+    expected = baseline(representative, pixels)
+    representative = fitted(representative, iris)
+    if hasattr(representative, "partial_fit"):
+        assert representative.partial_fit(iris) is representative
+    assert representative.fit(pixels) is representative
+    assert_same(expected, outputs(representative, pixels))
+    assert representative.n_features_in_ == 16
 
 
 def test_nothing_is_learned_before_fit(estimator):

@@ -6,7 +6,6 @@ Pickle, joblib, ``copy.deepcopy`` and skops all ask an estimator for this state.
 import io
 import pickle
 from collections import defaultdict
-from functools import cache
 from os import PathLike
 from types import BuiltinFunctionType, FunctionType
 
@@ -39,11 +38,6 @@ BLANK = vars(nn.Module())  # what every module has
 
 class PersistenceMixin:
     """Base class of estimators that are saved, pickled and copied as plain data."""
-
-    @classmethod
-    @cache  # of each class: a fit asks for the names several times
-    def _get_param_names(cls) -> list[str]:
-        return super()._get_param_names()
 
     def __getstate__(self):
         state = with_owner(super().__getstate__(), type(self).__name__)
