@@ -28,6 +28,7 @@ from sk_autoencoder.metrics._scorers import (
     trustworthiness_scorer,
     two_sample_scorer,
 )
+from sk_autoencoder.metrics._timeseries import vus_pr_score, vus_roc_score
 from sk_autoencoder.utils._names import set_public_module
 
 __all__ = [
@@ -48,6 +49,8 @@ __all__ = [
     "trustworthiness_scorer",
     "two_sample_accuracy",
     "two_sample_scorer",
+    "vus_pr_score",
+    "vus_roc_score",
 ]
 
 set_public_module(__name__, globals())
