@@ -5,7 +5,8 @@ Time series: stretches that are not as the others
 Two channels of a machine that turns, and three things that go wrong: a wave that stalls, a
 channel that comes late, and a short burst. Each single value is an ordinary one, so
 ``IsolationForest()`` on rows sees little of it. ``TimeSeriesOutlierDetector()`` looks at
-windows, finds their length itself, and scores every timestamp.
+windows, finds their length itself, and scores every timestamp; ``find_anomalies`` makes
+stretches of them.
 """
 
 # %%
@@ -16,6 +17,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 
 from sk_autoencoder import TimeSeriesOutlierDetector
+from sk_autoencoder.metrics import vus_pr_score
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -60,26 +62,29 @@ for name, stretch in stretches.items():
     )
 
 # %%
-found = detector.predict(X) == -1
+# The outliers as stretches, with the channels that they show in.
+table = detector.find_anomalies(X)
+for stretch in table:
+    print(
+        f"{stretch['start']:4} to {stretch['end']:4}, peak {stretch['peak']:4}, score "
+        f"{stretch['score']:.0f}, channels {stretch['channels']}"
+    )
+score = vus_pr_score(is_outlier, -scores["TimeSeriesOutlierDetector"], max_window=40)
+print(f"VUS-PR {score:.3f}")
+
+# %%
 figure, axes = plt.subplots(3, 1, figsize=(10, 5.5), sharex=True, layout="constrained")
 for channel, ax in enumerate(axes[:2]):
     ax.plot(t, X[:, channel], lw=0.6, color="0.4")
     ax.set_ylabel(f"channel {channel}")
 axes[2].plot(t, -scores["TimeSeriesOutlierDetector"], label="how unusual")
 axes[2].axhline(-detector.offset_, color="0.4", ls=":", label="threshold")
+for peak in table["peak"]:
+    axes[2].plot(peak, -scores["TimeSeriesOutlierDetector"][peak], "o", color="tab:orange")
 axes[2].set(xlabel="timestamp", ylabel="- score", yscale="log")
 for ax in axes:
-    ax.fill_between(
-        t,
-        0,
-        1,
-        where=found,
-        transform=ax.get_xaxis_transform(),
-        alpha=0.3,
-        color="tab:orange",
-        lw=0,
-        label="found",
-    )
+    for start, end in zip(table["start"], table["end"], strict=True):
+        ax.axvspan(start, end, alpha=0.3, color="tab:orange", lw=0)
     for name, stretch in stretches.items():
         ax.axvspan(stretch.start, stretch.stop, 0, 0.06, color="tab:red", lw=0)
         if ax is axes[0]:

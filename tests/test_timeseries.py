@@ -22,6 +22,7 @@ from sk_autoencoder import (
 )
 from sk_autoencoder.nn import Temporal
 from sk_autoencoder.outliers._period import estimate_window
+from sk_autoencoder.outliers._stretches import find_stretches
 from sk_autoencoder.outliers._timestamps import find_positions, find_step
 from sk_autoencoder.outliers._window_autoencoder import WindowScore
 from sk_autoencoder.outliers._windows import Series, overlap_average, window_view
@@ -478,3 +479,57 @@ def test_every_calendar_has_its_step(freq):
     positions = find_positions(times, find_step([times]))
     n_weekends = 7 if freq == "B" else 0
     assert positions[-1] == 39 + 2 * n_weekends
+
+
+# Stretches
+
+
+def test_stretches_are_found_by_hand():
+    marks = np.array([1, 0, 1, 1, 0, 0, 0, 1], bool)
+    found = [find_stretches(marks, gap).tolist() for gap in (0, 1, 2, 3)]
+    assert found[0] == [[0, 0], [2, 3], [7, 7]]
+    assert found[1] == found[2] == [[0, 3], [7, 7]]
+    assert found[3] == [[0, 7]]
+    assert find_stretches(~marks & marks, 5).shape == (0, 2)
+
+
+def test_anomalies_are_a_table_of_stretches(waves):
+    frame = pd.DataFrame(waves, columns=list("abc"))
+    frame.index = pd.date_range("2024-01-01", periods=1000, freq="h")
+    detector = TimeSeriesOutlierDetector(contamination=0.04, random_state=0).fit(frame)
+    table, scores = detector.find_anomalies(frame), detector.score_samples(frame)
+    assert table.columns.tolist() == ["start", "end", "peak", "score", "channels"]
+    longest = table.loc[(table["end"] - table["start"]).idxmax()]
+    start, end = (frame.index.get_loc(longest[name]) for name in ("start", "end"))
+    assert 600 - PERIOD < start < 605
+    assert 635 < end < 640 + PERIOD
+    assert longest["channels"][0] == "b"
+    peak = frame.index.get_loc(longest["peak"])
+    assert scores[peak] == longest["score"] == scores[start : end + 1].min()
+    # Every outlier is in a stretch, and every end of one is an outlier.
+    is_outlier = detector.predict(frame) == -1
+    inside = np.zeros(1000, bool)
+    for each in table.itertuples():
+        inside |= (frame.index >= each.start) & (frame.index <= each.end)
+        assert is_outlier[frame.index.get_indexer([each.start, each.end])].all()
+    assert inside[is_outlier].all()
+
+
+def test_every_kind_of_rows_has_its_table(waves):
+    detector = TimeSeriesOutlierDetector(
+        IsolationForest(random_state=0), window=20, contamination=0.04
+    ).fit(waves)
+    table = detector.find_anomalies(waves)
+    assert table.dtype.names == ("start", "end", "peak", "score")
+    frame = pl.DataFrame(waves, list("abc"))
+    of_polars = clone(detector).fit(frame).find_anomalies(frame)
+    assert isinstance(of_polars, pl.DataFrame)
+    assert of_polars["start"].to_list() == table["start"].tolist()
+    groups = np.repeat(["b", "a"], 500)
+    grouped = detector.find_anomalies(waves, groups)
+    assert grouped.dtype.names[0] == "series"
+    assert ((grouped["start"] < 500) == (grouped["series"] == "b")).all()
+    assert (grouped["end"] - grouped["start"] < 500).all()
+    none = detector.find_anomalies(waves[:40])
+    assert len(none) == 0
+    assert none.dtype == table.dtype

@@ -21,6 +21,13 @@ from sk_autoencoder.core._tables import (
 from sk_autoencoder.outliers import _windows
 from sk_autoencoder.outliers._period import estimate_window
 from sk_autoencoder.outliers._rows import AutoencoderOutlierDetector
+from sk_autoencoder.outliers._stretches import (
+    find_stretches,
+    iter_series,
+    make_table,
+    name_channels,
+    read_labels,
+)
 from sk_autoencoder.outliers._threshold import find_offset, label
 from sk_autoencoder.outliers._timestamps import (
     as_frame,
@@ -168,6 +175,13 @@ class TimeSeriesOutlierDetector(
     >>> detector.window_
     25
     >>> bool(590 < detector.score_samples(X).argmin() < 625)
+    True
+
+    The most abnormal stretch:
+
+    >>> table = detector.find_anomalies(X)
+    >>> worst = table[table["score"].argmin()]
+    >>> bool(worst["start"] <= 605 < 615 <= worst["end"])
     True
     """
 
@@ -386,6 +400,59 @@ class TimeSeriesOutlierDetector(
             -1 for outliers, +1 for inliers.
         """
         return self.fit(X, groups=groups).predict(X, groups)
+
+    def find_anomalies(self, X, groups=None):
+        """Find the stretches of outliers, in the order of time.
+
+        Outliers with fewer than `window_` inliers between them are of one stretch: the
+        scores of closer timestamps are means over the same windows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_timestamps, n_channels), or a pandas or polars Series
+            Rows in the order of time.
+        groups : array-like of shape (n_timestamps,), default=None
+            The series of each row.
+
+        Returns
+        -------
+        table : frame of the library of X, or structured array, of length n_stretches
+            Columns ``"start"`` and ``"end"`` (the first and the last timestamp),
+            ``"peak"`` (the most abnormal one) and ``"score"`` (its score). Timestamps are
+            labels of the index of a pandas object, and else positions of rows.
+            ``"channels"`` lists the names, or else the numbers, of the channels that have
+            half of the sum of ``explain``, the largest first; it is left out if the
+            detector has no ``explain``. ``"series"`` comes first if there are `groups`.
+        """
+        scores = self.score_samples(X, groups)
+        X = as_frame(X)
+        names, stretches, peaks = [], [], []
+        for name, rows in iter_series(groups, len(scores)):
+            is_outlier = scores[rows] < self.offset_
+            for start, end in find_stretches(is_outlier, self.window_ - 1):
+                stretch = rows[start : end + 1]
+                names.append(name)
+                stretches.append(stretch)
+                peaks.append(stretch[scores[stretch].argmin()])
+        starts = np.array([stretch[0] for stretch in stretches], int)
+        ends = np.array([stretch[-1] for stretch in stretches], int)
+        at_peak = np.array(peaks, int)
+        columns = {}
+        if groups is not None:
+            columns["series"] = np.array(names, np.asarray(groups).dtype)
+        columns |= {"start": read_labels(X, starts), "end": read_labels(X, ends)}
+        columns |= {"peak": read_labels(X, at_peak), "score": scores[at_peak]}
+        if _explains(self):
+            columns["channels"] = self._name_channels(X, groups, stretches)
+        return make_table(X, columns)
+
+    def _name_channels(self, X, groups, stretches: list[np.ndarray]) -> list[list]:
+        if not stretches:
+            return []
+        shares = np.asarray(self.explain(X, groups))
+        channels = np.arange(shares.shape[1])
+        channels = getattr(self, "feature_names_in_", channels)
+        return [name_channels(shares[stretch], channels) for stretch in stretches]
 
     @available_if(_explains)
     def explain(self, X, groups=None):
