@@ -6,6 +6,7 @@ from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
+from scipy.integrate import trapezoid
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import (
     assert_all_finite,
@@ -105,7 +106,7 @@ def vus_roc_score(y_true, y_score, *, max_window: int) -> float:
     curves = _find_curves(y_true, y_score, max_window, "ROC")
     if curves is None:
         return float("nan")
-    areas = [np.trapezoid(np.r_[0, tpr, 1], np.r_[0, fpr, 1]) for tpr, fpr, _ in curves]
+    areas = [trapezoid(np.r_[0, tpr, 1], np.r_[0, fpr, 1]) for tpr, fpr, _ in curves]
     return float(np.mean(areas))
 
 
