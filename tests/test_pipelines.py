@@ -132,7 +132,8 @@ def test_verbose_prints_no_term_that_the_validation_loss_omits(capsys):
     quick(verbose=1, linear_penalty=0.5).fit(X)
     names = capsys.readouterr().out.splitlines()[0].split()
     assert names == [
-        *("epoch", "train_error", "train_linear", "train_loss"),
+        *("epoch", "passes", "steps"),
+        *("train_error", "train_linear", "train_loss"),
         *("valid_error", "valid_loss", "lr", "dur"),
     ]
 

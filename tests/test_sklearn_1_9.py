@@ -36,6 +36,7 @@ def test_callbacks_see_one_autoencoder_while_folds_are_trained():
     autoencoder.fit(X[:100])
     rows = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
     assert {row["width"] for row in rows} == {4}
+    assert len(rows) == autoencoder.n_iter_  # the epoch in which training stops too
 
 
 def test_scikit_learn_callbacks_may_stop_training():

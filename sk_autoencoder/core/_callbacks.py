@@ -40,7 +40,7 @@ class EarlyStoppingWithRestarts(Callback):
         Learning rate of each epoch that led to the best weights, without epochs that a
         restart discarded.
     is_done_ : bool
-        Whether training ended without an interrupt.
+        Whether training ended without an interrupt, or will at the end of this epoch.
     """
 
     def __init__(
@@ -90,8 +90,8 @@ class EarlyStoppingWithRestarts(Callback):
     def _restart(self, net) -> None:
         is_start_best = self.keeps_start and self.best_epoch_ == 0
         if is_start_best or self.n_restarts_ == self.n_lr_reductions:
-            self.is_done_ = True
-            raise KeyboardInterrupt  # skorch's way to stop
+            self.is_done_ = True  # StopWhenDone comes after callbacks that see this epoch
+            return
         net.load_weights(self.best_state_)
         self.path_ = self.rates_.copy()
         # Reset the optimizer: its momentum belongs to the discarded weights.
@@ -100,6 +100,15 @@ class EarlyStoppingWithRestarts(Callback):
             group["lr"] *= self.factor
         self.n_restarts_ += 1
         self.n_stale_ = 0
+
+
+class StopWhenDone(Callback):
+    """Stop training when early stopping is done; the last of the callbacks of an epoch."""
+
+    def on_epoch_end(self, net, **kwargs):
+        is_last = len(net.history) == net.max_epochs
+        if getattr(net.schedule, "is_done_", False) and not is_last:
+            raise KeyboardInterrupt  # skorch's way to stop
 
 
 class ReplayLearningRate(Callback):

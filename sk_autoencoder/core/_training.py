@@ -16,7 +16,7 @@ from skorch.callbacks import Callback
 
 from sk_autoencoder.core._backend import Backend, LocalBackend
 from sk_autoencoder.core._building import continue_from, make_builder
-from sk_autoencoder.core._callbacks import ReplayLearningRate
+from sk_autoencoder.core._callbacks import ReplayLearningRate, StopWhenDone
 from sk_autoencoder.core._data import RowDataset, RowSource
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._inference import busy_threads, list_tensors
@@ -82,7 +82,8 @@ def train(
     is_trial = len(rows) > len(all_rows)
     schedule = recipe.schedule.resolve(rows.shape[1], source.n_features)
     watch = ("report", report(partial(make_trial if is_trial else make_fitted, start)))
-    callbacks = [*schedule.callbacks(), *recipe.callbacks(), watch]
+    stop = ("stop", StopWhenDone())
+    callbacks = [*schedule.callbacks(), *recipe.callbacks(), watch, stop]
     net = make_net(recipe, start, callbacks, device, schedule, backend)
     net.set_params(batch_size=recipe.batch_size(len(train_indices)), verbose=recipe.verbose)
     train_rows = RowDataset(source, start.module.scaler, rows[:, train_indices])
