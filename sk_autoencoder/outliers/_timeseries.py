@@ -19,6 +19,18 @@ from sk_autoencoder.core._tables import (
     table_layout,
 )
 from sk_autoencoder.outliers import _windows
+from sk_autoencoder.outliers._companions import (
+    ROWS_WEIGHT,
+    SAMPLES_WEIGHT,
+    average_nearby,
+    draw_window_samples,
+    find_axes,
+    fit_row_detector,
+    has_value,
+    interpolate,
+    measure_distances,
+    measure_spread,
+)
 from sk_autoencoder.outliers._period import estimate_window
 from sk_autoencoder.outliers._rows import AutoencoderOutlierDetector
 from sk_autoencoder.outliers._stretches import (
@@ -68,10 +80,13 @@ class TimeSeriesOutlierDetector(
 
     A detector of rows is fitted to windows, that is, to `window` consecutive timestamps
     with all channels side by side. The score of a timestamp is the mean score of the
-    windows that cover it. The default detector is an autoencoder of windows [1]_, which
-    scores a window by its reconstruction error and by the distance of its code from the
-    mean code [2]_. The autoencoder is initialised by PCA, which is hard to beat on short or
-    periodic series [3]_, and is trained further only while the validation loss improves.
+    windows that cover it. The default design adds two scores. The first one is by an
+    autoencoder of windows [1]_, which scores a window by its reconstruction error and by
+    the distance of its code from the mean code [2]_. The autoencoder is initialised by PCA,
+    which is hard to beat on short or periodic series [3]_, and is trained further only
+    while the validation loss improves. The second one is, for one channel, the distance of
+    a window to the nearest ones of samples of training windows [4]_, and for several
+    channels the score of the timestamp alone, which says most about switches and counts.
 
     Parameters
     ----------
@@ -125,26 +140,30 @@ class TimeSeriesOutlierDetector(
     timestamps, of which the shortest series holds at least eight. A window that is a
     sixteenth of the shortest series has at least 8 and at most 256 timestamps.
 
-    **Default design.** The default detector is an autoencoder with four components for each
-    channel, fitted to at most 4,096 windows. If windows overlap, a PCA with two components
-    first removes rare windows: those with more than five times the median error, at most a
-    tenth of all. The autoencoder is an ensemble of four members with different validation
-    intervals. It stays at PCA if there are fewer than 15 validation windows that overlap by
-    at most half. For windows of one timestamp the default is an
-    :class:`AutoencoderOutlierDetector`.
+    **Default design.** The default `detector_` is an autoencoder with four components for
+    each channel, and at most 32, fitted to at most 2,048 windows. If windows overlap, a PCA
+    with two components first removes rare windows: those with more than five times the
+    median error, at most a tenth of all. The autoencoder is an ensemble of two members with
+    different validation intervals. It stays at PCA if there are fewer than 15 validation
+    windows that overlap by at most half. For one channel, 16 samples of 32 windows are
+    drawn, and distances are along 16 principal axes of these; for several channels an
+    :class:`AutoencoderOutlierDetector` is fitted to timestamps, whose score counts twice.
+    Each score is divided by the distance of the 50 % and the 90 % quantiles of the training
+    scores, and their sum by its median: typical timestamps score about -1. For windows of
+    one timestamp the default is an :class:`AutoencoderOutlierDetector`.
 
-    **Score of a window.** The default score is minus the square of the maximum of two
-    numbers. The first one is the squared error, in multiples of its median over the
-    training windows, with channels scaled by their median errors. The second one is
-    Hotelling's :math:`T^2` of the code, averaged over members, in multiples of twice its
-    median. Typical windows score about -1, or -1/4 if they are reconstructed without error.
-    Only the second number detects an abnormal window that is reconstructed well, such as
-    one at a level that the series never had.
+    **Score of a window.** The score of the default `detector_` is minus the square of the
+    maximum of two numbers. The first one is the squared error, in multiples of its median
+    over the training windows, with channels scaled by their median errors. The second one
+    is Hotelling's :math:`T^2` of the code, averaged over members, in multiples of twice its
+    median. Only the second number detects an abnormal window that is reconstructed well,
+    such as one at a level that the series never had.
 
     **Score of a timestamp.** Rows have to be in the order of time and evenly spaced. The
     score of a timestamp depends on the `window` - 1 rows before and after it, so that a
     series has to be scored as a whole. The first and last timestamps are covered by fewer
-    windows.
+    windows. The scores of the default design are averaged once more, over `window` -
+    `stride` + 1 timestamps around each one: labels of anomalies are longer than a peak.
 
     **Memory.** The windows of one series are a view of the scaled rows, without a copy,
     for any number of channels. They are scored in chunks. Windows of several series are
@@ -162,6 +181,8 @@ class TimeSeriesOutlierDetector(
        combined index", Industrial & Engineering Chemistry Research 40, 2001.
     .. [3] S. Schmidl, P. Wenig and T. Papenbrock, "Anomaly detection in time series: a
        comprehensive evaluation", PVLDB 15, 2022.
+    .. [4] G. Pang, K. M. Ting and D. Albrecht, "LeSiNN: detecting anomalies by identifying
+       least similar nearest neighbours", ICDM Workshops, 2015.
 
     Examples
     --------
@@ -246,8 +267,13 @@ class TimeSeriesOutlierDetector(
         is_auto = self.window == "auto"
         self.window_ = estimate_window(series) if is_auto else int(self.window)
         series.check(self.window_)
-        self.detector_ = self._fit_detector(self._training_windows(series), X.shape[1])
-        scores = self._over_timestamps(self.detector_.score_samples, series)
+        seed = draw_seed(check_random_state(self.random_state))
+        windows = self._training_windows(series)
+        self.detector_ = self._fit_detector(windows, series.n_channels, seed)
+        self._samples = self._row_detector = self._units = None
+        if self.detector is None and self.window_ > 1:
+            self._fit_companion(windows, series, seed)
+        scores = self._score(series)
         self.offset_ = find_offset(scores, self.contamination)
         return self
 
@@ -276,8 +302,7 @@ class TimeSeriesOutlierDetector(
         if can_be_missing:
             series.fill(positions)
 
-    def _fit_detector(self, windows: np.ndarray, n_channels: int):
-        seed = draw_seed(check_random_state(self.random_state))
+    def _fit_detector(self, windows: np.ndarray, n_channels: int, seed: int):
         if self.detector is None and self.window_ == 1:
             return AutoencoderOutlierDetector(random_state=seed).fit(windows)
         if self.detector is None:
@@ -309,19 +334,85 @@ class TimeSeriesOutlierDetector(
             arrays.append(view[:: self.stride] if is_complete else view[starts])
         return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
-    def _over_timestamps(self, score: Callable, series: Series) -> np.ndarray:
-        """Average `score` over the windows that cover a row, for every row of X."""
-        averages = []
-        for rows in series:
-            view, starts = self._windows_of(rows)
-            chunks = _windows.iter_starts(view, starts)
-            scores = np.concatenate([score(view[chunk]) for chunk in chunks])
-            average = _windows.overlap_average(scores, starts, self.window_, len(rows))
-            averages.append(average)
-        return series.restore_order(averages)
+    def _over_timestamps(self, score: Callable, rows: np.ndarray) -> np.ndarray:
+        """Average `score` over the windows that cover a row, for every row of a series."""
+        view, starts = self._windows_of(rows)
+        chunks = _windows.iter_starts(view, starts)
+        scores = np.concatenate([score(view[chunk]) for chunk in chunks])
+        return _windows.overlap_average(scores, starts, self.window_, len(rows))
+
+    def _score(self, series: Series) -> np.ndarray:
+        """Compute the scores of the rows of X: the lower, the more abnormal."""
+        if self._units is None:
+            score = self.detector_.score_samples
+            return series.restore_order([self._over_timestamps(score, r) for r in series])
+        return -series.restore_order(
+            [self._combine(rows, self._score_parts(rows)) for rows in series]
+        )
+
+    # The default design
+
+    def _fit_companion(self, windows: np.ndarray, series: Series, seed: int) -> None:
+        """Fit what scores timestamps beside the autoencoder, and the units of both."""
+        if series.n_channels == 1:
+            samples = draw_window_samples(windows, seed)
+            self._samples = [samples, find_axes(samples)]
+        else:
+            self._row_detector = fit_row_detector(series, seed)
+        pairs = [self._score_parts(rows) for rows in series]
+        spreads = [measure_spread(np.concatenate(p)) for p in zip(*pairs, strict=True)]
+        weights = 1.0, SAMPLES_WEIGHT if series.n_channels == 1 else ROWS_WEIGHT
+        self._units = [s / w for s, w in zip(spreads, weights, strict=True)]
+        # A typical timestamp of the training series scores -1.
+        joined = zip(series, pairs, strict=True)
+        scores = np.concatenate([self._combine(rows, parts) for rows, parts in joined])
+        typical = float(np.median(scores)) or 1.0
+        self._units = [unit * typical for unit in self._units]
+
+    def _score_parts(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Compute the anomaly scores of a series by both parts, (n_timestamps,)."""
+        return [
+            self._over_timestamps(lambda w: -self.detector_.score_samples(w), rows),
+            self._score_by_companion(rows),
+        ]
+
+    def _score_by_companion(self, rows: np.ndarray) -> np.ndarray:
+        if self._row_detector is not None:
+            return self._average_rows(rows, -self._row_detector.score_samples(rows))
+        return self._over_timestamps(lambda w: measure_distances(w, *self._samples), rows)
+
+    def _explain_parts(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Compute the contributions to the scores by both parts, by channel."""
+        by_window = self._over_timestamps(self._sum_by_channel, rows)
+        if self._row_detector is not None:
+            by_row = np.asarray(self._row_detector.explain(rows))
+            return [by_window, self._average_rows(rows, by_row)]
+        return [by_window, self._score_by_companion(rows)[:, None]]  # of one channel
+
+    def _sum_by_channel(self, windows: np.ndarray) -> np.ndarray:
+        entries = self.detector_.explain(windows)
+        return entries.reshape(len(entries), self.window_, -1).sum(axis=1)
+
+    def _average_rows(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+        values = interpolate(values, has_value(rows))
+        return average_nearby(values, self._averaged_width())
+
+    def _averaged_width(self) -> int:
+        """Count the timestamps to average: one more than neighbouring windows share."""
+        return max(self.window_ - self.stride, 0) + 1
+
+    def _combine(self, rows: np.ndarray, parts: list[np.ndarray]) -> np.ndarray:
+        """Add the parts of a series, and average them over nearby timestamps."""
+        pairs = zip(parts, self._units, strict=True)
+        combined = sum(part / unit for part, unit in pairs)
+        averaged = average_nearby(combined, self._averaged_width())
+        starts = self._windows_of(rows)[1]
+        is_covered = _windows.mark_covered(starts, self.window_, len(rows))
+        return interpolate(averaged, is_covered)
 
     # Scores and labels
 
+    @as_fitted
     def score_samples(self, X, groups=None):
         """Compute the scores of timestamps: the lower, the more abnormal.
 
@@ -337,16 +428,15 @@ class TimeSeriesOutlierDetector(
         scores : ndarray of shape (n_timestamps,)
             The mean of the detector's scores of the windows that cover a timestamp.
         """
-        return self._map(lambda windows: self.detector_.score_samples(windows), X, groups)
+        return self._score(self._check_series(X, groups))
 
-    @as_fitted
-    def _map(self, score: Callable, X, groups) -> np.ndarray:
+    def _check_series(self, X, groups) -> Series:
         check_is_fitted(self)
         X, times = as_frame(X), read_timestamps(X)
         series = self._make_series(self._check_X(X, reset=False), groups, times)
         self._fill_holes(series)
         series.check(self.window_)
-        return self._over_timestamps(score, series)
+        return series
 
     def decision_function(self, X, groups=None):
         """Compute the scores less the threshold: negative for outliers.
@@ -455,6 +545,7 @@ class TimeSeriesOutlierDetector(
         return [name_channels(shares[stretch], channels) for stretch in stretches]
 
     @available_if(_explains)
+    @as_fitted
     def explain(self, X, groups=None):
         """Compute the contribution of each channel to the anomaly scores of timestamps.
 
@@ -471,12 +562,12 @@ class TimeSeriesOutlierDetector(
             Contributions, 0 or larger. They sum over channels to
             ``-score_samples(X, groups)``.
         """
-
-        def sum_by_channel(windows: np.ndarray) -> np.ndarray:
-            entries = self.detector_.explain(windows)
-            return entries.reshape(len(entries), self.window_, -1).sum(axis=1)
-
-        shares = self._map(sum_by_channel, X, groups)
+        series = self._check_series(X, groups)
+        if self._units is None:
+            shares = [self._over_timestamps(self._sum_by_channel, r) for r in series]
+        else:
+            shares = [self._combine(rows, self._explain_parts(rows)) for rows in series]
+        shares = series.restore_order(shares)
         if self._table is not None:
             shares = sum_by_column(self._table, shares)
         return wrap_like(as_frame(X), shares)

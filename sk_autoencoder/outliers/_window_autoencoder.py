@@ -24,14 +24,16 @@ from sk_autoencoder.outliers._scores import (
 
 # Chosen on the series of benchmarks.timeseries, 2026-11.
 N_COMPONENTS_PER_CHANNEL = 4
-MAX_FITTED_WINDOWS = 4096
+MAX_WINDOW_COMPONENTS = 32
+MIN_FITTED_WINDOWS, MAX_FITTED_WINDOWS = 512, 2048  # if there are as many
+MAX_FITTED_VALUES = 2**21  # of these windows together, above the least number
 N_TRIMMING_COMPONENTS = 2  # of the PCA that finds rare windows
 MAX_TRIMMED_FRACTION = 0.1  # of the windows
 MIN_TRIMMED_ERROR = 5.0  # of a rare window, in median errors
 VALIDATION_TIME_FRACTION = 0.2  # of the timestamps
 MAX_VALIDATION_OVERLAP = 2  # validation windows that cover a timestamp
-MAX_WINDOW_EPOCHS = 50
-N_WINDOW_MEMBERS = 4
+MAX_WINDOW_EPOCHS = 8
+N_WINDOW_MEMBERS = 2
 CODE_DISTANCE_SCALE = 2.0  # in median distances of codes: codes weigh less than errors
 MIN_EXPLAINED_ERROR = 2.0  # in median errors: above it errors explain the score, not codes
 # Guards against division by zero and overflow.
@@ -50,15 +52,17 @@ def fit_window_autoencoder(
 
     It stays at PCA if there are too few validation windows with little overlap.
     """
-    step = -(-len(windows) // MAX_FITTED_WINDOWS)
-    rows = np.arange(0, len(windows), step)
-    overlap = -(-overlap // step)
+    n_affordable = MAX_FITTED_VALUES // windows.shape[1]
+    n_fitted = min(max(n_affordable, MIN_FITTED_WINDOWS), MAX_FITTED_WINDOWS)
+    # A whole step could divide the period, and show a few of its phases alone.
+    rows = np.linspace(0, len(windows) - 1, min(n_fitted, len(windows))).astype(int)
+    overlap = -(-overlap * len(rows) // len(windows))
     if overlap > 1:
         rows = _trim_rare_windows(windows, rows, seed)
     n_validation = VALIDATION_TIME_FRACTION * len(rows) / _validation_stride(overlap)
     trains = n_validation >= MIN_VALIDATION_ROWS
     autoencoder = _make_autoencoder(
-        N_COMPONENTS_PER_CHANNEL * n_channels,
+        min(N_COMPONENTS_PER_CHANNEL * n_channels, MAX_WINDOW_COMPONENTS),
         windows,
         seed,
         overlap=overlap,

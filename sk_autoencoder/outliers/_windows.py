@@ -138,6 +138,13 @@ def observed_windows(rows: np.ndarray, window: int, starts: np.ndarray) -> np.nd
     return starts[n_observed[starts + window] > n_observed[starts]]
 
 
+def mark_covered(starts: np.ndarray, window: int, n_timestamps: int) -> np.ndarray:
+    """Mark the timestamps that a window covers."""
+    n_begun = np.bincount(starts, minlength=n_timestamps + 1)
+    n_ended = np.bincount(starts + window, minlength=n_timestamps + 1)
+    return np.cumsum(n_begun - n_ended)[:n_timestamps] > 0
+
+
 def overlap_average(values: np.ndarray, starts: np.ndarray, window: int, n_timestamps: int):
     """Average the values of the windows that cover a timestamp, for every timestamp.
 
