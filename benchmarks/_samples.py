@@ -7,8 +7,8 @@ import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.neighbors import NearestNeighbors
 
-from sk_autoencoder.generative._density import nn_two_sample_accuracy
 from sk_autoencoder.metrics import two_sample_accuracy
+from sk_autoencoder.metrics._samples import nn_two_sample_accuracy
 
 N_NEIGHBORS = 5
 

@@ -20,6 +20,7 @@ from sk_autoencoder.inspection import (
     OutlierScoreDisplay,
     RateDistortionDisplay,
     ReconstructionDisplay,
+    SampleReportDisplay,
     ScreeDisplay,
     TraversalDisplay,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "OutlierScoreDisplay",
     "RateDistortionDisplay",
     "ReconstructionDisplay",
+    "SampleReportDisplay",
     "ScreeDisplay",
     "SparseAutoencoder",
     "StackedAutoencoder",

@@ -56,6 +56,7 @@ def test_the_missing_extra_is_named(display, monkeypatch):
         "TraversalDisplay": lambda: cls(np.ones((1, 2, 3)), np.eye(2), [0], kind="lines"),
         "OutlierScoreDisplay": lambda: cls(np.arange(3.0)),
         "RateDistortionDisplay": lambda: cls({"bytes_per_row": [1.0], "r2": [1.0]}),
+        "SampleReportDisplay": lambda: cls({"trees": (0.5, 0.5)}),
     }[display]()
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"pip install 'sk-autoencoder\[plot\]"):
@@ -259,3 +260,16 @@ def test_reconstructions_at_hand_are_drawn(digits):
         ReconstructionDisplay.from_predictions(digits, digits, image_shape=(8, 4, 2))
     with pytest.raises(TypeError, match="has no inverse_transform"):
         ReconstructionDisplay.from_estimator(IsolationForest().fit(digits), digits)
+
+
+def test_a_report_of_samples_has_bars_beside_those_of_real_rows():
+    X, held_out = np.random.default_rng(0).normal(size=(2, 120, 3))
+    mixture = fit_once(quick(sk_autoencoder.VAETransformer, n_components=2), X)
+    display = sk_autoencoder.SampleReportDisplay.from_estimator(
+        mixture, X, held_out, target=0, random_state=0
+    )
+    labels = [label.get_text() for label in display.ax_.get_yticklabels()]
+    assert labels == list(display.report)
+    columns = np.array(list(display.report.values())).T
+    for bars, values in zip(display.bars_, columns, strict=True):
+        np.testing.assert_allclose([bar.get_width() for bar in bars], values)

@@ -300,3 +300,67 @@ def test_estimators_without_codes_are_refused(iris, name):
     assert SCORERS["trust"](one_way, iris) == found
     with pytest.raises(TypeError, match="draws no rows"):
         metrics.two_sample_scorer(forest, iris)
+
+
+# Reports of sampled rows
+
+
+def mixed_rows(n_rows, seed):
+    """Make rows of a number, a category that depends on it, and a column with holes."""
+    rng = np.random.default_rng(seed)
+    number = rng.normal(size=n_rows)
+    return pd.DataFrame(
+        {
+            "number": number,
+            "kind": np.where(number + 0.3 * rng.normal(size=n_rows) > 0, "high", "low"),
+            "holed": np.where(rng.random(n_rows) < 0.2, np.nan, rng.random(n_rows)),
+        }
+    )
+
+
+def test_a_report_of_rows_of_the_same_distribution():
+    rows = [mixed_rows(1_000, seed) for seed in range(3)]
+    report = metrics.sample_report(*rows, target="kind", random_state=0)
+    assert all(isinstance(value, float) for pair in report.values() for value in pair)
+    for name in ("column shapes", "column pairs"):
+        assert min(report[name]) > 0.94
+    for name in ("trees", "neighbours", "nearness"):
+        np.testing.assert_allclose(report[name], 0.5, atol=0.06)
+    assert min(report["trained"]) > 0.85
+    assert report["copies"] == (0, 0)
+    assert metrics.sample_report(*rows, target="kind", random_state=0) == report
+
+
+def test_a_report_tells_copies_and_wrong_columns():
+    X, held_out = mixed_rows(400, 0), mixed_rows(400, 1)
+    copies = metrics.sample_report(X, X.sample(frac=1, random_state=0), held_out)
+    assert copies["copies"] == (1, 0)
+    assert copies["nearness"][0] > 0.9
+    rng = np.random.default_rng(0)
+    alone = pd.DataFrame({name: rng.permutation(X[name]) for name in X})
+    broken = metrics.sample_report(X, alone, held_out, target="kind", random_state=0)
+    assert broken["column shapes"][0] > 0.9
+    assert broken["column pairs"][0] < broken["column pairs"][1] - 0.05
+    assert broken["trees"][0] > broken["trees"][1] + 0.05
+    assert broken["trained"][0] < broken["trained"][1] - 0.2
+    full = X.fillna({"holed": 0.5})
+    assert metrics.sample_report(X, full, held_out)["column shapes"][0] < 0.95
+
+
+def test_shapes_are_known_distances():
+    X = np.arange(100.0)[:, None]
+    report = metrics.sample_report(X, X + 50, X, random_state=0)
+    assert report["column shapes"] == (0.5, 1.0)
+    kinds = [pd.DataFrame({"a": list("xy") * 50}), pd.DataFrame({"a": list("xxxy") * 25})]
+    report = metrics.sample_report(kinds[0], kinds[1], kinds[0], random_state=0)
+    assert report["column shapes"][0] == pytest.approx(0.75)
+
+
+def test_wrong_rows_of_a_report():
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    with pytest.raises(ValueError, match="target='z' is no column"):
+        metrics.sample_report(X, X, X, target="z")
+    with pytest.raises(ValueError, match="the same columns"):
+        metrics.sample_report(X, X[:, :2], X)
+    with pytest.raises(ValueError, match="needs 10 rows of each kind, and one has 5"):
+        metrics.sample_report(X, X[:5], X)

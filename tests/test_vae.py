@@ -14,6 +14,8 @@ from sklearn.mixture import GaussianMixture
 from torch.distributions import Normal
 
 from sk_autoencoder import AutoencoderOutlierDetector, VAETransformer
+from sk_autoencoder.generative._density import fit_mixture, shrink_covariances
+from sk_autoencoder.generative._marginals import find_quantiles, match_quantiles
 from sk_autoencoder.nn import (
     Dense,
     Gaussian,
@@ -300,6 +302,69 @@ def test_codes_come_from_the_mixture_or_from_the_prior(fitted, digits):
     assert prior.log_likelihood(digits) < mixture.log_likelihood(digits)
 
 
+def test_sampled_columns_have_the_distributions_of_training_rows():
+    rng = np.random.default_rng(0)
+    tail = rng.lognormal(0, 1.5, 600)
+    columns = [tail, rng.poisson(2, 600), rng.choice([0.5, 1.25, 7.0], 600), tail**2]
+    X = np.column_stack([*columns, np.full(600, 3.0)])
+    options = {"hidden_layer_sizes": (32,), "max_epochs": 8, "random_state": 0}
+    vae = VAETransformer(3, **options).fit(X)
+    assert vae.row_density_ is not None
+    sampled = vae.sample(3_000, random_state=0)
+    for j in (0, 1, 3):
+        assert stats.ks_2samp(sampled[:, j], X[:, j]).statistic < 0.06
+    assert set(sampled[:, 2]) == {0.5, 1.25, 7.0}
+    np.testing.assert_array_equal(sampled[:, 1], sampled[:, 1].round())
+    assert (sampled >= X.min(axis=0)).all()
+    assert (sampled <= X.max(axis=0)).all()
+    assert stats.spearmanr(sampled[:, 0], sampled[:, 3]).statistic > 0.9
+    unmatched = clone(vae).set_params(match_marginals=False, row_density=False).fit(X)
+    assert unmatched.sample(3_000, random_state=0)[:, 0].min() < 0
+    np.testing.assert_array_equal(unmatched.transform(X), vae.transform(X))
+
+
+def test_a_map_of_quantiles_keeps_the_order_of_rows():
+    rng = np.random.default_rng(0)
+    sampled, real = rng.normal(size=(500, 1)), rng.exponential(size=(400, 1))
+    real[::7] = np.nan
+    marginals = np.stack([find_quantiles(rows, 300) for rows in (sampled, real)])
+    assert not np.isnan(marginals).any()
+    far = np.r_[sampled, [[-1e300], [1e300]]]
+    matched = match_quantiles(far, marginals, rng.random)
+    assert (np.diff(matched[np.argsort(far[:, 0]), 0]) >= 0).all()
+    assert matched[-2:, 0].tolist() == [np.nanmin(real), np.nanmax(real)]
+    collapsed = np.zeros((500, 1))  # ties are broken at random
+    marginals[0] = 0
+    matched = match_quantiles(collapsed, marginals, rng.random)
+    assert stats.ks_2samp(matched[:, 0], real[~np.isnan(real)]).statistic < 0.1
+
+
+def test_held_out_codes_select_the_size_of_the_mixture():
+    rng = np.random.default_rng(0)
+    centers = 6 * rng.normal(size=(10, 4))
+    codes = centers[rng.integers(10, size=2_000)] + rng.normal(size=(2_000, 4))
+    assert fit_mixture(codes, 0).n_components == 10
+    assert fit_mixture(rng.normal(size=(2_000, 4)), 0).n_components == 1
+    assert fit_mixture(codes[:5], 0).n_components == 1
+
+
+def test_covariances_are_shrunk_where_codes_are_few():
+    rng = np.random.default_rng(0)
+    codes = np.r_[rng.normal(size=(300, 6)), 9 + rng.normal(size=(12, 6))]
+    mixture = GaussianMixture(2, random_state=0).fit(codes)
+    shrunk = shrink_covariances(mixture, codes, 1.0)
+    change = np.linalg.norm(shrunk.covariances_ - mixture.covariances_, axis=(1, 2))
+    few = mixture.weights_.argmin()
+    assert change[few] > 5 * change[1 - few]
+    new = np.r_[rng.normal(size=(300, 6)), 9 + rng.normal(size=(12, 6))]
+    assert shrunk.score(new) > mixture.score(new)
+    exact = sum(
+        w * stats.multivariate_normal(m, c).pdf(new)
+        for w, m, c in zip(shrunk.weights_, shrunk.means_, shrunk.covariances_, strict=True)
+    )
+    np.testing.assert_allclose(shrunk.score_samples(new), np.log(exact))
+
+
 def test_the_density_of_a_mixture_is_scikit_learns():
     rng = np.random.default_rng(0)
     mixture = GaussianMixture(3, random_state=0).fit(rng.normal(size=(200, 4)))
@@ -309,7 +374,10 @@ def test_the_density_of_a_mixture_is_scikit_learns():
     np.testing.assert_allclose(found.numpy(), mixture.score_samples(code))
 
 
-def test_noise_on_the_output_is_that_of_the_likelihood(fitted):
+def test_noise_on_the_output_is_that_of_the_likelihood(digits):
+    plain = {"match_marginals": False, "row_density": False}
+    fitted = VAETransformer(6, **plain, **QUICK).fit(digits)
+    assert fitted.marginals_ is None
     fitted.output_noise_ = False
     plain = fitted.sample(4_000, random_state=0)
     fitted.output_noise_ = True
@@ -327,10 +395,14 @@ def test_noise_is_added_where_rows_are_noisy(factor_rows):
     assert not VAETransformer(1, **SHORT).fit(smooth).output_noise_
 
 
-def test_noise_that_would_drown_quiet_columns_is_left_out(factor_rows):
+def test_noise_does_not_drown_quiet_columns(factor_rows):
     quiet = 1e-2 * np.hstack([factor_rows[:, :1], factor_rows[:, :1] ** 2])
     rows = np.hstack([factor_rows, quiet])
-    assert not VAETransformer(1, **SHORT).fit(rows).output_noise_
+    # Without their marginals, which hide it, noise on quiet columns is seen.
+    plain = {"match_marginals": False, "row_density": False}
+    assert not VAETransformer(1, **plain, **QUICK).fit(rows).output_noise_
+    sampled = VAETransformer(1, **QUICK).fit(rows).sample(2_000, random_state=0)
+    assert stats.spearmanr(sampled[:, 8] ** 2, sampled[:, 9]).statistic > 0.8
 
 
 # Likelihoods

@@ -139,6 +139,14 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
         Whether ``sample`` adds Gaussian noise with standard deviations `residual_std_`.
         ``"auto"`` adds it if a nearest-neighbour classifier then finds rows clearly harder
         to tell from training rows, as for most tables but not images.
+    match_marginals : bool, default=True
+        Whether ``sample`` maps each decoded column, by quantiles, to its distribution in
+        training rows. The map keeps the order of rows in a column. Columns of few values or
+        of whole numbers stay so.
+    row_density : {"auto"} or bool, default="auto"
+        Whether ``sample`` takes rows from a mixture fitted to rows, without codes (Notes).
+        ``"auto"`` does for tables, and for up to 100 columns of numbers unless decoded
+        codes are harder to tell from training rows by nearest neighbours.
     prior : {"normal", "uniform", "mixture"} or callable, default="normal"
         Distribution that codes should follow: ``"normal"``, ``"uniform"`` or ``"mixture"``,
         each with mean 0 and variance 1 a component (see Notes), or a callable
@@ -180,6 +188,12 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
         prior.
     output_noise_ : bool
         Whether ``sample`` adds noise to decoded rows.
+    marginals_ : ndarray of shape (2, n_quantiles, `n_features_in_`) or None
+        Quantiles of sampled rows and of training rows, by which ``sample`` maps columns.
+    row_density_ : dict of ndarray or None
+        Density of rows: `weights`, `means`, `covariances` of a mixture of normal scores;
+        for a table `weights`, `levels`, `missing` of a mixture of products. None: codes are
+        decoded.
     residual_std_ : ndarray of shape (`n_features_in_`,)
         Root mean squared error of the reconstruction of each feature, in the units of X: of
         the validation rows, if there are any.
@@ -215,6 +229,9 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
 
     A reversed gradient [5]_ in place of two terms performs alike. A penalty on the critic's
     gradient changes little and lengthens a fit.
+
+    ``sample`` starts at a classical density of rows, as in :class:`VAETransformer`, for
+    columns of numbers of different units.
 
     Members of an ensemble share a critic. Each ``fit`` trains the critic anew, also with
     ``warm_start=True``.

@@ -148,6 +148,14 @@ class VAETransformer(GenerativeAutoencoder):
         Whether ``sample`` samples rows from the likelihood or takes its mean. ``"auto"``
         samples if a nearest-neighbour classifier then finds rows clearly harder to tell
         from training rows, as for most tables but not images.
+    match_marginals : bool, default=True
+        Whether ``sample`` maps each decoded column, by quantiles, to its distribution in
+        training rows. The map keeps the order of rows in a column. Columns of few values or
+        of whole numbers stay so.
+    row_density : {"auto"} or bool, default="auto"
+        Whether ``sample`` takes rows from a mixture fitted to rows, without codes (Notes).
+        ``"auto"`` does for tables, and for up to 100 columns of numbers unless decoded
+        codes are harder to tell from training rows by nearest neighbours.
     likelihood : str, default="gaussian"
         Distribution of a row given its code: ``"gaussian"``, ``"bernoulli"`` (X in [0, 1]),
         or for counts with mean :math:`\mu` ``"poisson"`` or ``"negative_binomial"``, of
@@ -198,6 +206,12 @@ class VAETransformer(GenerativeAutoencoder):
         prior.
     output_noise_ : bool
         Whether ``sample`` samples rows from the likelihood.
+    marginals_ : ndarray of shape (2, n_quantiles, `n_features_in_`) or None
+        Quantiles of sampled rows and of training rows, by which ``sample`` maps columns.
+    row_density_ : dict of ndarray or None
+        Density of rows: `weights`, `means`, `covariances` of a mixture of normal scores;
+        for a table `weights`, `levels`, `missing` of a mixture of products. None: codes are
+        decoded.
     kl_per_component_ : ndarray of shape (`n_components_`,)
         Mean divergence of the posterior from the prior over training rows, in nats.
     active_components_ : ndarray of shape (`n_components_`,) of bool
@@ -224,15 +238,20 @@ class VAETransformer(GenerativeAutoencoder):
 
     NOTE[DIFF]: Codes are sampled from a mixture fitted after training, as [6]_ propose, not
     from the prior. The codes of training rows leave gaps in the prior, and codes from these
-    gaps decode to atypical rows. The mixture has more components the more codes there are
-    to estimate them.
+    gaps decode to atypical rows. Held-out codes select the number of components and how far
+    covariances are shrunk to their mean.
 
-    scikit-learn's QuantileTransformer with ``output_distribution="normal"`` in front makes
-    samples of tables more like real rows.
+    NOTE[DIFF]: ``sample`` starts at a classical density of rows, and decodes codes where
+    these rows are harder to tell from training rows. For columns of numbers that density is
+    a Gaussian mixture of their normal scores (a Gaussian mixture copula [7]_), for mixed
+    columns a mixture of products of categorical distributions [8]_. ``score_samples`` is
+    the bound of the autoencoder, whichever rows are sampled.
 
     In a table of mixed columns, numbers and times are weights of the two nearest of up to
     64 quantiles. The likelihood of a row is that of these bins and of its categories.
-    ``sample`` draws bins, and values of training rows within them.
+    ``sample`` draws bins, and values of training rows within them. Cells are missing as
+    they are in training rows. `given` selects parts of the mixture by Bayes' rule, and is
+    exact; `like` adapts its parts by one step of expectation maximisation.
 
     ``likelihood="bernoulli"`` takes any values of X in [0, 1], not only 0 and 1.
 
@@ -249,6 +268,10 @@ class VAETransformer(GenerativeAutoencoder):
        ICLR 2016, section 5.
     .. [6] P. Ghosh, M. S. M. Sajjadi, A. Vergari, M. Black and B. Schoelkopf, "From
        variational to deterministic autoencoders", ICLR 2020, section 4.
+    .. [7] A. Tewari, M. J. Giering and A. Raghunathan, "Parametric characterization of
+       multimodal distributions with non-gaussian modes", ICDM workshops, 2011.
+    .. [8] B. S. Everitt and D. J. Hand, "Finite mixture distributions", Chapman and Hall,
+       1981, chapter 4.
 
     Examples
     --------
@@ -322,6 +345,7 @@ class VAETransformer(GenerativeAutoencoder):
             add_noise=lambda fitted, module, rows: module.network.likelihood.sample(rows),
             encode=sample_posterior,
             levels=self._levels(),
+            has_row_density=self.likelihood == "gaussian",
         )
 
     def _check_values(self, X) -> None:

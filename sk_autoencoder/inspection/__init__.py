@@ -5,6 +5,7 @@ from sk_autoencoder.inspection._loss import LossCurveDisplay
 from sk_autoencoder.inspection._outliers import OutlierScoreDisplay
 from sk_autoencoder.inspection._rate import RateDistortionDisplay
 from sk_autoencoder.inspection._reconstruction import ReconstructionDisplay
+from sk_autoencoder.inspection._samples import SampleReportDisplay
 from sk_autoencoder.inspection._scree import ScreeDisplay
 from sk_autoencoder.inspection._traversal import TraversalDisplay
 from sk_autoencoder.utils._names import set_public_module
@@ -15,6 +16,7 @@ __all__ = [
     "OutlierScoreDisplay",
     "RateDistortionDisplay",
     "ReconstructionDisplay",
+    "SampleReportDisplay",
     "ScreeDisplay",
     "TraversalDisplay",
 ]

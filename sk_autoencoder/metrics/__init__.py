@@ -17,6 +17,7 @@ from sk_autoencoder.metrics._reconstruction import (
     reconstruction_r2,
     structural_similarity,
 )
+from sk_autoencoder.metrics._sample_report import sample_report
 from sk_autoencoder.metrics._samples import two_sample_accuracy
 from sk_autoencoder.metrics._scorers import (
     make_code_scorer,
@@ -44,6 +45,7 @@ __all__ = [
     "reconstruction_error",
     "reconstruction_r2",
     "reconstruction_r2_scorer",
+    "sample_report",
     "structural_similarity",
     "trustworthiness",
     "trustworthiness_scorer",

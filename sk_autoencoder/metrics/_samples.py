@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_array
 
 
@@ -62,3 +63,14 @@ def two_sample_accuracy(X, samples, *, estimator=None, cv=3, random_state=None) 
         clone(estimator), rows, is_real, cv=cv, scoring="balanced_accuracy"
     )
     return float(accuracies.mean())
+
+
+def nn_two_sample_accuracy(real: np.ndarray, sampled: np.ndarray) -> float:
+    """Compute the accuracy of a nearest-neighbour two-sample test; 0.5 is ideal.
+
+    The test classifies each row as real or sampled by its nearest other row.
+    """
+    rows = np.concatenate([real, sampled])
+    is_real = np.arange(len(rows)) < len(real)
+    nearest = NearestNeighbors(n_neighbors=1).fit(rows).kneighbors(return_distance=False)
+    return float((is_real[nearest[:, 0]] == is_real).mean())
