@@ -1,4 +1,4 @@
-"""What the default time series detector scores timestamps by, beside its autoencoder.
+"""Scores of timestamps beside those of the window autoencoder, in the default design.
 
 The autoencoder sees windows. Its companion is a set of samples of windows for a series of
 one channel, and a detector of single timestamps for one of several channels.
