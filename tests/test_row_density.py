@@ -142,7 +142,9 @@ def test_expectation_maximisation_finds_the_distribution_of_rows():
 
 
 def test_held_out_rows_select_the_number_of_parts():
-    assert select_n_parts(sample_wide(2_000), WIDE, IS_BIN) == 10  # of 1, 10, 30, ...
+    assert select_n_parts(sample_wide(2_000), WIDE, IS_BIN) >= 10
+    few = sample_wide(600)  # of 100 parts they would be copies
+    assert 10 <= select_n_parts(few, WIDE, IS_BIN) <= 30
     alone = sample_wide(2_000, n_parts=1)
     assert select_n_parts(alone, WIDE, IS_BIN) == 1
     assert select_n_parts(sample_wide(20), WIDE, IS_BIN) == 1

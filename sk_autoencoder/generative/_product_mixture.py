@@ -164,9 +164,11 @@ def log_likelihoods(mixture: ProductMixture, cells: Cells) -> Tensor:
 
 
 def select_n_parts(cells: Cells, column: Tensor, is_ordered: Tensor) -> int:
-    """Select the number of parts under which held-out rows are most likely.
+    """Select the number of parts by the likelihood of held-out rows.
 
-    More parts have to be better by a standard error.
+    Ten parts have to be better than one by a standard error. Beyond that the largest number
+    is taken that is not worse by more: more parts keep more of the dependence between
+    columns, of which the likelihood of wide rows tells little.
     """
     order = torch.randperm(len(cells.levels))[:MAX_SELECTION_ROWS]
     n_held_out = min(int(HELD_OUT_SHARE * len(order)), MAX_HELD_OUT)
@@ -182,7 +184,8 @@ def select_n_parts(cells: Cells, column: Tensor, is_ordered: Tensor) -> int:
         scores = log_likelihoods(smoothed, held_out)
         if best_scores is not None:
             gain = scores - best_scores
-            if gain.mean() <= gain.std() / len(gain) ** 0.5:  # one standard error
+            error = gain.std() / len(gain) ** 0.5
+            if gain.mean() <= (error if best == 1 else -error):
                 break
         best, best_scores = n_parts, scores
     return best
