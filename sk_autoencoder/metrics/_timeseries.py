@@ -101,7 +101,7 @@ def vus_roc_score(y_true, y_score, *, max_window: int) -> float:
     >>> print(f"{roc_auc_score(y_true, y_score):.3f}")
     0.870
     >>> print(f"{vus_roc_score(y_true, y_score, max_window=20):.3f}")
-    0.910
+    0.918
     """
     curves = _find_curves(y_true, y_score, max_window, "ROC")
     if curves is None:
@@ -171,7 +171,7 @@ def vus_pr_score(y_true, y_score, *, max_window: int) -> float:
     >>> print(f"{vus_pr_score(y_true, y_score, max_window=0):.3f}")
     0.573
     >>> print(f"{vus_pr_score(y_true, y_score, max_window=20):.3f}")
-    0.714
+    0.771
     """
     curves = _find_curves(y_true, y_score, max_window, "precision-recall")
     if curves is None:
