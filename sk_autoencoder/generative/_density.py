@@ -9,14 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 COVARIANCE_FLOOR = 1e-3  # added to the variances of the mixture, in squared scaled units
-N_PARTS = (
-    1,
-    5,
-    10,
-    20,
-    40,
-    80,
-)  # components of a mixture, among which held-out codes choose
+N_PARTS = (1, 5, 10, 20, 40, 80)  # of a mixture, among which held-out codes choose
 MIN_CODES_PER_PART = 15  # of the codes that the mixtures to choose from are fitted to
 SHRINKAGES = (0.1, 0.3, 1.0, 3.0)  # of covariances, in codes for each component of a code
 HELD_OUT_SHARE, MIN_HELD_OUT = 0.125, 15  # of codes; fewer cannot choose

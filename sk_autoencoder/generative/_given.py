@@ -124,9 +124,7 @@ class GivenCells:
         column = self.table.encoders_[j]
         check_within(interval, column.members[0], column.members[-1], self.names[j])
         weight, is_inside = self._find_members(j, interval)
-        if (
-            not is_inside.any()
-        ):  # a value that no training row has, between two that some do
+        if not is_inside.any():  # a value between two that training rows have
             return hat_weights(np.array([np.mean(interval)]), column.knots)[0]
         return weight[is_inside].sum(axis=0) / weight.sum(axis=0)
 
