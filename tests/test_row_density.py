@@ -12,6 +12,7 @@ from sklearn.mixture import GaussianMixture
 from tables import pandas_frame, polars_frame
 
 from sk_autoencoder import AdversarialAutoencoder, VAETransformer, load, save
+from sk_autoencoder.generative._marginals import match_quantiles
 from sk_autoencoder.generative._product_mixture import (
     Cells,
     ProductMixture,
@@ -341,3 +342,12 @@ def test_a_table_without_a_density_of_rows_is_decoded(people):
     vae = VAETransformer(2, row_density=False, **START).fit(people)
     assert vae.row_density_ is None
     assert not vae.sample(50, random_state=0).isna().to_numpy().any()
+
+
+def test_the_map_of_marginals_takes_the_largest_floats():
+    largest = np.finfo(float).max  # in place of samples that overflow
+    marginals = np.array([[-largest, largest], [1.0, 3.5]])[:, :, None]
+    rows = np.array([-largest, 0.0, largest])[:, None]
+    matched = match_quantiles(rows, marginals, np.zeros)[:, 0]
+    assert matched[[0, 2]].tolist() == [1.0, 3.5]
+    assert 1 <= matched[1] <= 3.5

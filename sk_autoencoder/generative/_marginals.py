@@ -81,9 +81,10 @@ def find_ranks(
     last = len(knots) - 1
     first, behind = (np.searchsorted(knots, column, side) for side in ("left", "right"))
     below = np.clip(first - 1, 0, max(last - 1, 0))
-    gap = knots[below + 1] - knots[below]
-    with np.errstate(over="ignore", invalid="ignore"):
-        share = np.divide(column - knots[below], gap, out=np.zeros_like(gap), where=gap > 0)
+    # Halves, since the distance of the largest floats overflows.
+    low, high = knots[below] / 2, knots[below + 1] / 2
+    gap = high - low
+    share = np.divide(column / 2 - low, gap, out=np.zeros_like(gap), where=gap > 0)
     ranks = below + np.nan_to_num(share).clip(0, 1)
     n_ties = behind - first
     is_tied = n_ties > 1
