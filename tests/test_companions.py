@@ -12,11 +12,10 @@ from sk_autoencoder.outliers._companions import (
     average_nearby,
     draw_window_samples,
     find_axes,
-    interpolate,
     measure_distances,
     measure_spread,
 )
-from sk_autoencoder.outliers._windows import mark_covered
+from sk_autoencoder.outliers._windows import interpolate, mark_covered
 
 
 def test_distances_by_hand():

@@ -6,7 +6,6 @@ from numbers import Real
 from typing import ClassVar
 
 import numpy as np
-import torch
 
 from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._data import select
@@ -14,6 +13,7 @@ from sk_autoencoder.core._inference import encode
 from sk_autoencoder.core._recipe import Initialization, Member, Recipe
 from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
 from sk_autoencoder.utils._constraints import noise
+from sk_autoencoder.utils._random import draw_torch_seed
 from sk_autoencoder.utils._sklearn_compat import Interval
 
 LAYER_PARAMETERS = (  # that layers have in common with the whole network
@@ -276,6 +276,6 @@ class StackedAutoencoder(BaseAutoencoder):
             noise_level=self.layer_noise_level * (1 if is_first else float(codes.std())),
             lr=self.layer_lr,
             early_stopping=False,
-            random_state=int(torch.randint(2**31, ())),
+            random_state=draw_torch_seed(),
             **{name: getattr(self, name) for name in LAYER_PARAMETERS},
         )

@@ -56,7 +56,7 @@ from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._tables import LevelProbabilities
 from sk_autoencoder.preprocessing import TableEncoder
 from sk_autoencoder.utils._constraints import count
-from sk_autoencoder.utils._random import seeded_fit
+from sk_autoencoder.utils._random import draw_torch_seed, seeded_fit
 from sk_autoencoder.utils._sklearn_compat import StrOptions
 from sk_autoencoder.utils._transactions import as_fitted
 
@@ -100,17 +100,12 @@ class Sampler:
     has_row_density: bool = True
 
 
-def draw_seed() -> int:
-    """Draw a seed from torch's generator."""
-    return int(torch.randint(2**31, ()))
-
-
 def fit_density(
     fitted: Fitted, sampler: Sampler, X, indices: np.ndarray
 ) -> GaussianMixture:
     """Fit a mixture to the codes of the rows `indices` of X."""
     codes = np.concatenate(list(fitted.iter_map(sampler.encode, X, indices)))
-    return fit_mixture(codes.astype(np.float64), draw_seed())
+    return fit_mixture(codes.astype(np.float64), draw_torch_seed())
 
 
 def sample_codes(
@@ -124,7 +119,7 @@ def sample_codes(
 
 def sample_mixture(mixture: GaussianMixture, n_samples: int) -> np.ndarray:
     """Sample a mixture by torch's generator, in random order."""
-    mixture = copy.copy(mixture).set_params(random_state=draw_seed())
+    mixture = copy.copy(mixture).set_params(random_state=draw_torch_seed())
     # The mixture sorts samples by component.
     return mixture.sample(n_samples)[0][torch.randperm(n_samples).numpy()]
 
@@ -335,7 +330,7 @@ class GenerativeAutoencoder(BaseAutoencoder):
         codes = sample_codes(sampler, density, n_samples, fitted.n_components)
         rows = decode_samples(fitted, sampler, codes, self.output_noise_)
         rows = match_rows(rows, self.marginals_)
-        seed = draw_seed()
+        seed = draw_torch_seed()
         return rows if self._table is None else self._draw_table(rows, seed)
 
     def _sample_numbers(self, n_samples: int, like, given: dict[int, Any]) -> np.ndarray:
@@ -343,7 +338,7 @@ class GenerativeAutoencoder(BaseAutoencoder):
         density, (sampled, real) = RowMixture(**self.row_density_), self.marginals_
         if like is not None:
             rows = take_rows(self._fitted, like, np.arange(like.shape[0]))
-            density = fit_row_mixture(rows, real, draw_seed())
+            density = fit_row_mixture(rows, real, draw_torch_seed())
         scores, ranges, n_proposals = {}, {}, n_samples
         for j, value in given.items():
             ranges[j] = check_range_of_column(as_interval(value, str(j)), real[:, j], j)
@@ -373,8 +368,8 @@ class GenerativeAutoencoder(BaseAutoencoder):
                     "density of rows gives them a probability of zero."
                 )
         sampled = sample_cells(mixture, column, n_samples).double().numpy()
-        rows = table.spread(np.nan_to_num(sampled), draw_seed())
-        rows = cells.put(np.nan_to_num(sampled), rows, draw_seed())
+        rows = table.spread(np.nan_to_num(sampled), draw_torch_seed())
+        rows = cells.put(np.nan_to_num(sampled), rows, draw_torch_seed())
         return table.inverse_transform(np.where(np.isnan(sampled), np.nan, rows))
 
     def _draw_table(self, rows: np.ndarray, seed: int):
@@ -475,7 +470,7 @@ class GenerativeAutoencoder(BaseAutoencoder):
                 noise = choices[-1]
         learned = {"output_noise_": noise, "marginals_": marginals[noise]}
         if has_rows:
-            row_density = fit_row_mixture(real, knots, draw_seed())
+            row_density = fit_row_mixture(real, knots, draw_torch_seed())
             scores = sample_within(row_density, {}, MAX_SAMPLED_ROWS, draw_uniform)
             pair = np.stack([find_quantiles(scores, len(knots)), knots])
             rows = sample_within(row_density, {}, len(chosen), draw_uniform)

@@ -221,15 +221,15 @@ def restrict(mixture: ProductMixture, allowed: Tensor, column: Tensor) -> Produc
         Given columns are never missing. The weights are zero if no part allows the cells.
     """
     is_given = ~allowed.isnan()
-    kept = mixture.levels * allowed.nan_to_num(1.0)
-    totals = torch.zeros_like(mixture.missing).index_add_(1, column, kept)
+    joint = mixture.levels * allowed.nan_to_num(1.0)
+    totals = torch.zeros_like(mixture.missing).index_add_(1, column, joint)
     given = torch.zeros(mixture.missing.shape[1], dtype=torch.bool)
     given[column[is_given]] = True
     evidence = (totals * (1 - mixture.missing))[:, given].prod(1)
     weights = mixture.weights * evidence
     return ProductMixture(
         weights / weights.sum().clamp(min=TINY**2),
-        kept / totals[:, column].clamp(min=TINY**2),
+        joint / totals[:, column].clamp(min=TINY**2),
         torch.where(given, 0.0, mixture.missing),
     )
 

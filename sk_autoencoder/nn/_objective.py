@@ -47,7 +47,7 @@ class Objective(nn.Module):
     def takes_members(self) -> bool:
         """Whether terms are right for rows of several members, (n_members, batch, ...)."""
         penalties = [getattr(self, name) for name in self.weights]
-        are_known = all(getattr(each, "func", None) is linear_error for each in penalties)
+        are_known = all(getattr(p, "func", None) is linear_error for p in penalties)
         return type(self) is Objective and are_known and takes_members(self.error)
 
     def forward(

@@ -7,7 +7,7 @@ one channel, and a detector of single timestamps for one of several channels.
 import numpy as np
 
 from sk_autoencoder.outliers._rows import AutoencoderOutlierDetector
-from sk_autoencoder.outliers._windows import Series
+from sk_autoencoder.outliers._windows import Series, has_value
 
 # Chosen on one half of the groups of benchmarks.timeseries, 2026-11: NAB's traffic, known
 # causes and artificial series, valve 1 of SKAB, and the series with switches.
@@ -31,13 +31,8 @@ def draw_window_samples(windows: np.ndarray, seed: int) -> np.ndarray:
 
 def fit_row_detector(series: Series, seed: int) -> AutoencoderOutlierDetector:
     """Fit a detector to the timestamps of all series that have an observed value."""
-    rows = np.concatenate([each[has_value(each)] for each in series])
+    rows = np.concatenate([part[has_value(part)] for part in series])
     return AutoencoderOutlierDetector(random_state=seed).fit(rows)
-
-
-def has_value(rows: np.ndarray) -> np.ndarray:
-    """Mark the rows with at least one observed value."""
-    return ~np.isnan(rows).all(axis=1)
 
 
 def find_axes(samples: np.ndarray) -> np.ndarray:
@@ -110,17 +105,6 @@ def average_nearby(values: np.ndarray, width: int) -> np.ndarray:
     for i in range(width):
         total += padded[i : i + len(values)]
     return total / width
-
-
-def interpolate(values: np.ndarray, is_known: np.ndarray) -> np.ndarray:
-    """Interpolate unknown values linearly in time, for each column."""
-    if is_known.all():
-        return values
-    known, gaps = np.flatnonzero(is_known), np.flatnonzero(~is_known)
-    values = values.copy()
-    for column in values.reshape(len(values), -1).T:
-        column[gaps] = np.interp(gaps, known, column[known])
-    return values
 
 
 def measure_spread(scores: np.ndarray) -> float:

@@ -26,8 +26,6 @@ from sk_autoencoder.outliers._companions import (
     draw_window_samples,
     find_axes,
     fit_row_detector,
-    has_value,
-    interpolate,
     measure_distances,
     measure_spread,
 )
@@ -271,9 +269,10 @@ class TimeSeriesOutlierDetector(
         windows = self._training_windows(series)
         self.detector_ = self._fit_detector(windows, series.n_channels, seed)
         self._samples = self._row_detector = self._units = None
+        parts = None
         if self.detector is None and self.window_ > 1:
-            self._fit_companion(windows, series, seed)
-        scores = self._score(series)
+            parts = self._fit_companion(windows, series, seed)
+        scores = self._score(series, parts)
         self.offset_ = find_offset(scores, self.contamination)
         return self
 
@@ -341,19 +340,25 @@ class TimeSeriesOutlierDetector(
         scores = np.concatenate([score(view[chunk]) for chunk in chunks])
         return _windows.overlap_average(scores, starts, self.window_, len(rows))
 
-    def _score(self, series: Series) -> np.ndarray:
-        """Compute the scores of the rows of X: the lower, the more abnormal."""
+    def _score(self, series: Series, parts: list | None = None) -> np.ndarray:
+        """Compute the scores of the rows of X: the lower, the more abnormal.
+
+        `parts` are the scores of each series by both parts, if they are known.
+        """
         if self._units is None:
             score = self.detector_.score_samples
             return series.restore_order([self._over_timestamps(score, r) for r in series])
-        return -series.restore_order(
-            [self._combine(rows, self._score_parts(rows)) for rows in series]
-        )
+        if parts is None:
+            parts = [self._score_parts(rows) for rows in series]
+        return -series.restore_order(self._combine_all(series, parts))
 
     # The default design
 
-    def _fit_companion(self, windows: np.ndarray, series: Series, seed: int) -> None:
-        """Fit what scores timestamps beside the autoencoder, and the units of both."""
+    def _fit_companion(self, windows: np.ndarray, series: Series, seed: int) -> list:
+        """Fit what scores timestamps beside the autoencoder, and the units of both.
+
+        Returns the scores of each series by both parts.
+        """
         if series.n_channels == 1:
             samples = draw_window_samples(windows, seed)
             self._samples = [samples, find_axes(samples)]
@@ -364,10 +369,10 @@ class TimeSeriesOutlierDetector(
         weights = 1.0, SAMPLES_WEIGHT if series.n_channels == 1 else ROWS_WEIGHT
         self._units = [s / w for s, w in zip(spreads, weights, strict=True)]
         # A typical timestamp of the training series scores -1.
-        joined = zip(series, pairs, strict=True)
-        scores = np.concatenate([self._combine(rows, parts) for rows, parts in joined])
+        scores = np.concatenate(self._combine_all(series, pairs))
         typical = float(np.median(scores)) or 1.0
         self._units = [unit * typical for unit in self._units]
+        return pairs
 
     def _score_parts(self, rows: np.ndarray) -> list[np.ndarray]:
         """Compute the anomaly scores of a series by both parts, (n_timestamps,)."""
@@ -394,12 +399,16 @@ class TimeSeriesOutlierDetector(
         return entries.reshape(len(entries), self.window_, -1).sum(axis=1)
 
     def _average_rows(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
-        values = interpolate(values, has_value(rows))
+        values = _windows.interpolate(values, _windows.has_value(rows))
         return average_nearby(values, self._averaged_width())
 
     def _averaged_width(self) -> int:
         """Count the timestamps to average: one more than neighbouring windows share."""
         return max(self.window_ - self.stride, 0) + 1
+
+    def _combine_all(self, series: Series, parts: list) -> list[np.ndarray]:
+        pairs = zip(series, parts, strict=True)
+        return [self._combine(rows, scores) for rows, scores in pairs]
 
     def _combine(self, rows: np.ndarray, parts: list[np.ndarray]) -> np.ndarray:
         """Add the parts of a series, and average them over nearby timestamps."""
@@ -408,7 +417,7 @@ class TimeSeriesOutlierDetector(
         averaged = average_nearby(combined, self._averaged_width())
         starts = self._windows_of(rows)[1]
         is_covered = _windows.mark_covered(starts, self.window_, len(rows))
-        return interpolate(averaged, is_covered)
+        return _windows.interpolate(averaged, is_covered)
 
     # Scores and labels
 
@@ -566,7 +575,8 @@ class TimeSeriesOutlierDetector(
         if self._units is None:
             shares = [self._over_timestamps(self._sum_by_channel, r) for r in series]
         else:
-            shares = [self._combine(rows, self._explain_parts(rows)) for rows in series]
+            parts = [self._explain_parts(rows) for rows in series]
+            shares = self._combine_all(series, parts)
         shares = series.restore_order(shares)
         if self._table is not None:
             shares = sum_by_column(self._table, shares)

@@ -132,9 +132,14 @@ def iter_starts(view: np.ndarray, starts: np.ndarray) -> Iterator[np.ndarray]:
         yield starts[i : i + size]
 
 
+def has_value(rows: np.ndarray) -> np.ndarray:
+    """Mark the rows with at least one observed value."""
+    return ~np.isnan(rows).all(axis=1)
+
+
 def observed_windows(rows: np.ndarray, window: int, starts: np.ndarray) -> np.ndarray:
     """Select the `starts` of windows with at least one observed value."""
-    n_observed = np.cumsum(np.r_[0, ~np.isnan(rows).all(axis=1)])
+    n_observed = np.cumsum(np.r_[0, has_value(rows)])
     return starts[n_observed[starts + window] > n_observed[starts]]
 
 
@@ -168,10 +173,17 @@ def overlap_average(values: np.ndarray, starts: np.ndarray, window: int, n_times
     for i in range(window):
         total[starts + i] += values
         count[starts + i] += 1
-    covered = np.flatnonzero(count)
-    total[covered] /= count[covered].reshape(-1, *[1] * (total.ndim - 1))
-    if len(covered) < n_timestamps:
-        gaps = np.flatnonzero(count == 0)
-        for column in total.reshape(n_timestamps, -1).T:
-            column[gaps] = np.interp(gaps, covered, column[covered])
-    return total
+    is_covered = count > 0
+    total[is_covered] /= count[is_covered].reshape(-1, *[1] * (total.ndim - 1))
+    return interpolate(total, is_covered)
+
+
+def interpolate(values: np.ndarray, is_known: np.ndarray) -> np.ndarray:
+    """Interpolate unknown values linearly in time, for each column."""
+    if is_known.all():
+        return values
+    known, gaps = np.flatnonzero(is_known), np.flatnonzero(~is_known)
+    values = values.copy()
+    for column in values.reshape(len(values), -1).T:
+        column[gaps] = np.interp(gaps, known, column[known])
+    return values

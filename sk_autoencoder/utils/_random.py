@@ -19,6 +19,11 @@ def draw_seed(rng: np.random.RandomState) -> int:
     return int(rng.randint(np.iinfo(np.int32).max))
 
 
+def draw_torch_seed() -> int:
+    """Draw a seed from torch's generator."""
+    return int(torch.randint(2**31, ()))
+
+
 def clone_with_seed(estimator, random_state, seed: int):
     """Clone an estimator, and set its seed to `seed` unless `random_state` is None."""
     result = clone(estimator)
