@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from catalogue import IMPUTERS, PLAIN, fit_once, quick
+from ensembles import check_stacked_losses
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -17,7 +18,7 @@ from sk_autoencoder import (
     SparseAutoencoder,
     VAETransformer,
 )
-from sk_autoencoder.core._data import RowSource
+from sk_autoencoder.core._data import Batch, RowSource
 from sk_autoencoder.impute._neighbors import equal_rows
 from sk_autoencoder.impute._network import (
     ImputationNetwork,
@@ -25,6 +26,12 @@ from sk_autoencoder.impute._network import (
     RankToNormal,
     quantile_levels,
 )
+from sk_autoencoder.nn import Objective
+from sk_autoencoder.nn._autoencoder import Autoencoder
+from sk_autoencoder.nn._corruptions import RandomMissing
+from sk_autoencoder.nn._losses import LOSSES
+from sk_autoencoder.nn._missing import FactorModelImputer, PreserveMissing
+from sk_autoencoder.nn._scalers import Scaler
 
 
 def hide(X, share=0.2, seed=0):
@@ -416,3 +423,21 @@ def test_near_rows_are_weighted_by_distance_and_by_what_was_observed():
     seen = weight[1:].sum()
     expected = (weight[1:] @ known[1:, 2] + 0.01 * 6) / (seen + 0.01)
     assert found[2] == pytest.approx(float(expected))
+
+
+def test_stacked_members_have_the_losses_and_gradients_that_vmap_gives():
+    torch.manual_seed(0)
+    alone, scaler = [], Scaler(torch.zeros(5), torch.ones(5))
+    for _ in range(3):
+        network = ImputationNetwork(5, 8, 1, 0.3)
+        mean, loadings, low = torch.randn(5), torch.randn(5, 2), torch.full((5,), -3.0)
+        fill = FactorModelImputer(mean, loadings, torch.rand(5) + 0.1, low, -low)
+        network.start_at(fill, torch.randn(25, 5).sort(0).values)
+        torch.nn.init.normal_(network.layers[-1].weight)
+        corruption = PreserveMissing(RandomMissing(0.4))
+        identity = torch.nn.Identity()
+        alone.append(Autoencoder(network, scaler, corruption, identity))
+    target = torch.randn(3, 40, 5)
+    target[torch.rand_like(target) < 0.2] = torch.nan
+    objective = Objective(LOSSES["huber"].observed_error)
+    check_stacked_losses(alone, objective, Batch(target, target, torch.rand(3, 40)))

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 import torch
 from catalogue import PLAIN, fit_once
+from ensembles import check_stacked_losses
 from scipy.stats import false_discovery_control
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
@@ -570,21 +571,8 @@ def test_stacked_members_have_the_losses_and_gradients_that_vmap_gives(
     penalty = partial(linear_error, error, trim_fraction)
     objective = Objective(error, trim_fraction, linear=(0.5, penalty))
     x, weight = torch.randn(3, 5, 6), torch.rand(3, 5)
-    found = []
-    for is_stacked in (False, True):
-        together = Ensemble(alone).train()
-        losses = BatchLosses(together, objective)
-        assert losses.takes_stacked
-        losses.takes_stacked = is_stacked
-        torch.manual_seed(0)
-        terms, output = losses(Batch(x, x, weight))
-        sum(terms.values()).backward()
-        gradients = [p.grad for p in together.parameters() if p.grad is not None]
-        assert len(gradients) == len(list(together.parameters()))
-        found.append([*terms.values(), output, *gradients])
-        assert ("linear" in terms) == start
-    for stacked, mapped in zip(*found, strict=True):
-        torch.testing.assert_close(stacked, mapped)
+    terms = check_stacked_losses(alone, objective, Batch(x, x, weight))
+    assert ("linear" in terms) == start
 
 
 def test_members_that_cannot_be_stacked_are_known():

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from sk_autoencoder.nn._base import Network
+from sk_autoencoder.nn._dense import Linear
 from sk_autoencoder.nn._missing import FactorModelImputer
 from sk_autoencoder.utils._torch_compat import is_exporting
 
@@ -35,7 +36,7 @@ class RankToNormal(nn.Module):
     Parameters
     ----------
     quantiles : Tensor of shape (n_quantiles, n_features)
-        Quantiles of the columns at :func:`quantile_levels`.
+        Quantiles of the columns at :func:`quantile_levels`; stacked for an ensemble.
     """
 
     quantiles: Tensor
@@ -47,9 +48,12 @@ class RankToNormal(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Compute the normal scores of `x`, both of shape (batch, n_features)."""
         # Equal quantiles become a step of small width.
-        gaps = self.quantiles.diff(dim=0).clamp(min=MIN_QUANTILE_GAP)
-        fraction = (x[..., None, :] - self.quantiles[:-1] + MIN_QUANTILE_GAP / 2) / gaps
-        step = 2 * MAX_NORMAL_SCORE / len(gaps)
+        is_stacked = self.quantiles.ndim > 2
+        quantiles = self.quantiles[:, None] if is_stacked else self.quantiles
+        gaps = quantiles.diff(dim=-2).clamp(min=MIN_QUANTILE_GAP)
+        below = quantiles[..., :-1, :]
+        fraction = (x[..., None, :] - below + MIN_QUANTILE_GAP / 2) / gaps
+        step = 2 * MAX_NORMAL_SCORE / gaps.shape[-2]
         return fraction.clamp(0, 1).sum(-2) * step - MAX_NORMAL_SCORE
 
 
@@ -60,10 +64,10 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.LayerNorm(width, elementwise_affine=False),  # the next layer is affine
-            nn.Linear(width, 2 * width),
+            Linear(width, 2 * width),
             nn.GELU(),
             nn.Dropout(dropout),
-            nn.Linear(2 * width, width),
+            Linear(2 * width, width),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -92,12 +96,17 @@ class ImputationNetwork(Network):
         self.fill = FactorModelImputer(zeros, zeros[:, None], ones, -ones, ones)
         self.scores = RankToNormal(torch.stack([-ones, ones]))
         blocks = [ResidualBlock(width, dropout) for _ in range(n_blocks)]
-        last = nn.Linear(width, n_features)
+        last = Linear(width, n_features)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-        self.layers = nn.Sequential(
-            nn.Linear(3 * n_features, width), *blocks, nn.LayerNorm(width), last
-        )
+        norm = nn.LayerNorm(width, elementwise_affine=False)
+        first = Linear(3 * n_features, width)
+        self.layers = nn.Sequential(first, *blocks, norm, last)
+
+    @property
+    def takes_members(self) -> bool:
+        """Whether it takes the stacked weights of an ensemble: all layers do."""
+        return True
 
     def encode(self, x: Tensor) -> Tensor:
         """Impute the missing entries of `x` (batch, n_features)."""

@@ -273,8 +273,8 @@ class RandomMissing(nn.Module):
         return f"probability={self.probability}"
 
 
-# Corruptions of each entry by itself, whatever the shape of the rows.
-ENTRYWISE_CORRUPTIONS = (nn.Identity, GaussianNoise, MaskingNoise)
+# Corruptions of each row by itself, whatever axes come first.
+ROWWISE_CORRUPTIONS = (nn.Identity, GaussianNoise, MaskingNoise, RandomMissing)
 
 
 class WhileTraining(nn.Module):

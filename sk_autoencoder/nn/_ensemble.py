@@ -11,7 +11,8 @@ from torch.utils._pytree import tree_map
 
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network
-from sk_autoencoder.nn._corruptions import ENTRYWISE_CORRUPTIONS
+from sk_autoencoder.nn._corruptions import ROWWISE_CORRUPTIONS
+from sk_autoencoder.nn._missing import PreserveMissing
 from sk_autoencoder.nn._scalers import Scaler
 from sk_autoencoder.utils._torch_compat import call_with_tensors
 
@@ -170,8 +171,10 @@ class Ensemble(nn.Module):
     @property
     def takes_stacked_rows(self) -> bool:
         """Whether all parts work on stacked weights and rows, without ``vmap``."""
-        is_entrywise = isinstance(self.corruption, ENTRYWISE_CORRUPTIONS)
-        return is_entrywise and self.network.takes_members
+        corruption = self.corruption
+        if isinstance(corruption, PreserveMissing):
+            corruption = corruption.corruption
+        return isinstance(corruption, ROWWISE_CORRUPTIONS) and self.network.takes_members
 
     def sum_stacked_losses(
         self, function: Callable, batch: Any

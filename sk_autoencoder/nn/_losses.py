@@ -252,6 +252,8 @@ def observed_error(
 
 def takes_members(error: Error) -> bool:
     """Check whether an error takes rows (n_members, batch, n_features) too."""
+    if isinstance(error, partial) and error.func is observed_error:
+        error = error.args[0]
     return error in ERRORS or getattr(error, "takes_members", False)
 
 

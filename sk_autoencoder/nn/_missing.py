@@ -8,6 +8,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from sk_autoencoder.nn._base import align_rows
 from sk_autoencoder.utils._torch_compat import is_batched, is_exporting
 
 MIN_PATTERN_ROWS = 64  # among which equal missing entries are worth the search
@@ -24,6 +25,9 @@ class FactorModelImputer(nn.Module):
        A = I + \sum_j \frac{1}{\psi_j} L_j^T L_j
 
     with sums over the observed columns [1]_.
+
+    The models of the members of an ensemble are stacked along a first axis of all tensors,
+    and rows have the shape (n_members, batch, n_features) then.
 
     Parameters
     ----------
@@ -71,8 +75,8 @@ class FactorModelImputer(nn.Module):
     def factors(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Compute factor means (batch, n_factors) given `x`, and Cholesky factors of A."""
         is_missing = x.isnan()
-        weight = torch.where(is_missing, 0.0, 1 / self.noise)  # (batch, n_features)
-        centered = torch.where(is_missing, 0.0, x - self.mean)
+        weight = torch.where(is_missing, 0.0, 1 / align_rows(self.noise))
+        centered = torch.where(is_missing, 0.0, x - align_rows(self.mean))
         projection = ((centered * weight) @ self.loadings)[..., None]
         if self._is_traced(x) or len(x) < MIN_PATTERN_ROWS:
             root = self._root(weight)
@@ -82,15 +86,16 @@ class FactorModelImputer(nn.Module):
         return torch.cholesky_solve(projection, root)[..., 0], root
 
     def _is_traced(self, x: Tensor) -> bool:
-        """Check whether shapes may not depend on values, as in vmap and in an export."""
-        return is_exporting() or is_batched(x) or is_batched(self.noise)
+        """Check whether shapes may not depend on values: in vmap, exports and ensembles."""
+        is_stacked = self.noise.ndim > 1
+        return is_exporting() or is_stacked or is_batched(x) or is_batched(self.noise)
 
     def _root(self, weight: Tensor) -> Tensor:
         """Compute the Cholesky factors of A for weights (batch, n_features) of entries."""
-        n_factors = self.loadings.shape[1]
-        products = self.loadings[:, :, None] * self.loadings[:, None, :]
+        n_factors = self.loadings.shape[-1]
+        products = self.loadings[..., :, None] * self.loadings[..., None, :]
         eye = torch.eye(n_factors, dtype=weight.dtype, device=weight.device)
-        precision = (weight @ products.flatten(1)).unflatten(-1, (n_factors, n_factors))
+        precision = (weight @ products.flatten(-2)).unflatten(-1, (n_factors, n_factors))
         return torch.linalg.cholesky(precision + eye)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -103,8 +108,9 @@ class FactorModelImputer(nn.Module):
         return x.index_copy(0, where, self._impute(x[where]))
 
     def _impute(self, x: Tensor) -> Tensor:
-        imputed = self.mean + self.factors(x)[0] @ self.loadings.mT
-        return torch.where(x.isnan(), imputed.clamp(self.low, self.high), x)
+        imputed = align_rows(self.mean) + self.factors(x)[0] @ self.loadings.mT
+        bounds = align_rows(self.low), align_rows(self.high)
+        return torch.where(x.isnan(), imputed.clamp(*bounds), x)
 
 
 class ImputationLayer(nn.Module):
