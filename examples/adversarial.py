@@ -30,7 +30,12 @@ X_train, X_test, _, y_test = train_test_split(X, y, test_size=0.3, random_state=
 figure, axes = plt.subplots(2, 3, figsize=(12, 8), layout="constrained")
 for row, prior in zip(axes, ["normal", "mixture"], strict=True):
     autoencoder = AdversarialAutoencoder(
-        2, prior=prior, code_density="prior", output_noise=False, random_state=0
+        2,
+        prior=prior,
+        code_density="prior",
+        output_noise=False,
+        max_epochs=40,
+        random_state=0,
     )
     codes = autoencoder.fit(X_train).transform(X_test)
     drawn = PRIORS[prior](20_000, 2).numpy()

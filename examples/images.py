@@ -37,7 +37,7 @@ dense = DenoisingAutoencoder(max_epochs=50, **options).fit(X_fit)
 convolutional = DenoisingAutoencoder(
     network=Convolutional(image_shape=(8, 8), channels=(64, 64), patch_size=1),
     early_stopping=False,
-    max_epochs=25,
+    max_epochs=12,
     lr=4e-3,
     batch_size=32,
     **options,

@@ -23,7 +23,8 @@ X_fit, X = X[:300], X[300:]
 
 # %%
 # The same network three times: trained from random weights, layer by layer, and both ways.
-shape = {"n_components": 10, "hidden_layer_sizes": (128, 64, 32), "random_state": 0}
+shape = {"n_components": 10, "hidden_layer_sizes": (128, 64, 32), "max_epochs": 50}
+shape["random_state"] = 0
 methods = {
     "random start": AutoencoderTransformer(init="random", **shape),
     "layers alone": StackedAutoencoder(fine_tune=False, **shape),

@@ -70,7 +70,7 @@ def size(compressor, X):
     ("autoencoder", "budget"),
     [
         pytest.param(None, 2, marks=pytest.mark.slow),
-        (PCA(30), 2),
+        pytest.param(PCA(30), 2, marks=pytest.mark.slow),
         (PCA(30), 12),
         (PLAIN, 5),
     ],
@@ -131,7 +131,14 @@ def test_more_bytes_give_better_rows(pixels):
 
 @pytest.mark.parametrize(
     ("dtype", "max_error"),
-    [("f4", None), ("f8", 0.5), ("u1", 1.5), ("i2", None), ("i8", 0.5), ("?", None)],
+    [
+        ("f4", None),
+        pytest.param("f8", 0.5, marks=pytest.mark.slow),
+        ("u1", 1.5),
+        pytest.param("i2", None, marks=pytest.mark.slow),
+        pytest.param("i8", 0.5, marks=pytest.mark.slow),
+        ("?", None),
+    ],
 )
 def test_the_type_comes_back(pixels, dtype, max_error):
     columns = (X[:200, ::3] for X in pixels)

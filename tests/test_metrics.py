@@ -318,6 +318,7 @@ def mixed_rows(n_rows, seed):
     )
 
 
+@pytest.mark.slow
 def test_a_report_of_rows_of_the_same_distribution():
     rows = [mixed_rows(1_000, seed) for seed in range(3)]
     report = metrics.sample_report(*rows, target="kind", random_state=0)

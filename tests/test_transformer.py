@@ -386,7 +386,9 @@ def test_a_scheduler_of_torch_finds_its_steps_taken(curved):
     assert autoencoder.history_[-1, "event_lr"] < 0.1 * autoencoder.net_.lr
 
 
-@pytest.mark.parametrize("early_stopping", [True, False])
+@pytest.mark.parametrize(
+    "early_stopping", [True, pytest.param(False, marks=pytest.mark.slow)]
+)
 def test_the_learning_rate_falls(curved, early_stopping):
     autoencoder = AutoencoderTransformer(
         1, early_stopping=early_stopping, max_epochs=80, n_iter_no_change=2, random_state=0

@@ -107,7 +107,9 @@ def mean_bounds(vae, X, sizes):
     return found
 
 
-@pytest.mark.parametrize("variance", ["shared", "per_feature"])
+@pytest.mark.parametrize(
+    "variance", ["shared", pytest.param("per_feature", marks=pytest.mark.slow)]
+)
 def test_the_bound_rises_to_the_exact_likelihood_of_a_linear_model(factor_rows, variance):
     vae = VAETransformer(
         3,
@@ -210,6 +212,7 @@ def mixed_units(n_rows=800):
     return np.column_stack(columns)
 
 
+@pytest.mark.slow
 def test_rows_of_mixed_units_are_drawn_with_their_shares_and_relations():
     X = mixed_units()
     vae = VAETransformer(hidden_layer_sizes=(32,), max_epochs=15, random_state=0)
@@ -278,6 +281,7 @@ def test_a_wrong_number_of_samples(fitted, wrong):
         fitted.sample(wrong)
 
 
+@pytest.mark.slow
 def test_samples_may_be_like_given_rows():
     X, y = load_digits(return_X_y=True)
     vae = VAETransformer(10, **QUICK).fit(X[:1200])
@@ -302,6 +306,7 @@ def test_codes_come_from_the_mixture_or_from_the_prior(fitted, digits):
     assert prior.log_likelihood(digits) < mixture.log_likelihood(digits)
 
 
+@pytest.mark.slow
 def test_sampled_columns_have_the_distributions_of_training_rows():
     rng = np.random.default_rng(0)
     tail = rng.lognormal(0, 1.5, 600)
@@ -395,6 +400,7 @@ def test_noise_is_added_where_rows_are_noisy(factor_rows):
     assert not VAETransformer(1, **SHORT).fit(smooth).output_noise_
 
 
+@pytest.mark.slow
 def test_noise_does_not_drown_quiet_columns(factor_rows):
     quiet = 1e-2 * np.hstack([factor_rows[:, :1], factor_rows[:, :1] ** 2])
     rows = np.hstack([factor_rows, quiet])

@@ -101,10 +101,9 @@ def _mix(counts: np.ndarray, smooth: np.ndarray) -> np.ndarray:
     is_observed, n_rows = counts > 0, counts.sum()
     c, p = counts[is_observed], smooth[is_observed] + 1e-12
 
-    def log_likelihood(weight: float) -> float:
-        return (c * np.log((c - 1 + weight * p) / (n_rows - 1 + weight))).sum()
-
-    weight = max(PRIOR_WEIGHTS, key=log_likelihood)
+    weights = np.array(PRIOR_WEIGHTS)[:, None]
+    likelihoods = c * np.log((c - 1 + weights * p) / (n_rows - 1 + weights))
+    weight = PRIOR_WEIGHTS[likelihoods.sum(axis=1).argmax()]
     return (counts + weight * smooth) / (n_rows + weight)
 
 
