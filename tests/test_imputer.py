@@ -19,6 +19,7 @@ from sk_autoencoder import (
     VAETransformer,
 )
 from sk_autoencoder.core._data import Batch, RowSource
+from sk_autoencoder.impute._autoencoder import count_corruptions
 from sk_autoencoder.impute._neighbors import equal_rows
 from sk_autoencoder.impute._network import (
     ImputationNetwork,
@@ -441,3 +442,20 @@ def test_stacked_members_have_the_losses_and_gradients_that_vmap_gives():
     target[torch.rand_like(target) < 0.2] = torch.nan
     objective = Objective(LOSSES["huber"].observed_error)
     check_stacked_losses(alone, objective, Batch(target, target, torch.rand(3, 40)))
+
+
+def test_entries_of_few_validation_rows_are_hidden_several_times():
+    measured = {"hidden_fraction": 0.2}
+    assert [count_corruptions(n, measured) for n in (40, 400, 4_000)] == [6, 3, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("random_state", [0, 1, 2])
+def test_a_curve_of_few_rows_is_learned(random_state, train_imputers_for):
+    train_imputers_for(100)
+    angle = np.random.default_rng(random_state).uniform(0, np.pi, 100)
+    whole = np.c_[np.cos(angle), np.sin(angle)]
+    X = whole.copy()
+    X[::5, 1] = np.nan  # about 6 of the held-out entries in each pass through them
+    filled = AutoencoderImputer(random_state=random_state).fit_transform(X)
+    assert np.sqrt(np.mean((filled - whole)[::5, 1] ** 2)) < 0.1  # .3 by the mean

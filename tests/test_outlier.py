@@ -25,7 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from torch._C import _functorch
 
 from sk_autoencoder import AutoencoderOutlierDetector, AutoencoderTransformer
-from sk_autoencoder.core._data import Batch
+from sk_autoencoder.core._data import Batch, RowDataset, RowSource
 from sk_autoencoder.core._trainer import BatchLosses
 from sk_autoencoder.nn import (
     Convolutional,
@@ -592,6 +592,16 @@ def test_members_that_cannot_be_stacked_are_known():
     assert not Dense(activation=torch.nn.PReLU)(6, 2).takes_members
     assert not Dense(activation=lambda: torch.nn.Softmax(1))(6, 2).takes_members
     assert not Convolutional((2, 3))(6, 2).takes_members
+
+
+def test_losses_of_members_come_one_member_after_another(digits):
+    detector = fit_once(AutoencoderOutlierDetector(PLAIN, n_estimators=3), digits)
+    net = copy.deepcopy(detector.autoencoder_.net_)
+    indices = np.arange(60).reshape(3, 20)
+    rows = RowDataset(RowSource(digits), net.module_.scaler, indices)
+    at_once = net.row_losses(rows)
+    net.set_params(batch_size=8)
+    np.testing.assert_allclose(net.row_losses(rows), at_once, rtol=1e-5)
 
 
 def test_members_may_use_a_layer_twice():

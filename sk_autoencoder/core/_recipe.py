@@ -227,6 +227,9 @@ class Recipe:
         ``(rows, measured) -> Module``, of scaled input rows.
     corrupts_validation : bool
         Whether validation rows are corrupted too.
+    n_corruptions : callable
+        ``(n_entries, measured) -> int``: how often validation rows of so many entries are
+        corrupted in all; the loss of a row is the mean.
     initialize : callable
         ``Member -> Initialization``
     needs_axes : bool
@@ -272,6 +275,7 @@ class Recipe:
     wrap: Callable[[Network, int, int], Network] = lambda network, *sizes: network
     corruption: Callable[[RowDataset, dict], nn.Module]
     corrupts_validation: bool = False
+    n_corruptions: Callable[[int, dict], int] = lambda n_entries, measured: 1
     initialize: Initializer = keep_random_weights
     needs_axes: bool = False
     loss: Loss

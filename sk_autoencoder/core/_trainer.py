@@ -271,7 +271,7 @@ class AutoencoderNet(NeuralNet):
 
         Returns
         -------
-        losses : ndarray of shape (n_rows, 1 + n_guards)
+        losses : ndarray of shape (n_members * n_rows, 1 + n_guards)
         """
         self._set_training(False)
 
@@ -282,10 +282,10 @@ class AutoencoderNet(NeuralNet):
 
         with torch.no_grad(), self._fixed_noise():
             batches = [
-                self.module_.map_batch(losses, batch).flatten(end_dim=-2)
-                for batch in self.get_iterator(rows)
+                self.module_.map_batch(losses, batch) for batch in self.get_iterator(rows)
             ]
-        return self.backend.concatenate(torch.cat(batches).cpu().double().numpy())
+        values = torch.cat(batches, dim=-2).flatten(end_dim=-2)  # one member after another
+        return self.backend.concatenate(values.cpu().double().numpy())
 
     def interpolated_losses(
         self, initial: Weights, trained: Weights, rows: RowDataset

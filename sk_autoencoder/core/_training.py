@@ -87,19 +87,25 @@ def train(
     net = make_net(recipe, start, callbacks, device, schedule, backend)
     net.set_params(batch_size=recipe.batch_size(len(train_indices)), verbose=recipe.verbose)
     train_rows = RowDataset(source, start.module.scaler, rows[:, train_indices])
-    valid = None
+    valid = judges = None
     if validation_indices is not None:
-        held_out = np.unique(rows[:, validation_indices])
-        recipe.columns.widen(start.module.scaler, source, held_out, backend)
-        valid = RowDataset(source, start.module.scaler, rows[:, validation_indices])
+        unique = np.unique(rows[:, validation_indices])
+        recipe.columns.widen(start.module.scaler, source, unique, backend)
+        held_out = rows[:, validation_indices]
+        valid = judges = RowDataset(source, start.module.scaler, held_out)
+        n_entries = len(validation_indices) * source.n_features
+        n_repeats = recipe.n_corruptions(n_entries, start.measured)
+        if n_repeats > 1:
+            repeated = np.tile(held_out, n_repeats)
+            judges = RowDataset(source, start.module.scaler, repeated)
     with busy_threads(start.module, net.batch_size):
         net.initialize()
         initial = net.get_weights()
-        net.partial_fit((train_rows, valid))
+        net.partial_fit((train_rows, judges))
         fitted = make_fitted(start, net, net.best_epoch)
         calibrated: dict[str, Any] = {}
         if start.is_linear and valid is not None:
-            step = _select_weights(fitted, initial, valid)
+            step = _select_weights(fitted, initial, valid, judges)
             calibrated = recipe.calibrate(fitted, rows, valid)
             fitted.learned |= calibrated
             if is_trial:
@@ -194,11 +200,21 @@ def _pays_folds(recipe: Recipe, rows: np.ndarray, validation: np.ndarray | None)
     return recipe.n_folds > 1 and validation is not None and is_small
 
 
-def _select_weights(fitted: Fitted, initial: Weights, valid: RowDataset) -> float:
-    """Load the weights between initial and trained ones that validation rows select."""
+def _select_weights(
+    fitted: Fitted, initial: Weights, valid: RowDataset, judges: RowDataset
+) -> float:
+    """Load the weights between initial and trained ones that validation rows select.
+
+    `judges` are the rows of `valid`, possibly several times.
+    """
     net = fitted.net
     trained = net.get_weights()
-    values = net.interpolated_losses(initial, trained, valid)
+    values = net.interpolated_losses(initial, trained, judges)
+    shape = valid.n_members, -1, len(valid)  # members, repeats, rows
+    values = {
+        step: rows.reshape(*shape, rows.shape[-1]).mean(1).reshape(-1, rows.shape[-1])
+        for step, rows in values.items()
+    }
     losses = {step: rows[:, 0] for step, rows in values.items()}
     guards = {step: rows[:, 1:] for step, rows in values.items()}
     step = select_interpolation(losses, valid.weight, guards)

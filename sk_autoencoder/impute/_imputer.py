@@ -59,8 +59,9 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, TableMixin, BaseImputer)
     The default design is an ensemble of denoising autoencoders [1]_ on top of a linear
     imputation. A factor model, fitted by EM, imputes missing entries. Residual networks
     learn to correct it by hiding observed entries and minimising the error of the hidden
-    ones. Kernel regression on near training rows then shrinks the result. Validation rows
-    select the weight of each stage, so that stages without a benefit are left out.
+    ones. Kernel regression on near training rows then shrinks the result. Validation rows,
+    hidden in several ways where they are few, select the weight of each stage, so that
+    stages without a benefit are left out.
 
     Parameters
     ----------
@@ -145,10 +146,10 @@ class AutoencoderImputer(PersistenceMixin, ExportMixin, TableMixin, BaseImputer)
     --------
     >>> import numpy as np
     >>> from sk_autoencoder import AutoencoderImputer
-    >>> angle = np.linspace(0, np.pi, 60)
+    >>> angle = np.random.default_rng(0).uniform(0, np.pi, 100)
     >>> X = np.c_[np.cos(angle), np.sin(angle)]
-    >>> X[::5, 1] = np.nan
-    >>> imputer = AutoencoderImputer(n_estimators=1, random_state=0).fit(X)
+    >>> X[::4, 1] = np.nan
+    >>> imputer = AutoencoderImputer(random_state=0).fit(X)
     >>> imputer.transform([[0.0, np.nan], [0.7, 0.7]]).round(1)
     array([[0. , 1. ],
            [0.7, 0.7]])
