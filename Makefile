@@ -12,7 +12,7 @@ OLDEST_TESTS ?= $(OLDEST:%=tests/test_%.py)
 
 FUZZ_MINUTES ?= 10
 
-.PHONY: install demo test test-all test-oldest fuzz lint docs clean
+.PHONY: install demo gains test test-all test-oldest fuzz lint docs docs-look clean
 
 # torch is pinned in both files of constraints; an open range would fetch several GB of CUDA packages.
 # pip compiles modules with one processor; compileall takes all, and minds no test data of torch.
@@ -26,6 +26,10 @@ install: $(VENV)/all,test.installed
 
 demo: $(VENV)/plot.installed
 	$(RUN) examples/demo.py
+
+# The lines of "coming from", before and after, with default settings.
+gains: $(VENV)/all.installed
+	$(RUN) -m tools.coming_from
 
 test: $(VENV)/all,test.installed
 	$(RUN) -m pytest -n auto --dist worksteal $(TESTS)
@@ -55,6 +59,11 @@ lint: $(VENV)/all,test.installed
 docs: $(VENV)/all,docs,test.installed
 	OMP_NUM_THREADS=1 $(RUN) -m pytest README.md docs --doctest-glob=docs/*.rst -n auto --dist worksteal
 	$(RUN) -m sphinx -W --keep-going -j $(JOBS) docs docs/_build/html
+
+# Looks at each page in Chromium, wide and narrow, light and dark: pictures in docs/_build/look.
+# Chromium comes from the system (or CHROMIUM names one): apt-get install chromium.
+docs-look: docs $(VENV)/look.installed
+	$(RUN) -m tools.look_at_docs
 
 clean:
 	rm -rf $(VENV) $(OLDEST_VENV) docs/_build docs/auto_examples docs/generated

@@ -54,6 +54,7 @@ html_static_path = ["_static"]
 html_title = f"sk_autoencoder {version}"
 html_show_sourcelink = False
 html_theme_options = {
+    "logo": {"text": "sk_autoencoder"},  # with the version it is too wide for a phone
     "navbar_align": "left",
     "navigation_with_keys": False,
     "show_prev_next": False,

@@ -28,6 +28,7 @@ from sk_autoencoder import (
     ReconstructionDisplay,
     TraversalDisplay,
     VAETransformer,
+    report,
 )
 
 matplotlib.use("Agg")
@@ -103,3 +104,9 @@ save(OutlierScoreDisplay.from_estimator(detector, tumours, kinds[kept]), "outlie
 inner = AutoencoderTransformer(8, max_epochs=30, random_state=0)
 compressor = AutoencoderCompressor(inner, bytes_per_row=3, random_state=0).fit(X_fit)
 save(RateDistortionDisplay.from_estimator(compressor, X_test), "rate")
+
+# %%
+# All about the detector on one page. A notebook shows it, and ``.save("report.html")``
+# writes it as one file.
+print(f"{'report':22} one page, shown below")
+report(detector, tumours, kinds[kept])

@@ -20,9 +20,11 @@ from sk_autoencoder.inspection import (
     OutlierScoreDisplay,
     RateDistortionDisplay,
     ReconstructionDisplay,
+    Report,
     SampleReportDisplay,
     ScreeDisplay,
     TraversalDisplay,
+    report,
 )
 from sk_autoencoder.outliers import AutoencoderOutlierDetector, TimeSeriesOutlierDetector
 from sk_autoencoder.persistence import load, save
@@ -42,6 +44,7 @@ __all__ = [
     "OutlierScoreDisplay",
     "RateDistortionDisplay",
     "ReconstructionDisplay",
+    "Report",
     "SampleReportDisplay",
     "ScreeDisplay",
     "SparseAutoencoder",
@@ -52,6 +55,7 @@ __all__ = [
     "VAETransformer",
     "load",
     "register_onnx_converters",
+    "report",
     "save",
     "to_onnx",
 ]

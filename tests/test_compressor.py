@@ -355,7 +355,7 @@ def test_training_is_shown_on_demand(pixels, capsys):
     AutoencoderCompressor(bytes_per_row=3, random_state=0).fit(X[:60, ::4])
     assert not capsys.readouterr().out
     AutoencoderCompressor(bytes_per_row=3, verbose=1, random_state=0).fit(X[:60, ::4])
-    assert "valid_bits" in capsys.readouterr().out
+    assert "held out" in capsys.readouterr().out
 
 
 def test_the_same_rows_are_held_out_for_training_and_for_the_step(pixels, monkeypatch):

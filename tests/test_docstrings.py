@@ -20,6 +20,11 @@ def entries(cls, section):
     return sync_docstrings.parse_entries(sections[section])
 
 
+@pytest.mark.parametrize("cls", CLASSES)
+def test_a_docstring_is_short_enough_to_be_read(cls):
+    assert len(inspect.getdoc(cls).splitlines()) < 250
+
+
 def test_shared_texts_are_up_to_date():
     assert sync_docstrings.main(["--check"]) == 0
 

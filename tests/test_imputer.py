@@ -250,7 +250,7 @@ def test_training_is_shown_on_demand(iris, capsys):
     AutoencoderImputer(random_state=0).fit(holed)
     assert not capsys.readouterr().out
     AutoencoderImputer(verbose=1, random_state=0).fit(holed)
-    assert "valid_loss" in capsys.readouterr().out
+    assert "held out" in capsys.readouterr().out
 
 
 def test_in_a_pipeline_under_grid_search():

@@ -120,22 +120,52 @@ def test_a_pipeline_decodes_and_scores():
     assert cross_val_score(pipeline, X, cv=2).shape == (2,)
 
 
-def test_verbose_prints_a_line_an_epoch(capsys):
-    quick(verbose=1).fit(X)
-    lines = capsys.readouterr().out.strip().splitlines()
-    assert "train_loss" in lines[0]
-    assert "valid_loss" in lines[0]
-    assert len(lines) == 2 + 3
+def read_epochs(text):
+    """Read the lines of epochs of a first training, as lists of words."""
+    lines = [line.split() for line in text.split("Training once more")[0].splitlines()]
+    return [words for words in lines if words and "/" in words[0]]
 
 
-def test_verbose_prints_no_term_that_the_validation_loss_omits(capsys):
-    quick(verbose=1, linear_penalty=0.5).fit(X)
+def test_verbose_prints_epochs_with_two_losses_that_can_be_compared(capsys):
+    params = {"noise_level": 0.5, "dropout": 0.3, "linear_penalty": 0.5}
+    autoencoder = quick(verbose=1, **params).fit(X)
+    lines = read_epochs(capsys.readouterr().out)
+    assert [words[0] for words in lines] == ["0/3", "1/3", "2/3", "3/3"]
+    training, held_out = np.array([words[1:3] for words in lines], dtype=float).T
+    np.testing.assert_allclose(held_out[1:], autoencoder.validation_curve_, rtol=1e-4)
+    # The loss that is trained on has noise, dropout and a penalty.
+    assert (training[1:] < 0.8 * np.array(autoencoder.loss_curve_)).all()
+    np.testing.assert_allclose(training, held_out, rtol=0.3)
+    assert float(lines[1][4]) >= float(lines[3][4]) == 0  # seconds that are left
+
+
+def test_verbose_says_that_it_trains_once_more(capsys):
+    quick(verbose=1, max_epochs=10, lr=0.01).fit(X)
+    first, second = capsys.readouterr().out.split("Training once more")
+    assert "held out" in first
+    assert {len(words) for words in read_epochs(second)[1:]} == {4}  # no held-out loss
+
+
+def test_verbose_prints_without_held_out_rows(capsys):
+    quick(verbose=1, early_stopping=False).fit(X)
+    assert [len(words) for words in read_epochs(capsys.readouterr().out)] == [3, 4, 4, 4]
+
+
+def test_more_verbose_prints_all_terms(capsys):
+    quick(verbose=2, linear_penalty=0.5).fit(X)
     names = capsys.readouterr().out.splitlines()[0].split()
     assert names == [
         *("epoch", "passes", "steps"),
         *("train_error", "train_linear", "train_loss"),
         *("valid_error", "valid_loss", "lr", "dur"),
     ]
+
+
+@pytest.mark.parametrize("verbose", [1, 2])
+def test_what_is_printed_changes_no_code(capsys, verbose):
+    silent, printing = (quick(verbose=v, dropout=0.2).fit(X) for v in (0, verbose))
+    assert capsys.readouterr().out
+    assert (silent.transform(X) == printing.transform(X)).all()
 
 
 def test_skorch_callbacks_hear_epochs_and_batches():

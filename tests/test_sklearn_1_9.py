@@ -1,11 +1,15 @@
 """What scikit-learn has from 1.9 on: conftest leaves this file out before."""
 
 import pytest
+from catalogue import ONE_OF_EACH, fit_once, name
 from scipy.sparse import csr_array, csr_matrix
 from sklearn import config_context
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sk_autoencoder import AutoencoderTransformer, SparseAutoencoder
 
@@ -66,3 +70,38 @@ def test_sparse_codes_are_of_the_kind_that_is_asked_for(interface, cls):
     coder = SparseAutoencoder(6, sparse_output=True, max_epochs=1, random_state=0)
     with config_context(sparse_interface=interface):
         assert isinstance(coder.fit(X).transform(X), cls)
+
+
+def test_html_shows_the_fit_and_nothing_before_it():
+    autoencoder = quick()
+    before = autoencoder._repr_html_()
+    assert "Loss by epoch" not in before
+    page = autoencoder.fit(X)._repr_html_()
+    assert page.count('aria-label="Loss by epoch"') == 1
+    assert "3 epochs" in page
+    assert "at the start (PCA)" in page
+    assert "n_components_" in page  # scikit-learn's table of attributes follows
+    assert "hidden_layer_sizes" in page  # and so does that of the parameters
+
+
+def test_html_of_a_pipeline_shows_the_fit_of_its_step():
+    pipeline = make_pipeline(StandardScaler(), quick()).fit(X)
+    page = pipeline._repr_html_()
+    assert page.count('aria-label="Loss by epoch"') == 1
+    assert page.index("StandardScaler") < page.index("Loss by epoch")
+    plain = make_pipeline(StandardScaler(), PCA(4)).fit(X)._repr_html_()
+    assert page.count("<div") - page.count("</div") == plain.count("<div") - plain.count(
+        "</div"
+    )
+
+
+@pytest.mark.parametrize("estimator", ONE_OF_EACH, ids=name)
+def test_html_of_each_estimator(estimator):
+    page = fit_once(estimator, X[:60, :20])._repr_html_()
+    n_pictures = page.count('aria-label="Loss by epoch"')
+    assert n_pictures == (type(estimator).__name__ != "TimeSeriesOutlierDetector")
+
+
+def test_html_of_a_search_shows_the_fit_of_the_best():
+    search = GridSearchCV(quick(), {"n_components": [1, 2]}, cv=2).fit(X[:100])
+    assert "Loss by epoch" in search._repr_html_()

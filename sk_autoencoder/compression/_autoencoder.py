@@ -70,6 +70,7 @@ class CompressionAutoencoder(BaseAutoencoder):
             wrap=lambda network, *sizes: RoundedNetwork(network),
             needs_axes=True,
             initialize=partial(start_at_rounded_pca, recipe.loss, budget),
+            start="rounded PCA",
             penalties=price_bits,
             schedule=replace(recipe.schedule, cosine_decay=True),
             callbacks=lambda: [*recipe.callbacks(), ("budget", steer)],

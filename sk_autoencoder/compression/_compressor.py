@@ -18,6 +18,7 @@ from sk_autoencoder.compression._quantizer import Quantizer
 from sk_autoencoder.compression._residuals import Residuals, as_type
 from sk_autoencoder.core._data import RowSource, repeat_by_weight
 from sk_autoencoder.core._export import ExportMixin, ExportSpec
+from sk_autoencoder.core._fit_summary import FitSummaryMixin
 from sk_autoencoder.core._model_selection import MIN_VALIDATION_ROWS
 from sk_autoencoder.core._tables import (
     TableMixin,
@@ -42,6 +43,7 @@ from sk_autoencoder.utils._validation import validate_rows
 class AutoencoderCompressor(
     PersistenceMixin,
     ExportMixin,
+    FitSummaryMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     TableMixin,
@@ -79,7 +81,9 @@ class AutoencoderCompressor(
         feature, ``"auto"`` one of both, as in :class:`AutoencoderTransformer`. None takes X
         as it is; PCA is centred nevertheless.
     verbose : int, default=0
-        With 1, a line is printed after each epoch of training.
+        With 1, each epoch prints one loss of training rows and one of held-out rows,
+        without noise, and the seconds left at most. With 2 it prints all terms of the
+        training loss.
     random_state : int, RandomState instance or None, default=None
         Seeds the training and the draw of validation rows. Unless None, it replaces the
         `random_state` of the autoencoder. torch's generators do not change.

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial, reduce
+from time import perf_counter
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from sk_autoencoder.core._callbacks import ReportEpochs, clone_callbacks
 from sk_autoencoder.core._columns import NumericColumns
 from sk_autoencoder.core._data import RowSource
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
+from sk_autoencoder.core._fit_summary import FitSummaryMixin
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._inference import decode, encode
 from sk_autoencoder.core._model_selection import N_FOLDS, hold_out
@@ -95,6 +97,7 @@ def make_error_score(loss: Loss, fitted: Fitted) -> Callable:
 class BaseAutoencoder(
     PersistenceMixin,
     ExportMixin,
+    FitSummaryMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -131,6 +134,7 @@ class BaseAutoencoder(
             initialize=start_at(fit_pca, loss)
             if self.init == "pca"
             else keep_random_weights,
+            start="PCA" if self._table is None else "factor analysis of mixed data",
             needs_axes=self.init in ("auto", "pca"),
             loss=loss,
             trim_fraction=self.trim_fraction,
@@ -288,6 +292,7 @@ class BaseAutoencoder(
         features = {k: v for k, v in vars(draft).items() if vars(self).get(k) is not v}
         features |= fitted_params(self)
         context.call_on_fit_task_begin(estimator=self, **data)
+        begin = perf_counter()
         memory = explained_memory_errors(*source.X.shape)
         with memory, seeded_fit(self.random_state, device) as seed:
             fitted = train(
@@ -299,6 +304,7 @@ class BaseAutoencoder(
                 report=partial(ReportEpochs, self, context, data, features),
                 previous=previous,
             )
+        fitted.seconds = perf_counter() - begin
         attributes = {**features, **fitted.learned, "_fitted": fitted}
         context.call_on_fit_task_end(
             estimator=self, **data, reconstruction_attributes=lambda: attributes
@@ -657,6 +663,19 @@ class BaseAutoencoder(
     def validation_curve_(self) -> list[float] | None:
         """Validation loss after each epoch, or None without validation rows."""
         return read_curve(self.history_, "valid_loss") or None
+
+    @property
+    def fit_summary_(self) -> dict:
+        """Figures of the fit."""
+        fitted = self._fitted
+        return {
+            "epochs": self.n_iter_,
+            "steps": sum(read_curve(self.history_, "steps")),
+            "seconds": fitted.seconds,
+            "validation_loss": fitted.validation_loss,
+            "start": fitted.start,
+            "start_loss": fitted.start_loss,
+        }
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,6 +1,7 @@
 """Callbacks between epochs: early stopping, learning rates, annealing, reports."""
 
 from collections.abc import Callable, Sequence
+from time import perf_counter
 
 import numpy as np
 from sklearn.base import clone
@@ -10,6 +11,7 @@ CONTROLLED_FRACTION = 0.7  # of the epochs, in which a penalty is steered to its
 CONTROL_EXPONENT = 0.7  # of the ratio of penalty and budget
 CONTROL_STEP = 0.7, 1.4  # bounds of the factor of one epoch
 RATE_MULTIPLIER_RANGE = 0.05, 20
+N_PRINTED_ROWS = 1_000  # training rows whose loss is printed, without held-out rows
 
 
 class EarlyStoppingWithRestarts(Callback):
@@ -39,6 +41,8 @@ class EarlyStoppingWithRestarts(Callback):
     rates_ : list of float
         Learning rate of each epoch that led to the best weights, without epochs that a
         restart discarded.
+    start_loss_, best_loss_ : float or None
+        Validation loss of the initial weights, and of the best.
     is_done_ : bool
         Whether training ended without an interrupt, or will at the end of this epoch.
     """
@@ -59,12 +63,13 @@ class EarlyStoppingWithRestarts(Callback):
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         self.best_epoch_ = self.n_stale_ = self.n_restarts_ = 0
-        self.best_loss_ = self.best_state_ = None
+        self.start_loss_ = self.best_loss_ = self.best_state_ = None
         self.path_, self.rates_, self.is_done_ = [], [], False
 
     def on_epoch_begin(self, net, dataset_valid=None, **kwargs):
         if self.best_state_ is None:
-            self._set_best(net, net.mean_loss(dataset_valid), epoch=0)
+            self.start_loss_ = net.mean_loss(dataset_valid)
+            self._set_best(net, self.start_loss_, epoch=0)
 
     def on_epoch_end(self, net, **kwargs):
         self.path_.append(net.optimizer_.param_groups[0]["lr"])
@@ -188,6 +193,50 @@ class RateController(Callback):
             penalty.rate_multiplier = float(
                 np.clip(penalty.rate_multiplier * factor, *RATE_MULTIPLIER_RANGE)
             )
+
+
+class EpochTable(Callback):
+    """Print each epoch of a training, with one number for training and held-out rows.
+
+    Both numbers are the mean loss of as many rows, without the noise and the dropout of
+    training, so that they can be compared. Epoch 0 is the initial state.
+
+    Parameters
+    ----------
+    is_second : bool, default=False
+        Whether it is a second training, with the rows that were held out in the first.
+    """
+
+    def __init__(self, is_second: bool = False) -> None:
+        self.is_second = is_second
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs) -> None:
+        train, self.valid_ = (X[0], None) if self.is_second else X
+        self.train_ = train.thin(N_PRINTED_ROWS if X[1] is None else len(X[1]))
+        self.begin_ = perf_counter()
+        if self.is_second:
+            print("Training once more, with the rows that were held out")
+        print(f"{'':9} {'loss of a row':>18}")
+        print(f"{'epoch':>9} {'training':>11} {'held out':>11} {'seconds':>8} {'left':>8}")
+
+    def on_epoch_begin(self, net, **kwargs) -> None:
+        if len(net.history) == 1:
+            self._print(net, 0)
+
+    def on_epoch_end(self, net, **kwargs) -> None:
+        self._print(net, len(net.history))
+
+    def _print(self, net, n_epochs: int) -> None:
+        rows = (self.train_, self.valid_)
+        losses = ["" if each is None else f"{net.mean_loss(each):#.5g}" for each in rows]
+        seconds = perf_counter() - self.begin_
+        left = f"{seconds / n_epochs * (net.max_epochs - n_epochs):.1f}" if n_epochs else ""
+        epoch = f"{n_epochs}/{net.max_epochs}"
+        line = f"{epoch:>9} {losses[0]:>11} {losses[1]:>11} {seconds:8.1f} {left:>8}"
+        print(line.rstrip())
+
+    def on_train_end(self, net, X=None, y=None, **kwargs) -> None:
+        self.train_ = self.valid_ = None  # the net stays, without the rows
 
 
 def clone_callbacks(callbacks: Sequence | None) -> list:

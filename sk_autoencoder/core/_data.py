@@ -235,6 +235,12 @@ class RowDataset(Dataset):
         """
         return repeat_by_weight(np.unique(self.indices), self.source.weight)
 
+    def thin(self, n_max: int) -> "RowDataset":
+        """Select at most `n_max` rows of each member, evenly spaced."""
+        positions = evenly_spaced_indices(len(self), n_max)
+        indices = self.indices.reshape(self.n_members, -1)[:, positions]
+        return RowDataset(self.source, self.scaler, indices)
+
     def __len__(self) -> int:
         """Count the rows of each member."""
         return len(self.indices) // self.n_members

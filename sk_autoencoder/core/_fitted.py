@@ -49,6 +49,12 @@ class Fitted:
         Number of these rows when the weights were last compared with a new start.
     sample : RowSample or None, default=None
         A random sample of these rows.
+    seconds : float, default=0.0
+        Time of the fit.
+    start : str, default=""
+        Name of the initial weights, such as "PCA".
+    start_loss, validation_loss : float or None, default=None
+        Mean loss of validation rows with the initial and with the selected weights.
     """
 
     net: AutoencoderNet
@@ -63,6 +69,10 @@ class Fitted:
     moments: Moments | None = None
     n_compared: float = 0.0
     sample: Any = None
+    seconds: float = 0.0
+    start: str = ""
+    start_loss: float | None = None
+    validation_loss: float | None = None
     _replicas: Replicas = field(default_factory=Replicas, init=False, repr=False)
 
     @property

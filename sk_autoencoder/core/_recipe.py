@@ -232,6 +232,8 @@ class Recipe:
         corrupted in all; the loss of a row is the mean.
     initialize : callable
         ``Member -> Initialization``
+    start : str
+        Name of the linear tool that `initialize` starts at, for people.
     needs_axes : bool
         Whether `initialize` asks for principal axes: they cost no pass of their own then.
     loss : Loss
@@ -277,6 +279,7 @@ class Recipe:
     corrupts_validation: bool = False
     n_corruptions: Callable[[int, dict], int] = lambda n_entries, measured: 1
     initialize: Initializer = keep_random_weights
+    start: str = "PCA"
     needs_axes: bool = False
     loss: Loss
     trim_fraction: float = 0.0

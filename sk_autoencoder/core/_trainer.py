@@ -1,6 +1,7 @@
 """The trainer: one skorch net for every variant."""
 
 import inspect
+import math
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -26,6 +27,7 @@ from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.nn._objective import Objective
 from sk_autoencoder.utils._devices import available_device
+from sk_autoencoder.utils._progress import expect_steps, watch
 from sk_autoencoder.utils._random import fork_rng_with_seed
 from sk_autoencoder.utils._torch_compat import raised_interrupts
 
@@ -46,10 +48,13 @@ def rate_factor(step: int, n_steps: int) -> float:
 
 
 class EpochLog(PrintLog):
-    """Print the history if the net is verbose; skorch lays out the table in any case."""
+    """Print all terms of the history if the net is very verbose.
+
+    skorch lays out the table in any case.
+    """
 
     def on_epoch_end(self, net, **kwargs):
-        if net.verbose:
+        if net.verbose > 1:
             super().on_epoch_end(net, **kwargs)
 
 
@@ -116,6 +121,12 @@ class AutoencoderNet(NeuralNet):
         """Return the pair of training and validation rows that ``fit`` was given."""
         return X
 
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Tell the progress bar how many steps there are, unless epochs are printed."""
+        super().on_train_begin(net, X, y, **kwargs)
+        n_batches = self.steps_per_epoch or math.ceil(len(X[0]) / self.batch_size)
+        expect_steps(0 if self.verbose else n_batches * self.max_epochs)
+
     def get_iterator(self, dataset, training=False):
         """Iterate over batches of `dataset`, shuffled for training."""
         n_batches = self.steps_per_epoch if training else None
@@ -125,9 +136,13 @@ class AutoencoderNet(NeuralNet):
         """Run one epoch and record the mean of each term of the loss."""
         if iterator is None:
             return
+        if self._has_batch_callbacks():
+            step_fn = self._notify_batches(step_fn, training, prefix)
+        elif training:
+            step_fn = self._make_fast_step()
         try:
             with raised_interrupts():
-                terms = self._mean_terms(iterator, training, prefix, step_fn)
+                terms = self._mean_terms(iterator, training, step_fn)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
             raise
@@ -135,16 +150,12 @@ class AutoencoderNet(NeuralNet):
             self.history.record(f"{prefix}_{name}", value)
         self.history.record(f"{prefix}_loss", self._sum_terms(terms))
 
-    def _mean_terms(self, batches, training, prefix, step_fn) -> dict[str, float]:
+    def _mean_terms(self, batches, training, step_fn) -> dict[str, float]:
         self._set_training(training)
-        if self._has_batch_callbacks():
-            step_fn = self._notify_batches(step_fn, training, prefix)
-        elif training:
-            step_fn = self._make_fast_step()
         totals = defaultdict(lambda: torch.zeros((), dtype=torch.float64))
         total_weight = n_batches = n_rows = 0
         with nullcontext() if training else self._fixed_noise():
-            for batch in batches:
+            for batch in watch(batches) if training else batches:
                 terms = step_fn(batch)["terms"]
                 weight = batch.total_weight
                 # Sums in place: a list of tensors would fragment memory, and reading a
@@ -263,7 +274,7 @@ class AutoencoderNet(NeuralNet):
     def mean_loss(self, rows: RowDataset) -> float:
         """Compute the mean loss of `rows`, as a validation epoch records it."""
         batches = self.get_iterator(rows)
-        terms = self._mean_terms(batches, False, "start", self.validation_step)
+        terms = self._mean_terms(batches, False, self.validation_step)
         return self._sum_terms(terms)
 
     def row_losses(self, rows: RowDataset) -> np.ndarray:

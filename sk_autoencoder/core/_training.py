@@ -16,7 +16,7 @@ from skorch.callbacks import Callback
 
 from sk_autoencoder.core._backend import Backend, LocalBackend
 from sk_autoencoder.core._building import continue_from, make_builder
-from sk_autoencoder.core._callbacks import ReplayLearningRate, StopWhenDone
+from sk_autoencoder.core._callbacks import EpochTable, ReplayLearningRate, StopWhenDone
 from sk_autoencoder.core._data import RowDataset, RowSource
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._inference import busy_threads, list_tensors
@@ -83,7 +83,8 @@ def train(
     schedule = recipe.schedule.resolve(rows.shape[1], source.n_features)
     watch = ("report", report(partial(make_trial if is_trial else make_fitted, start)))
     stop = ("stop", StopWhenDone())
-    callbacks = [*schedule.callbacks(), *recipe.callbacks(), watch, stop]
+    table = [("epoch_table", EpochTable())] if recipe.verbose == 1 else []
+    callbacks = [*schedule.callbacks(), *recipe.callbacks(), *table, watch, stop]
     net = make_net(recipe, start, callbacks, device, schedule, backend)
     net.set_params(batch_size=recipe.batch_size(len(train_indices)), verbose=recipe.verbose)
     train_rows = RowDataset(source, start.module.scaler, rows[:, train_indices])
@@ -103,9 +104,14 @@ def train(
         initial = net.get_weights()
         net.partial_fit((train_rows, judges))
         fitted = make_fitted(start, net, net.best_epoch)
+        fitted.start = recipe.start if start.is_linear else "initial weights"
+        if valid is not None:
+            fitted.start_loss = net.schedule.start_loss_
+            fitted.validation_loss = net.schedule.best_loss_
         calibrated: dict[str, Any] = {}
         if start.is_linear and valid is not None:
             step = _select_weights(fitted, initial, valid, judges)
+            fitted.validation_loss = net.mean_loss(judges)
             calibrated = recipe.calibrate(fitted, rows, valid)
             fitted.learned |= calibrated
             if is_trial:
@@ -271,7 +277,8 @@ def _conclude(
     second.history = net.history
     fitted = make_fitted(start, second, trial.best_epoch)
     fitted.learned = trial.learned | start.learned
-    return fitted
+    names = ("start", "start_loss", "validation_loss")
+    return replace(fitted, **{name: getattr(trial, name) for name in names})
 
 
 def _repeat(
@@ -293,11 +300,15 @@ def _repeat(
     with torch.random.fork_rng(devices=[]):
         start = rebuild(rows)
     callbacks = [("schedule", ReplayLearningRate(rates)), *recipe.callbacks()]
+    if recipe.verbose == 1 and rates:
+        callbacks.append(("epoch_table", EpochTable(is_second=True)))
     schedule = recipe.schedule.resolve(rows.shape[1], source.n_features)
     schedule = replace(schedule, max_epochs=len(rates))
     device = torch.device(net.device)
     second = make_net(recipe, start, callbacks, device, schedule, net.backend)
-    second.initialize().set_params(batch_size=recipe.batch_size(rows.shape[1]))
+    second.initialize().set_params(
+        batch_size=recipe.batch_size(rows.shape[1]), verbose=recipe.verbose
+    )
     initial = second.get_weights()
     if net.schedule.is_done_ or not rates:
         second.partial_fit((RowDataset(source, start.module.scaler, rows), valid))

@@ -157,7 +157,9 @@ class DenoisingAutoencoder(OrderedAutoencoder):
         ``set_callbacks`` sets scikit-learn's callbacks, which follow the first training
         only.
     verbose : int, default=0
-        With 1, a line is printed after each epoch of training.
+        With 1, each epoch prints one loss of training rows and one of held-out rows,
+        without noise, and the seconds left at most. With 2 it prints all terms of the
+        training loss.
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the noise and the order of rows. None takes the seed from numpy's
         global generator, as scikit-learn does. torch's generators do not change.
@@ -216,6 +218,9 @@ class DenoisingAutoencoder(OrderedAutoencoder):
     validation_curve_ : list of float or None
         Validation loss after each epoch, with the same corruption each time; None without
         validation rows.
+    fit_summary_ : dict
+        Figures of the fit: `epochs`, `steps`, `seconds`, `validation_loss` of the final
+        weights, `start_loss` of the initial ones, and their name `start`, such as "PCA".
     history_ : skorch.history.History
         All that skorch recorded: each term of the loss by name, and the ``"steps"`` and
         ``"passes"`` through the rows of each epoch.
@@ -421,6 +426,7 @@ class DenoisingAutoencoder(OrderedAutoencoder):
             corruption=partial(self._make_corruption, recipe.columns),
             corrupts_validation=True,
             initialize=start if self.init == "pca" else keep_random_weights,
+            start="Wiener filter",
         )
 
     def _make_noisy_recipe(self, recipe: Recipe) -> Recipe:
@@ -472,6 +478,7 @@ class DenoisingAutoencoder(OrderedAutoencoder):
             corruption=lambda rows, measured: torch.nn.Identity(),  # they are noisy already
             corrupts_validation=True,
             initialize=lambda member: initialize(member)._replace(learned=member.measured),
+            start="Wiener filter",
         )
 
     def _read_clean_rows(self, X, y) -> np.ndarray | csr_array:

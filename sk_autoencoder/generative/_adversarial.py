@@ -124,7 +124,9 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
         ``set_callbacks`` sets scikit-learn's callbacks, which follow the first training
         only.
     verbose : int, default=0
-        With 1, a line is printed after each epoch of training.
+        With 1, each epoch prints one loss of training rows and one of held-out rows,
+        without noise, and the seconds left at most. With 2 it prints all terms of the
+        training loss.
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the noise and the order of rows. None takes the seed from numpy's
         global generator, as scikit-learn does. torch's generators do not change.
@@ -176,6 +178,9 @@ class AdversarialAutoencoder(GenerativeAutoencoder):
         Training loss after each epoch, noise included.
     validation_curve_ : list of float or None
         Validation loss after each epoch, without noise; None without validation rows.
+    fit_summary_ : dict
+        Figures of the fit: `epochs`, `steps`, `seconds`, `validation_loss` of the final
+        weights, `start_loss` of the initial ones, and their name `start`, such as "PCA".
     history_ : skorch.history.History
         All that skorch recorded: each term of the loss by name, and the ``"steps"`` and
         ``"passes"`` through the rows of each epoch.

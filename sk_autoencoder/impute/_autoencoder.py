@@ -110,6 +110,7 @@ class ImputationAutoencoder(BaseAutoencoder):
             corrupts_validation=True,  # hides entries of validation rows too
             n_corruptions=count_corruptions,
             initialize=partial(start_at_factor_model, recipe.columns),
+            start="factor model",
             schedule=replace(recipe.schedule, n_lr_reductions=0, cosine_decay=True),
             batch_size=choose_batch_size,
             refits_trained=False,  # other members train on the validation rows of a member

@@ -118,7 +118,7 @@ class OutlierScoreDisplay:
                 "AutoencoderOutlierDetector or IsolationForest."
             )
         holder = _pipelines.find_estimator(estimator, lambda step: hasattr(step, "offset_"))
-        shares, names = _explain(estimator, X) if n_rows else (None, None)
+        shares, names = explain(estimator, X) if n_rows else (None, None)
         display = cls(
             np.asarray(estimator.score_samples(X)),
             threshold=None if holder is None else float(holder.offset_),
@@ -280,7 +280,7 @@ class OutlierScoreDisplay:
         panel.set_xlim(0, 1.05 * largest if largest > 0 else 1)
 
 
-def _explain(estimator, X):
+def explain(estimator, X):
     """Compute the contribution of each feature, and name the features.
 
     Both are None if the detector has no ``explain``.

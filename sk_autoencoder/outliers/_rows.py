@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._data import RowSource, iter_chunks, spread_indices
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
+from sk_autoencoder.core._fit_summary import FitSummaryMixin
 from sk_autoencoder.core._inference import pad_rows
 from sk_autoencoder.core._memory import SAMPLE_BYTES, rows_within
 from sk_autoencoder.core._tables import TableMixin, table_layout
@@ -130,6 +131,7 @@ def _explains(detector: "AutoencoderOutlierDetector") -> bool:
 class AutoencoderOutlierDetector(
     PersistenceMixin,
     ExportMixin,
+    FitSummaryMixin,
     OutlierMixin,
     TableMixin,
     BaseEstimator,

@@ -277,6 +277,26 @@ def make_frame(columns: list[Column], schema: Schema, index: Any = None) -> Any:
     ).to_native()
 
 
+def hide_cells(table: Any, is_hidden: np.ndarray) -> Any:
+    """Make cells of a frame missing.
+
+    Parameters
+    ----------
+    table : frame that narwhals knows
+    is_hidden : ndarray of bool of shape (n_rows, n_columns)
+    """
+    frame = nw.from_native(table, eager_only=True)
+    if frame.implementation.value == "pandas":
+        return table.mask(is_hidden)
+    options = {"backend": frame.implementation}
+    columns = []
+    for series, cells in zip(frame.iter_columns(), is_hidden.T, strict=True):
+        is_kept = nw.new_series("kept", ~cells, nw.Boolean(), **options)
+        nothing = nw.new_series("nothing", [None] * len(cells), series.dtype, **options)
+        columns.append(series.zip_with(is_kept, nothing))
+    return frame.select(*columns).to_native()
+
+
 def select_columns(
     table: Any, names: np.ndarray, further: np.ndarray | None, is_kept: np.ndarray
 ) -> Any:

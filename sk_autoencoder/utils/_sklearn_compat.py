@@ -9,6 +9,7 @@ from scipy.sparse import csr_array, csr_matrix
 from sklearn import get_config, set_config
 from sklearn.base import _fit_context
 from sklearn.impute._base import _BaseImputer as BaseImputer
+from sklearn.utils import _safe_indexing as select_rows
 from sklearn.utils import get_tags
 from sklearn.utils._mask import _get_mask as missing_mask
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
@@ -16,8 +17,26 @@ from sklearn.utils._set_output import ADAPTERS_MANAGER
 from sklearn.utils.validation import _check_feature_names_in as feature_names
 from sklearn.utils.validation import _check_sample_weight as read_sample_weight
 
+from sk_autoencoder.utils._progress import progress_of
+
 try:
     from sklearn.callback import CallbackSupportMixin, ProgressBar
+    from sklearn.utils._repr_html.fitted_attributes import AttrsDict
+
+    class FittedAttributes(AttrsDict):
+        """Table of fitted attributes in HTML, below another piece of HTML."""
+
+        def __init__(self, piece: str, table: AttrsDict) -> None:
+            super().__init__(
+                fitted_attrs=table.data,
+                estimator_class=table.estimator_class,
+                doc_link=table.doc_link,
+            )
+            self.piece = piece
+
+        def _repr_html_inner(self) -> str:
+            return self.piece + super()._repr_html_inner()
+
 except ModuleNotFoundError:  # scikit-learn < 1.9
 
     class _NoCallbackContext:
@@ -44,6 +63,7 @@ except ModuleNotFoundError:  # scikit-learn < 1.9
 __all__ = [
     "BaseImputer",
     "CallbackSupportMixin",
+    "FittedHTMLMixin",
     "HasMethods",
     "Interval",
     "ProgressBar",
@@ -56,6 +76,7 @@ __all__ = [
     "fit_context",
     "missing_mask",
     "read_sample_weight",
+    "select_rows",
     "with_owner",
     "wrap_like",
 ]
@@ -66,21 +87,39 @@ _fit_context_of_sklearn = _fit_context(prefer_skip_nested_validation=True)
 def fit_context(fit: Callable) -> Callable:
     """Decorate a ``fit`` method as scikit-learn does: it checks parameters.
 
-    An interrupt on the way into one of scikit-learn's contexts leaves its configuration as
-    it is there, without checks of parameters: it is put back.
+    A long fit has a progress bar, unless callbacks of scikit-learn are set, which may be
+    one. An interrupt on the way into one of scikit-learn's contexts leaves its
+    configuration as it is there, without checks of parameters: it is put back.
     """
     fit_in_context = _fit_context_of_sklearn(fit)
 
     @wraps(fit)
     def fit_and_put_back(self, *args, **kwargs):
         config = get_config()
+        has_callbacks = bool(getattr(self, "_skl_callbacks", None))
         try:
-            return fit_in_context(self, *args, **kwargs)
+            with progress_of(type(self).__name__, is_wanted=not has_callbacks):
+                return fit_in_context(self, *args, **kwargs)
         except BaseException:
             set_config(**config)
             raise
 
     return fit_and_put_back
+
+
+class FittedHTMLMixin:
+    """Mixin of estimators whose HTML says more after a fit; scikit-learn 1.9 shows it.
+
+    A class defines ``_fitted_html``. Pipelines and searches show it for their steps too.
+    """
+
+    def _fitted_html(self) -> str:
+        """Write a piece of HTML, or an empty string."""
+        return ""
+
+    def _get_fitted_attr_html(self, doc_link=""):
+        table = super()._get_fitted_attr_html(doc_link)
+        return FittedAttributes(self._fitted_html(), table)
 
 
 def allows_nan(estimator) -> bool:
