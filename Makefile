@@ -6,8 +6,8 @@ CONSTRAINTS ?= constraints.txt
 JOBS ?= auto
 RUN = $(VENV)/bin/python
 TESTS ?=
-# Each estimator by scikit-learn's checks, pipelines, files, pictures, extras.
-OLDEST = common table_encoder tables display_codes displays pipelines saving versions
+# Each estimator by scikit-learn's checks, pipelines, files, pictures, chunks, extras.
+OLDEST = common table_encoder tables display_codes displays lazy_rows pipelines saving versions
 OLDEST_TESTS ?= $(OLDEST:%=tests/test_%.py)
 
 FUZZ_MINUTES ?= 10

@@ -1,7 +1,6 @@
 """Backends: moments, losses and gradients over the processes that train together."""
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -11,7 +10,6 @@ from sklearn.base import clone
 from sk_autoencoder import AutoencoderTransformer
 from sk_autoencoder.core import _base
 from sk_autoencoder.core._backend import LocalBackend
-from sk_autoencoder.core._training import train
 
 
 class EqualShards(LocalBackend):
@@ -41,7 +39,7 @@ class EqualShards(LocalBackend):
 def fit_with(backend, estimator, X, monkeypatch):
     """Fit a copy of `estimator` with a backend."""
     with monkeypatch.context() as patch:
-        patch.setattr(_base, "train", partial(train, backend=backend))
+        patch.setattr(_base, "LOCAL", backend)
         return clone(estimator).fit(X)
 
 

@@ -8,7 +8,8 @@ import pytest
 from catalogue import CLASSES
 
 ROOT = Path(__file__).parents[1]
-PUBLIC = ("sk_autoencoder", "sk_autoencoder.metrics", "sk_autoencoder.nn")
+PACKAGES = ("distributed", "metrics", "nn", "preprocessing", "streaming")
+PUBLIC = ("sk_autoencoder", *(f"sk_autoencoder.{package}" for package in PACKAGES))
 
 
 @pytest.mark.parametrize("module", PUBLIC)

@@ -10,7 +10,7 @@ import sk_autoencoder
 
 FOLDER = Path(sk_autoencoder.__file__).parent
 FILES = sorted(FOLDER.rglob("*.py"))
-PACKAGES = ("metrics", "nn", "preprocessing")
+PACKAGES = ("distributed", "metrics", "nn", "preprocessing", "streaming")
 PUBLIC = ("sk_autoencoder", *(f"sk_autoencoder.{package}" for package in PACKAGES))
 VAGUE_OPENER = re.compile(r"(Return )?what\b", re.IGNORECASE)
 

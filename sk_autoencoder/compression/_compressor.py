@@ -16,9 +16,11 @@ from sk_autoencoder.compression._codec import Codec, quality
 from sk_autoencoder.compression._container import DTYPES, Header, pack, unpack
 from sk_autoencoder.compression._quantizer import Quantizer
 from sk_autoencoder.compression._residuals import Residuals, as_type
+from sk_autoencoder.core._chunkwise import ChunkwiseMixin
 from sk_autoencoder.core._data import RowSource, repeat_by_weight
 from sk_autoencoder.core._export import ExportMixin, ExportSpec
 from sk_autoencoder.core._fit_summary import FitSummaryMixin
+from sk_autoencoder.core._lazy_rows import to_sample
 from sk_autoencoder.core._model_selection import MIN_VALIDATION_ROWS
 from sk_autoencoder.core._tables import (
     TableMixin,
@@ -44,6 +46,7 @@ class AutoencoderCompressor(
     PersistenceMixin,
     ExportMixin,
     FitSummaryMixin,
+    ChunkwiseMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     TableMixin,
@@ -173,13 +176,15 @@ class AutoencoderCompressor(
 
     @fit_context
     @atomic
+    @to_sample
     def fit(self, X, y=None, sample_weight=None):
         """Fit an autoencoder, the steps of its codes and their tables.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows.
+            Training rows. Of rows that are read in chunks a random sample of 32 MiB is
+            taken.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,) or None, default=None
@@ -448,12 +453,14 @@ class AutoencoderCompressor(
             rows = self._residuals.add(rows, self._residuals.numbers(X, rows), X.dtype)
         return as_type(rows, X.dtype)
 
+    @to_sample
     def score(self, X, y=None, sample_weight=None) -> float:
         """Compute the coefficient of determination R² of the restored rows.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Of rows that are read in chunks a random sample of 32 MiB is scored.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,) or None, default=None

@@ -12,12 +12,18 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sk_autoencoder.core._callbacks import ReportEpochs, clone_callbacks
+from sk_autoencoder.core._chunkwise import ChunkwiseMixin, iter_weighted_chunks
 from sk_autoencoder.core._columns import NumericColumns
 from sk_autoencoder.core._data import RowSource
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
 from sk_autoencoder.core._fit_summary import FitSummaryMixin
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._inference import decode, encode
+from sk_autoencoder.core._lazy_rows import (
+    check_alone,
+    draw_sample,
+    make_sampled_source,
+)
 from sk_autoencoder.core._model_selection import N_FOLDS, hold_out
 from sk_autoencoder.core._moments import Moments, measure_moments
 from sk_autoencoder.core._optimizers import OPTIMIZERS
@@ -39,7 +45,7 @@ from sk_autoencoder.core._tables import (
     table_layout,
 )
 from sk_autoencoder.core._trainer import AutoencoderNet, read_curve
-from sk_autoencoder.core._training import train
+from sk_autoencoder.core._training import LOCAL, train
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._checks import as_specification, check_loss
@@ -99,6 +105,7 @@ class BaseAutoencoder(
     ExportMixin,
     FitSummaryMixin,
     CallbackSupportMixin,
+    ChunkwiseMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     TableMixin,
@@ -213,7 +220,9 @@ class BaseAutoencoder(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows. Sparse rows are made dense a batch at a time.
+            Training rows. Sparse rows are made dense a batch at a time. Rows that are read
+            in chunks (dask, zarr, h5py, pyarrow, polars, ``streaming.Chunks``) are never
+            kept whole.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,) or None, default=None
@@ -268,7 +277,12 @@ class BaseAutoencoder(
         table: TableEncoder | None = None,
         sample_weight=None,
     ):
-        n_epochs = self._make_schedule().resolve(count_rows(X), 1).max_epochs
+        sample = draw_sample(X, self.random_state)
+        n_rows = count_rows(X) if sample is None else sample.n_rows
+        if sample is not None:
+            check_alone(y, sample_weight)
+            X, y = sample.rows, None
+        n_epochs = self._make_schedule().resolve(n_rows, 1).max_epochs
         context = self._init_callback_context(max_subtasks=n_epochs)
         previous = self._fitted if self.warm_start and self._is_fitted() else None
         draft = shallow_copy(self)
@@ -281,7 +295,10 @@ class BaseAutoencoder(
             weight = sample_weight
         recipe = draft.make_recipe()
         source = self._pair_rows(recipe, X, y, weight, previous, n_min=2)
-        if rows is None:
+        if sample is not None and not sample.is_whole:
+            source = make_sampled_source(draft.check_rows, recipe, source, sample)
+            rows = source.fitted_rows
+        elif rows is None:
             source = source.in_order()
             rows = source.fitted_rows
         rows = np.atleast_2d(rows)
@@ -294,7 +311,9 @@ class BaseAutoencoder(
         context.call_on_fit_task_begin(estimator=self, **data)
         begin = perf_counter()
         memory = explained_memory_errors(*source.X.shape)
-        with memory, seeded_fit(self.random_state, device) as seed:
+        backend = LOCAL if sample is None else sample.backend
+        random_state = backend.share_random_state(self.random_state)
+        with memory, seeded_fit(random_state, device) as seed:
             fitted = train(
                 recipe,
                 source,
@@ -303,6 +322,7 @@ class BaseAutoencoder(
                 device=device,
                 report=partial(ReportEpochs, self, context, data, features),
                 previous=previous,
+                backend=backend,
             )
         fitted.seconds = perf_counter() - begin
         attributes = {**features, **fitted.learned, "_fitted": fitted}
@@ -529,9 +549,17 @@ class BaseAutoencoder(
         score : float
         """
         check_is_fitted(self)
-        X, weight = self.check_weighted_rows(X, sample_weight, reset=False)
-        parts = RowSource(X, weight=weight).split()
+        parts = (
+            part
+            for chunk in iter_weighted_chunks(X, sample_weight)
+            for part in self._weigh(*chunk).split()
+        )
         return self._score_parts(parts, self.make_recipe().reconstruct(self._fitted))
+
+    def _weigh(self, X, sample_weight) -> RowSource:
+        """Check rows and their weights."""
+        X, weight = self.check_weighted_rows(X, sample_weight, reset=False)
+        return RowSource(X, weight=weight)
 
     def _score_parts(self, parts: Iterable[RowSource], reconstruct: Callable) -> float:
         """Compute R² of the reconstructions of rows, which come in parts."""

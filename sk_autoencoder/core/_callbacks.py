@@ -212,7 +212,7 @@ class EpochTable(Callback):
 
     def on_train_begin(self, net, X=None, y=None, **kwargs) -> None:
         train, self.valid_ = (X[0], None) if self.is_second else X
-        self.train_ = train.thin(N_PRINTED_ROWS if X[1] is None else len(X[1]))
+        self.train_ = train.in_memory().thin(N_PRINTED_ROWS if X[1] is None else len(X[1]))
         self.begin_ = perf_counter()
         if self.is_second:
             print("Training once more, with the rows that were held out")

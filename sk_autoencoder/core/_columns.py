@@ -9,7 +9,12 @@ from torch import Tensor
 from sk_autoencoder.core._backend import Backend
 from sk_autoencoder.core._data import RowSource, has_missing
 from sk_autoencoder.core._initialization._factor_model import fit_factor_model
-from sk_autoencoder.core._moments import MAX_PRODUCT_COLUMNS, Moments, measure_moments
+from sk_autoencoder.core._moments import (
+    MAX_PRODUCT_COLUMNS,
+    Moments,
+    measure_moments,
+    measure_targets,
+)
 from sk_autoencoder.core._scaling import make_row_scaler, make_scaler
 from sk_autoencoder.nn._losses import Loss
 from sk_autoencoder.nn._missing import FactorModelImputer
@@ -96,14 +101,14 @@ class NumericColumns:
     ) -> tuple[Scaler, Moments]:
         X, order = source.targets, self.loss.norm_order
         if order is not None:
-            moments = measure_moments(X, indices, RowScaler.flatten, weight=source.weight)
+            moments = measure_targets(source, indices, RowScaler.flatten)
             moments = backend.merge(moments)
             return make_row_scaler(moments, source, indices, order), moments
         is_narrow = X.shape[1] <= MAX_PRODUCT_COLUMNS
         is_incomplete = has_missing(X) if source.has_targets else source.is_incomplete
         has_products = with_products and is_narrow and not (issparse(X) or is_incomplete)
         moments = backend.merge(
-            measure_moments(X, indices, self.kind.flatten, has_products, source.weight)
+            measure_targets(source, indices, self.kind.flatten, has_products)
         )
         check_variance(moments.variance)
         return self._make_scaler(moments), moments

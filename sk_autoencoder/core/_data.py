@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain, count, islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -33,6 +33,7 @@ class Batch(NamedTuple):
     x: Tensor  # (..., batch, n_features)
     target: Tensor  # like x; `x` itself if rows are their own targets
     weight: Tensor | None = None  # (..., batch); None stands for equal weights
+    share: float = 1.0  # of rows, relative to the mean of all processes
 
     @property
     def n_rows(self) -> int:
@@ -48,7 +49,8 @@ class Batch(NamedTuple):
         """Apply a function to each tensor; a target that is `x` stays `x`."""
         x = function(self.x)
         target = x if self.target is self.x else function(self.target)
-        return Batch(x, target, None if self.weight is None else function(self.weight))
+        weight = None if self.weight is None else function(self.weight)
+        return Batch(x, target, weight, self.share)
 
     @classmethod
     def concatenate(cls, batches: Sequence["Batch"]) -> "Batch":
@@ -85,6 +87,8 @@ class RowSource:
     weight : ndarray of shape (n_samples,), optional
         A row of weight 2 is a row given twice, and one of weight 0 is not given.
     """
+
+    is_sample = False  # whether the rows stand for more, which are read in chunks
 
     def __init__(self, X, targets=None, weight: np.ndarray | None = None) -> None:
         self.X = X
@@ -131,6 +135,30 @@ class RowSource:
         """Indices of rows to fit to: those that are observed and have a weight."""
         rows = self.observed_rows
         return rows if self.has_weight is None else rows[self.has_weight[rows]]
+
+    def count_rows(self, indices: np.ndarray) -> int:
+        """Count the rows that those at `indices` stand for: themselves."""
+        return len(indices)
+
+    def iter_targets(
+        self, indices: np.ndarray
+    ) -> "Iterator[tuple[Any, np.ndarray | None]]":
+        """Yield the targets of the rows at `indices` and their weights, in chunks."""
+        if issparse(self.targets):
+            yield self.targets[indices], select(self.weight, indices)
+            return
+        for chunk in split_chunks(self.targets, indices):
+            yield self.targets[chunk], select(self.weight, chunk)
+
+    def training_rows(self, scaler: Scaler, indices: np.ndarray) -> "RowDataset":
+        """Make the data set that batches of training rows are drawn from.
+
+        Parameters
+        ----------
+        scaler : Scaler
+        indices : ndarray of shape (n_members, n_rows)
+        """
+        return RowDataset(self, scaler, indices)
 
     def in_order(self) -> "RowSource":
         """Put few rows in an order of their own, and repeat those of whole weights.
@@ -273,6 +301,20 @@ class RowDataset(Dataset):
     def _scale(self, rows) -> Tensor:
         return self.scaler(as_tensor(rows, self.scaler.center.device)).to(torch.float32)
 
+    def in_memory(self) -> "RowDataset":
+        """Return these rows: they are at hand."""
+        return self
+
+    def iter_pass(self, batch_size: int, shuffle: bool) -> Iterator[Batch]:
+        """Yield the batches of one pass through the rows."""
+        n = len(self)
+        order = self.permutation(shuffle)
+        chunk = max(self.chunk_size // batch_size, 1) * batch_size
+        for where in gen_batches(n, n if self.chunk_size >= n else chunk):
+            batch = self[order[..., where]]
+            batch = batch._replace(weight=None) if shuffle else batch
+            yield from batch.split(batch_size)
+
     def permutation(self, shuffle: bool) -> np.ndarray:
         """Order the positions of all rows, of shape (n_rows,) or (n_members, n_rows).
 
@@ -384,13 +426,7 @@ class BatchIterator:
 
     def iter_pass(self) -> Iterator[Batch]:
         """Yield the batches of one pass through the rows."""
-        n = len(self.rows)
-        order = self.rows.permutation(self.shuffle)
-        chunk = max(self.rows.chunk_size // self.batch_size, 1) * self.batch_size
-        for where in gen_batches(n, n if self.rows.chunk_size >= n else chunk):
-            batch = self.rows[order[..., where]]
-            batch = batch._replace(weight=None) if self.shuffle else batch
-            yield from batch.split(self.batch_size)
+        return self.rows.iter_pass(self.batch_size, self.shuffle)
 
 
 def find_order(parts: list) -> np.ndarray:

@@ -5,6 +5,9 @@ CHUNK_BYTES = 8 * 2**20  # of rows that are read, shuffled or scaled at once
 FORWARD_BYTES = 2**20  # of rows that are imputed or mapped at once: they stay in a cache
 FORWARD_BYTES_IN_TURN = 2**21  # of float32, where members are applied one after the other
 SAMPLE_BYTES = 32 * 2**20  # of a sample of rows that a model is fitted to
+BUFFER_BYTES = (
+    32 * 2**20
+)  # of scaled rows that are shuffled, of rows that are read in chunks
 
 MIN_FORWARD_ROWS = 16  # in one forward pass, however wide the rows are
 

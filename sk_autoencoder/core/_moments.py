@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import starmap
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 
-from sk_autoencoder.core._data import select, split_chunks
+from sk_autoencoder.core._data import RowSource
 from sk_autoencoder.nn._scalers import Scaler
 
 MAX_PRODUCT_COLUMNS = 1_000  # above, a matrix of products costs more than the axes
@@ -113,18 +114,27 @@ def measure_moments(
     weight : ndarray of shape (n_samples,) or None, default=None
         Weight of each row of X: a row of weight 2 counts as two rows.
     """
+    return measure_targets(RowSource(X, weight=weight), indices, flatten, with_products)
+
+
+def measure_targets(
+    source: RowSource,
+    indices: np.ndarray,
+    flatten: Callable = Scaler.flatten,
+    with_products: bool = False,
+) -> Moments:
+    """Measure the moments of the targets that a source has for `indices`, in one pass.
+
+    The parameters are those of :func:`measure_moments`.
+    """
+
+    def measure(rows, weight: np.ndarray | None) -> Moments:
+        if issparse(rows):
+            return _measure_sparse(flatten(rows), weight)
+        return _measure_dense(np.asarray(flatten(rows), np.float64), with_products, weight)
+
     with np.errstate(over="ignore", invalid="ignore"):  # the caller checks the variances
-        if issparse(X):
-            return _measure_sparse(flatten(X[indices]), select(weight, indices))
-        parts = (
-            _measure_dense(
-                np.asarray(flatten(X[chunk]), np.float64),
-                with_products,
-                select(weight, chunk),
-            )
-            for chunk in split_chunks(X, indices)
-        )
-        return reduce(Moments.merge, parts)
+        return reduce(Moments.merge, starmap(measure, source.iter_targets(indices)))
 
 
 def _measure_sparse(rows, weight: np.ndarray | None) -> Moments:

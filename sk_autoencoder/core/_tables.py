@@ -16,6 +16,7 @@ from sk_autoencoder.nn._scalers import Scaler
 from sk_autoencoder.nn._tables import TableLayout, TableScaler
 from sk_autoencoder.preprocessing import TableEncoder, is_table
 from sk_autoencoder.utils._checks import check_weights
+from sk_autoencoder.utils._lazy_types import check_in_memory
 from sk_autoencoder.utils._sklearn_compat import allows_nan, ensure_all_finite
 from sk_autoencoder.utils._validation import validate_rows
 
@@ -118,6 +119,7 @@ class TableMixin:
         With `fill_missing` missing cells become the mean of their column. None asks the
         tags whether the estimator takes missing entries.
         """
+        check_in_memory(X)
         if reset:
             self._table = None
             wanted = self.categorical_features

@@ -14,7 +14,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PrintLog
 from torch import Tensor, nn
 
-from sk_autoencoder.core._backend import Backend
+from sk_autoencoder.core._backend import Backend, LocalBackend
 from sk_autoencoder.core._data import Batch, BatchIterator, RowDataset
 from sk_autoencoder.core._inference import list_tensors
 from sk_autoencoder.core._model_selection import (
@@ -166,10 +166,11 @@ class AutoencoderNet(NeuralNet):
                 n_batches, n_rows = n_batches + 1, n_rows + batch.n_rows
         if training:
             self.history.record("steps", n_batches)
-            self.history.record("passes", n_rows / len(batches.rows))
-        names, numbers = list(totals), map(float, [*totals.values(), total_weight])
+        names, numbers = list(totals), map(float, [*totals.values(), total_weight, n_rows])
         sums = torch.tensor(list(numbers), dtype=torch.float64)
-        *sums, total_weight = self.backend.sum(sums).tolist()
+        *sums, total_weight, n_rows = self.backend.sum(sums).tolist()
+        if training:
+            self.history.record("passes", n_rows / len(batches.rows))
         return {name: total / total_weight for name, total in zip(names, sums, strict=True)}
 
     def _has_batch_callbacks(self) -> bool:
@@ -270,6 +271,11 @@ class AutoencoderNet(NeuralNet):
     def _losses(self) -> nn.Module:
         """The losses of a batch, with gradients averaged over all processes."""
         return self.backend.parallelize(BatchLosses(self.module_, self.criterion_))
+
+    def leave_group(self) -> None:
+        """Go on in this process alone: training with others has come to an end."""
+        self.backend = LocalBackend()
+        vars(self).pop("_losses", None)
 
     def mean_loss(self, rows: RowDataset) -> float:
         """Compute the mean loss of `rows`, as a validation epoch records it."""

@@ -71,7 +71,7 @@ def train(
     """
     train_indices, validation_indices = recipe.split(rows.shape[1])
     all_rows = rows
-    if previous is None and _pays_folds(recipe, rows, validation_indices):
+    if previous is None and _pays_folds(recipe, source, rows, validation_indices):
         rows = make_folds(rows[0], train_indices, validation_indices, recipe.n_folds)
     if previous is None:
         rebuild = make_builder(recipe, source, rows, seed, backend)
@@ -80,29 +80,25 @@ def train(
         rebuild = None
         start = continue_from(previous, recipe, source, rows, backend)
     is_trial = len(rows) > len(all_rows)
-    schedule = recipe.schedule.resolve(rows.shape[1], source.n_features)
+    n_rows, n_train = map(source.count_rows, (rows[0], rows[0, train_indices]))
+    schedule = recipe.schedule.resolve(n_rows, source.n_features)
     watch = ("report", report(partial(make_trial if is_trial else make_fitted, start)))
     stop = ("stop", StopWhenDone())
     table = [("epoch_table", EpochTable())] if recipe.verbose == 1 else []
     callbacks = [*schedule.callbacks(), *recipe.callbacks(), *table, watch, stop]
     net = make_net(recipe, start, callbacks, device, schedule, backend)
-    net.set_params(batch_size=recipe.batch_size(len(train_indices)), verbose=recipe.verbose)
-    train_rows = RowDataset(source, start.module.scaler, rows[:, train_indices])
+    net.set_params(batch_size=recipe.batch_size(n_train), verbose=recipe.verbose)
+    train_rows = source.training_rows(start.module.scaler, rows[:, train_indices])
     valid = judges = None
     if validation_indices is not None:
-        unique = np.unique(rows[:, validation_indices])
-        recipe.columns.widen(start.module.scaler, source, unique, backend)
         held_out = rows[:, validation_indices]
-        valid = judges = RowDataset(source, start.module.scaler, held_out)
-        n_entries = len(validation_indices) * source.n_features
-        n_repeats = recipe.n_corruptions(n_entries, start.measured)
-        if n_repeats > 1:
-            repeated = np.tile(held_out, n_repeats)
-            judges = RowDataset(source, start.module.scaler, repeated)
+        valid, judges = _hold_out(recipe, source, start, held_out, backend)
     with busy_threads(start.module, net.batch_size):
         net.initialize()
         initial = net.get_weights()
-        net.partial_fit((train_rows, judges))
+        with backend.own_noise(seed):
+            net.partial_fit((train_rows, judges))
+        train_rows = train_rows.in_memory()
         fitted = make_fitted(start, net, net.best_epoch)
         fitted.start = recipe.start if start.is_linear else "initial weights"
         if valid is not None:
@@ -118,11 +114,24 @@ def train(
                 fitted = _conclude(recipe, fitted, source, all_rows, step, rebuild)
                 train_rows = RowDataset(source, fitted.module.scaler, all_rows)
                 valid = None
-            else:
+            elif not source.is_sample:  # held-out rows are few of all
                 _refit(recipe, fitted, source, rows, valid, step, rebuild)
         fitted.learned |= recipe.summarize(fitted, train_rows, valid) | calibrated
         recipe.finish(fitted, RowDataset(source, fitted.module.scaler, all_rows))
     return end_training(fitted)
+
+
+def _hold_out(
+    recipe: Recipe, source: RowSource, start: Start, held_out: np.ndarray, backend: Backend
+) -> tuple[RowDataset, RowDataset]:
+    """Make the data set of validation rows, and one that has them for each corruption."""
+    scaler = start.module.scaler
+    recipe.columns.widen(scaler, source, np.unique(held_out), backend)
+    valid = RowDataset(source, scaler, held_out)
+    n_repeats = recipe.n_corruptions(len(valid) * source.n_features, start.measured)
+    if n_repeats == 1:
+        return valid, valid
+    return valid, RowDataset(source, scaler, np.tile(held_out, n_repeats))
 
 
 # Nets and their result
@@ -166,8 +175,9 @@ def make_net(
 
 
 def end_training(fitted: Fitted) -> Fitted:
-    """Forget the state of the optimizer, which pickles would hold."""
+    """Forget the state of the optimizer and other processes, which pickles would hold."""
     fitted.net.initialize_optimizer()
+    fitted.net.leave_group()
     return fitted
 
 
@@ -200,9 +210,11 @@ def make_trial(start: Start, net: AutoencoderNet) -> Fitted:
 # Selecting weights
 
 
-def _pays_folds(recipe: Recipe, rows: np.ndarray, validation: np.ndarray | None) -> bool:
+def _pays_folds(
+    recipe: Recipe, source: RowSource, rows: np.ndarray, validation: np.ndarray | None
+) -> bool:
     """Judge whether one set of validation rows is too small to choose by."""
-    is_small = len(rows) == 1 and rows.shape[1] <= MAX_REFIT_ROWS
+    is_small = len(rows) == 1 and rows.shape[1] <= MAX_REFIT_ROWS and not source.is_sample
     return recipe.n_folds > 1 and validation is not None and is_small
 
 

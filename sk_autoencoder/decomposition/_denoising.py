@@ -21,6 +21,7 @@ from sk_autoencoder.core._initialization._wiener import (
     wiener_filter,
     wiener_filter_from_noisy,
 )
+from sk_autoencoder.core._lazy_rows import to_sample
 from sk_autoencoder.core._moments import measure_moments
 from sk_autoencoder.core._recipe import (
     Member,
@@ -336,7 +337,7 @@ class DenoisingAutoencoder(OrderedAutoencoder):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Clean rows, which are corrupted while training, or noisy rows, with `paired` or
-            `noise_std`.
+            `noise_std`. Rows may be read in chunks, without `paired`.
         y : {array-like, sparse matrix} of shape (n_samples, n_features) or None
             The clean partner of each row of X with `paired`, else ignored.
         sample_weight : array-like of shape (n_samples,) or None, default=None
@@ -372,6 +373,7 @@ class DenoisingAutoencoder(OrderedAutoencoder):
         rows = self.map_rows(make_denoising(self._fitted), X)
         return self._as_table(rows, like=X)
 
+    @to_sample
     @as_fitted
     def score(self, X, y=None, sample_weight=None):
         """Compute R², the coefficient of determination, of denoised rows.
@@ -385,7 +387,8 @@ class DenoisingAutoencoder(OrderedAutoencoder):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Clean rows; noisy rows with `paired` or `noise_std`.
+            Clean rows; noisy rows with `paired` or `noise_std`. Of rows that are read in
+            chunks a random sample of 32 MiB is scored.
         y : {array-like, sparse matrix} of shape (n_samples, n_features) or None
             The clean partner of each row of X with `paired`, else ignored.
         sample_weight : array-like of shape (n_samples,) or None, default=None

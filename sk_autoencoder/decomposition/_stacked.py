@@ -40,7 +40,8 @@ class StackedAutoencoder(BaseAutoencoder):
         \quad h_i = f_{l-1}(\dots f_1(x_i))
 
     The layers then initialise a deep network :math:`f_L \circ \dots \circ f_1`, which is
-    trained as a whole.
+    trained as a whole. Of rows that are read in chunks, layers see a random sample of
+    32 MiB.
 
     Parameters
     ----------

@@ -12,9 +12,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from sk_autoencoder.core._base import BaseAutoencoder
+from sk_autoencoder.core._chunkwise import ChunkwiseMixin
 from sk_autoencoder.core._data import RowSource
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
 from sk_autoencoder.core._fit_summary import FitSummaryMixin
+from sk_autoencoder.core._lazy_rows import to_sample
 from sk_autoencoder.core._moments import measure_moments
 from sk_autoencoder.core._tables import TableMixin, missing_cells
 from sk_autoencoder.generative._vae import VAETransformer
@@ -55,7 +57,12 @@ def _has_categories(imputer: "AutoencoderImputer") -> bool:
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class AutoencoderImputer(
-    PersistenceMixin, ExportMixin, FitSummaryMixin, TableMixin, BaseImputer
+    PersistenceMixin,
+    ExportMixin,
+    FitSummaryMixin,
+    ChunkwiseMixin,
+    TableMixin,
+    BaseImputer,
 ):
     r"""Imputation of missing values by autoencoders, in IterativeImputer's contract.
 
@@ -189,13 +196,15 @@ class AutoencoderImputer(
 
     @fit_context
     @atomic
+    @to_sample
     def fit(self, X, y=None, sample_weight=None):
         """Fit the autoencoder to incomplete rows.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows.
+            Training rows. Of rows that are read in chunks a random sample of 32 MiB is
+            taken.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,) or None, default=None

@@ -14,10 +14,12 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sk_autoencoder.core._base import BaseAutoencoder
+from sk_autoencoder.core._chunkwise import ChunkwiseMixin
 from sk_autoencoder.core._data import RowSource, iter_chunks, spread_indices
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
 from sk_autoencoder.core._fit_summary import FitSummaryMixin
 from sk_autoencoder.core._inference import pad_rows
+from sk_autoencoder.core._lazy_rows import to_sample
 from sk_autoencoder.core._memory import SAMPLE_BYTES, rows_within
 from sk_autoencoder.core._tables import TableMixin, table_layout
 from sk_autoencoder.decomposition._transformer import AutoencoderTransformer
@@ -132,6 +134,7 @@ class AutoencoderOutlierDetector(
     PersistenceMixin,
     ExportMixin,
     FitSummaryMixin,
+    ChunkwiseMixin,
     OutlierMixin,
     TableMixin,
     BaseEstimator,
@@ -341,6 +344,7 @@ class AutoencoderOutlierDetector(
 
     @fit_context
     @atomic
+    @to_sample
     def fit(self, X, y=None, sample_weight=None):
         """Fit the autoencoder, its error scales and the threshold.
 
@@ -348,7 +352,7 @@ class AutoencoderOutlierDetector(
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training rows, with or without outliers. Sparse rows become dense one batch at
-            a time.
+            a time. Of rows that are read in chunks a random sample of 32 MiB is taken.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,) or None, default=None
@@ -659,7 +663,7 @@ class AutoencoderOutlierDetector(
                 f"false_discovery_rate={false_discovery_rate!r} has to be a share of the "
                 "rows that are found, in (0, 1)."
             )
-        return np.where(reject(self.p_values(X), false_discovery_rate), -1, 1)
+        return np.where(reject(np.asarray(self.p_values(X)), false_discovery_rate), -1, 1)
 
     @available_if(_labels_training_rows)
     def fit_predict(self, X, y=None, **kwargs):

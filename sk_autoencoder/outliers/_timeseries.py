@@ -234,8 +234,9 @@ class TimeSeriesOutlierDetector(
         Parameters
         ----------
         X : array-like of shape (n_timestamps, n_channels), or a pandas or polars Series
-            Rows in the order of time, with or without outliers. If X has a DatetimeIndex,
-            missing timestamps become rows without a value, and a warning counts them.
+            Rows in the order of time, with or without outliers, in memory. If X has a
+            DatetimeIndex, missing timestamps become rows without a value, and a warning
+            counts them.
         y : None
             Ignored.
         groups : array-like of shape (n_timestamps,), default=None

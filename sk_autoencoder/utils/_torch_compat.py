@@ -1,5 +1,6 @@
 """Differences between the versions of torch, and gaps of all of them."""
 
+import inspect
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +13,13 @@ from torch._C._functorch import (
 from torch._C._functorch import is_batchedtensor as is_batched  # within vmap
 from torch.func import functional_call
 
-__all__ = ["call_with_tensors", "is_batched", "is_exporting", "raised_interrupts"]
+__all__ = [
+    "call_with_tensors",
+    "is_batched",
+    "is_exporting",
+    "parallelize",
+    "raised_interrupts",
+]
 
 # torch < 2.7 has no word for export alone.
 is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
@@ -56,3 +63,16 @@ def raised_interrupts():
         if is_raised and isinstance(error.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from error
         raise
+
+
+def parallelize(module: nn.Module, group) -> nn.Module:
+    """Average the gradients of `module` over a group of processes; buffers stay.
+
+    A step may leave weights unused, such as those of components after the first few.
+    """
+    kind = nn.parallel.DistributedDataParallel
+    names = "forward_sync_buffers", "broadcast_buffers"  # the former from 2.13 on
+    known = inspect.signature(kind).parameters
+    option = next(name for name in names if name in known)
+    options = {option: False, "find_unused_parameters": True}
+    return kind(module, process_group=group, **options)
