@@ -1,5 +1,7 @@
 """Filling in missing values."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -459,3 +461,27 @@ def test_a_curve_of_few_rows_is_learned(random_state, train_imputers_for):
     X[::5, 1] = np.nan  # about 6 of the held-out entries in each pass through them
     filled = AutoencoderImputer(random_state=random_state).fit_transform(X)
     assert np.sqrt(np.mean((filled - whole)[::5, 1] ** 2)) < 0.1  # .3 by the mean
+
+
+def test_rows_are_copied_once_when_they_are_imputed():
+    X = np.random.default_rng(0).normal(size=(300_000, 32))
+    X[::3, 5] = np.nan
+    quick = AutoencoderTransformer(
+        2, hidden_layer_sizes=(8,), max_epochs=0, early_stopping=False
+    )
+    imputer = AutoencoderImputer(quick, random_state=0)
+    imputer.fit(X[:1_000]).transform(X[:1_000])  # torch's first calls
+    before = X.copy()
+    assert peak_memory(lambda: imputer.fit(X)) < 0.8 * X.nbytes
+    assert peak_memory(lambda: imputer.transform(X)) < 1.7 * X.nbytes  # 1 for the result
+    np.testing.assert_array_equal(X, before)
+
+
+def peak_memory(call):
+    """Measure the bytes that numpy holds at most while a function runs."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

@@ -25,7 +25,7 @@ from sk_autoencoder.utils._optional import require
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-FOR_DEVELOPERS = {"all", "benchmarks", "docs", "test"}
+FOR_DEVELOPERS = {"all", "benchmarks", "docs", "look", "test"}
 FOR_USERS = EXTRAS.keys() - FOR_DEVELOPERS
 
 
@@ -60,7 +60,7 @@ def floors(requirements):
     """Yield the name and the lower bound of each requirement."""
     for requirement in requirements:
         name, _, version = requirement.partition(">=")
-        yield name, version
+        yield name.partition("[")[0], version
 
 
 def test_each_floor_is_a_version_that_is_tested():

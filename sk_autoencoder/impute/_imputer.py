@@ -1,6 +1,7 @@
 """Imputation of missing entries by any autoencoder that takes them."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any, ClassVar
@@ -13,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._chunkwise import ChunkwiseMixin
-from sk_autoencoder.core._data import RowSource
+from sk_autoencoder.core._data import RowSource, iter_chunks, split_chunks
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
 from sk_autoencoder.core._fit_summary import FitSummaryMixin
 from sk_autoencoder.core._lazy_rows import to_sample
@@ -227,7 +228,7 @@ class AutoencoderImputer(
             X, is_missing, weight = (a[weight > 0] for a in (X, is_missing, weight))
         self._fit_indicator(self._missing_cells(X, is_missing))
         self._is_kept = ~is_missing.all(axis=0)
-        source = RowSource(X[:, self._is_kept], weight=weight).select_fitted()
+        source = RowSource(self._select_kept(X), weight=weight).select_fitted()
         rows, weight = source.X, source.weight
         check_n_observed(len(rows), 2)
         self._learn_columns(rows, weight)
@@ -243,20 +244,26 @@ class AutoencoderImputer(
         self.autoencoder_.fit_members(rows, indices, self._table, weight)
         return self
 
+    def _select_kept(self, X: np.ndarray) -> np.ndarray:
+        return X if self._is_kept.all() else X[:, self._is_kept]
+
     def _learn_columns(self, rows: np.ndarray, weight: np.ndarray | None) -> None:
         self.statistics_ = np.full(len(self._is_kept), np.nan)
-        mean = np.nanmean(rows, axis=0, dtype=np.float64)
-        if weight is not None:
-            mean = measure_moments(rows, np.arange(len(rows)), weight=weight).mean
-        self.statistics_[self._is_kept] = mean
-        self._low, self._high = np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)
-        self._is_discrete = (np.isnan(rows) | (rows == np.round(rows))).all(axis=0)
+        indices = np.arange(len(rows))
+        moments = measure_moments(rows, indices, weight=weight)
+        self.statistics_[self._is_kept] = moments.mean
+        self._low, self._high = moments.low, moments.high
+        self._is_discrete = np.ones(rows.shape[1], dtype=bool)
+        for chunk in iter_chunks(rows, indices):
+            is_discrete = (np.isnan(chunk) | (chunk == np.round(chunk))).all(axis=0)
+            self._is_discrete &= is_discrete
 
     def _read(
         self, X, *, reset: bool, sample_weight: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Check X, and return a copy with NaN for missing values and the mask of these.
+        """Check X, and return rows with NaN for missing values and the mask of these.
 
+        The rows are a copy of X, unless ``fit``, which changes no cell, finds NaN already.
         A table is encoded.
         """
         X = replace_placeholder(X, self.missing_values)
@@ -272,7 +279,7 @@ class AutoencoderImputer(
             dtype=[np.float64, np.float32],
             ensure_all_finite="allow-nan",
             ensure_min_samples=1 + reset,  # fit needs training and validation rows
-            copy=True,
+            copy=not reset or is_number(self.missing_values),
         )
         if is_number(self.missing_values):
             check_no_nan(np.isnan(X), self.missing_values)
@@ -400,8 +407,8 @@ class AutoencoderImputer(
             table = replace_placeholder(table, self.missing_values)
             filled = self._table.complete(table, self._fill(X, random_state))
             return self._append_indicators(filled, indicators)
-        rows = self._fill(X[:, self._is_kept], random_state)
-        if self.keep_empty_features:
+        rows = self._fill(self._select_kept(X), random_state)
+        if self.keep_empty_features and rows is not X:
             X[:, self._is_kept] = rows
             X[np.isnan(X)] = 0  # columns without an observed value in fit
             rows = X
@@ -420,17 +427,24 @@ class AutoencoderImputer(
         return has_entries | self.keep_empty_features
 
     def _fill(self, rows: np.ndarray, random_state) -> np.ndarray:
-        """Fill the missing entries of rows that are numbers."""
-        is_incomplete = np.isnan(rows).any(axis=1)
-        if is_incomplete.any():
-            rows[is_incomplete] = self._impute_rows(rows[is_incomplete], random_state)
+        """Fill the missing entries of rows that are numbers, in place."""
+        incomplete = np.flatnonzero(np.isnan(rows).any(axis=1))
+        if not len(incomplete):
+            return rows
+        device = torch.device(self.autoencoder_.net_.device)
+        seeded = (
+            seeded_fit(random_state, device) if self.sample_posterior else nullcontext()
+        )
+        with seeded:
+            for chunk in split_chunks(rows, incomplete):
+                rows[chunk] = self._impute_rows(rows[chunk])
         return rows
 
-    def _impute_rows(self, rows: np.ndarray, random_state) -> np.ndarray:
+    def _impute_rows(self, rows: np.ndarray) -> np.ndarray:
         is_observed = ~np.isnan(rows).all(axis=1)
         reconstruction = np.full_like(rows, np.nan)
         if is_observed.any():  # others get the column means
-            reconstruction[is_observed] = self._reconstruct(rows[is_observed], random_state)
+            reconstruction[is_observed] = self._reconstruct(rows[is_observed])
         return self._impute(np, rows, reconstruction)
 
     def _impute(self, xp, rows, reconstruction):
@@ -452,12 +466,10 @@ class AutoencoderImputer(
             imputed = xp.clip(imputed, like_rows(self._low), like_rows(self._high))
         return xp.where(is_missing, imputed, rows)
 
-    def _reconstruct(self, rows: np.ndarray, random_state) -> np.ndarray:
-        if not self.sample_posterior:
-            return self.autoencoder_.reconstruct_encoded(rows)
-        device = torch.device(self.autoencoder_.net_.device)
-        with seeded_fit(random_state, device):
+    def _reconstruct(self, rows: np.ndarray) -> np.ndarray:
+        if self.sample_posterior:
             return self.autoencoder_.map_encoded(sample_missing, rows)
+        return self.autoencoder_.reconstruct_encoded(rows)
 
     @as_fitted
     def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:
