@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from catalogue import AUTOENCODERS, DETECTORS, PLAIN, fit_once, fitted, label, name, quick
+from ensembles import check_stacked_losses
 from linear import linear_moments
 from scipy.sparse import csr_array
 from scipy.stats import multivariate_normal
@@ -18,10 +19,13 @@ from sk_autoencoder import (
     DenoisingAutoencoder,
     VAETransformer,
 )
-from sk_autoencoder.core._data import RowSource
+from sk_autoencoder.core._data import Batch, RowSource
 from sk_autoencoder.core._initialization._factor_model import fit_factor_model
 from sk_autoencoder.core._missing import ImputedRows
 from sk_autoencoder.impute._multiple import sample_missing
+from sk_autoencoder.nn import Dense, Objective
+from sk_autoencoder.nn._autoencoder import Autoencoder
+from sk_autoencoder.nn._corruptions import GaussianNoise
 from sk_autoencoder.nn._likelihoods import LIKELIHOODS
 from sk_autoencoder.nn._losses import LOSSES, observed_error
 from sk_autoencoder.nn._missing import FactorModelImputer, ImputationLayer, PreserveMissing
@@ -375,3 +379,20 @@ def given_the_others(vae, row):
     gain = np.linalg.solve(both[~hidden][:, ~hidden], both[~hidden][:, hidden]).T
     mean = origin[hidden] + gain @ (row - origin)[~hidden]
     return mean, both[hidden][:, hidden] - gain @ both[~hidden][:, hidden]
+
+
+def test_stacked_members_impute_as_vmap_does():
+    torch.manual_seed(0)
+    alone, scaler = [], Scaler(torch.zeros(5), torch.ones(5))
+    for _ in range(3):
+        low = torch.full((5,), -3.0)
+        parts = torch.randn(5), torch.randn(5, 2), torch.rand(5) + 0.1
+        layer = ImputationLayer(FactorModelImputer(*parts, low, -low))
+        torch.nn.init.normal_(layer.correction[-1].weight)
+        network = Dense((8,))(5, 2).with_imputation(layer)
+        corruption = PreserveMissing(GaussianNoise(0.1))
+        alone.append(Autoencoder(network, scaler, corruption, torch.nn.Identity()))
+    x = torch.randn(3, 40, 5)
+    x[torch.rand_like(x) < 0.2] = torch.nan
+    objective = Objective(LOSSES["squared_error"].observed_error)
+    check_stacked_losses(alone, objective, Batch(x, x, torch.rand(3, 40)))

@@ -162,6 +162,13 @@ class ImputedNetwork(Network):
         self.network = network
         self.completion = completion
 
+    @property
+    def takes_members(self) -> bool:
+        """Whether both parts take the stacked weights of an ensemble."""
+        return self.network.takes_members and getattr(
+            self.completion, "takes_members", False
+        )
+
     def encode(self, x: Tensor) -> Tensor:
         """Encode `x` (batch, n_features) to codes (batch, n_components)."""
         return self.network.encode(self.completion(x))

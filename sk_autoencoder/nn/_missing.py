@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sk_autoencoder.nn._base import align_rows
+from sk_autoencoder.nn._dense import Linear
 from sk_autoencoder.utils._torch_compat import is_batched, is_exporting
 
 MIN_PATTERN_ROWS = 64  # among which equal missing entries are worth the search
@@ -124,15 +125,17 @@ class ImputationLayer(nn.Module):
     fill : FactorModelImputer
     """
 
+    takes_members = True  # the stacked weights of an ensemble
+
     def __init__(self, fill: FactorModelImputer) -> None:
         super().__init__()
         self.fill = copy.deepcopy(fill)
         n_features = len(fill.mean)
-        last = nn.Linear(CORRECTION_WIDTH, n_features)
+        last = Linear(CORRECTION_WIDTH, n_features)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         self.correction = nn.Sequential(
-            nn.Linear(2 * n_features, CORRECTION_WIDTH), nn.GELU(), last
+            Linear(2 * n_features, CORRECTION_WIDTH), nn.GELU(), last
         )
 
     def forward(self, x: Tensor) -> Tensor:
