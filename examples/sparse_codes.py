@@ -71,5 +71,5 @@ right.plot(
 right.axhline(5, color="black", linestyle="--", label="MiniBatchDictionaryLearning")
 right.legend()
 right.set(xlabel="contrast of a patch", ylabel="atoms it takes")
-figure.savefig("sparse.png", dpi=150)
-print("\nPicture: sparse.png")
+figure.savefig("sparse_codes.png", dpi=150)
+print("\nPicture: sparse_codes.png")
