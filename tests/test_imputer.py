@@ -1,13 +1,12 @@
 """Filling in missing values."""
 
-import tracemalloc
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from catalogue import IMPUTERS, PLAIN, fit_once, quick
 from ensembles import check_stacked_losses
+from memory import peak_memory
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -475,13 +474,3 @@ def test_rows_are_copied_once_when_they_are_imputed():
     assert peak_memory(lambda: imputer.fit(X)) < 0.8 * X.nbytes
     assert peak_memory(lambda: imputer.transform(X)) < 1.7 * X.nbytes  # 1 for the result
     np.testing.assert_array_equal(X, before)
-
-
-def peak_memory(call):
-    """Measure the bytes that numpy holds at most while a function runs."""
-    tracemalloc.start()
-    try:
-        call()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()

@@ -228,11 +228,13 @@ class EpochTable(Callback):
 
     def _print(self, net, n_epochs: int) -> None:
         rows = (self.train_, self.valid_)
-        losses = ["" if each is None else f"{net.mean_loss(each):#.5g}" for each in rows]
+        losses = ["" if part is None else f"{net.mean_loss(part):#.5g}" for part in rows]
         seconds = perf_counter() - self.begin_
-        left = f"{seconds / n_epochs * (net.max_epochs - n_epochs):.1f}" if n_epochs else ""
+        remaining = ""
+        if n_epochs:
+            remaining = f"{seconds / n_epochs * (net.max_epochs - n_epochs):.1f}"
         epoch = f"{n_epochs}/{net.max_epochs}"
-        line = f"{epoch:>9} {losses[0]:>11} {losses[1]:>11} {seconds:8.1f} {left:>8}"
+        line = f"{epoch:>9} {losses[0]:>11} {losses[1]:>11} {seconds:8.1f} {remaining:>8}"
         print(line.rstrip())
 
     def on_train_end(self, net, X=None, y=None, **kwargs) -> None:

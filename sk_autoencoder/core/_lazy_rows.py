@@ -103,11 +103,11 @@ class _Piece(NamedTuple):
 
     def cut(self, limit: float) -> "_Piece":
         """Keep the rows with a number of at most `limit`."""
-        kept = np.flatnonzero(self.numbers <= limit)
-        if len(kept) == len(self.numbers):
+        chosen = np.flatnonzero(self.numbers <= limit)
+        if len(chosen) == len(self.numbers):
             return self
-        columns = (column[kept] for column in self[:3])
-        return _Piece(*columns, take_rows(self.rows, kept))
+        columns = (column[chosen] for column in self[:3])
+        return _Piece(*columns, take_rows(self.rows, chosen))
 
 
 class _Reservoir:
@@ -140,9 +140,9 @@ class _Reservoir:
         rows = take_rows(chunk, chosen)
         parts = np.full(len(chosen), part)
         self.pieces.append(_Piece(numbers[chosen], parts, offset + chosen, rows))
-        kept = np.concatenate([piece.numbers for piece in self.pieces])
-        if len(kept) > SLACK * self.capacity:
-            self.cut(self.find_limit(kept))
+        numbers = self.numbers()
+        if len(numbers) > SLACK * self.capacity:
+            self.cut(self.find_limit(numbers))
 
     def find_limit(self, numbers: np.ndarray) -> float:
         """Find the largest number of a sample; infinity if all have a place."""
@@ -401,12 +401,12 @@ class StreamedRows:
             )
         bounds = self.counts[:, None] * np.arange(n_steps + 1) // n_steps
         sizes = np.diff(bounds)  # (n_processes, n_steps)
-        own = sizes[self.source.sample.backend.rank]
-        shares = len(sizes) * own / sizes.sum(axis=0)
+        sizes_here = sizes[self.source.sample.backend.rank]
+        shares = len(sizes) * sizes_here / sizes.sum(axis=0)
         n_buffered = rows_within(
             BUFFER_BYTES, 4 * self.source.n_features, MIN_BUFFERED_BATCHES * batch_size
         )
-        rows = cut(self._shuffle(n_buffered), own.tolist())
+        rows = cut(self._shuffle(n_buffered), sizes_here.tolist())
         for x, share in zip(rows, shares.tolist(), strict=True):
             yield Batch(x, x, None, share)
 

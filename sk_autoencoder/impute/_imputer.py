@@ -255,8 +255,8 @@ class AutoencoderImputer(
         self._low, self._high = moments.low, moments.high
         self._is_discrete = np.ones(rows.shape[1], dtype=bool)
         for chunk in iter_chunks(rows, indices):
-            is_discrete = (np.isnan(chunk) | (chunk == np.round(chunk))).all(axis=0)
-            self._is_discrete &= is_discrete
+            is_whole = np.isnan(chunk) | (chunk == np.round(chunk))
+            self._is_discrete &= is_whole.all(axis=0)
 
     def _read(
         self, X, *, reset: bool, sample_weight: np.ndarray | None = None

@@ -435,9 +435,9 @@ class AutoencoderOutlierDetector(
             n_members = default if self.autoencoder is None else 1
         if n_drawn == "auto":
             kept_bytes = 2 * n_members * n_features * np.dtype(np.float32).itemsize
-            kept = rows_within(SAMPLE_BYTES, kept_bytes, MIN_KEPT_ROWS)
-            most = min(MAX_REGULAR_ROWS, kept) if self.novelty else MAX_MEMBER_ROWS
-            subset = min(most, int(MAX_MEMBER_FRACTION * n_full))
+            n_storable = rows_within(SAMPLE_BYTES, kept_bytes, MIN_KEPT_ROWS)
+            limit = min(MAX_REGULAR_ROWS, n_storable) if self.novelty else MAX_MEMBER_ROWS
+            subset = min(limit, int(MAX_MEMBER_FRACTION * n_full))
             n_drawn = subset if n_members > 1 else int(SINGLE_MEMBER_FRACTION * n_full)
         elif not isinstance(n_drawn, Integral):
             n_drawn = int(n_drawn * n_rows)
@@ -543,8 +543,8 @@ class AutoencoderOutlierDetector(
             "usual": np.ones((2, len(rows))),
         }
         distances = stack_members(iterate_distances(Memory(**memory), cells), dtype)
-        found = self._map_rows(distances, X[indices])
-        memory["usual"], scores = fit_distances(found, is_unseen)
+        values = self._map_rows(distances, X[indices])
+        memory["usual"], scores = fit_distances(values, is_unseen)
         self._memory = memory
         return scores
 
