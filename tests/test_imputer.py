@@ -21,7 +21,12 @@ from sk_autoencoder import (
 )
 from sk_autoencoder.core._data import Batch, RowSource
 from sk_autoencoder.impute._autoencoder import count_corruptions
-from sk_autoencoder.impute._neighbors import equal_rows
+from sk_autoencoder.impute._neighbors import (
+    PRIOR_CELLS,
+    CalibrationSet,
+    equal_rows,
+    fit_shrinkage,
+)
 from sk_autoencoder.impute._network import (
     ImputationNetwork,
     KernelRegressionImputer,
@@ -325,6 +330,28 @@ def test_near_rows_do_no_harm_where_they_tell_nothing():
     alone = imputer.transform(holed[400:])
     errors = [rmse(each, X[400:], hidden[400:]) for each in (found, alone)]
     assert errors[0] <= 1.001 * errors[1]
+
+
+def test_columns_shrink_as_far_as_hidden_cells_say():
+    rng = torch.Generator().manual_seed(0)
+    guess = torch.randn(400, 4, generator=rng)
+    slope = torch.tensor([0.5, 0.1, 1.5, -1.0])
+    is_hidden = torch.rand(400, 4, generator=rng) < 0.5
+    residual = torch.where(is_hidden, (slope - 1) * guess, 0.0)
+    none = torch.zeros(400, 4)
+    known = CalibrationSet(guess, is_hidden, is_hidden, residual, none, none, n_repeats=1)
+    n = is_hidden.sum(0)
+    expected = ((slope * n + PRIOR_CELLS) / (n + PRIOR_CELLS)).clamp(0, 1)
+    torch.testing.assert_close(fit_shrinkage(known, None, None), expected)
+    shared = fit_shrinkage(known, None, torch.tensor([0, 0, 1, 2]))
+    assert expected[1] < shared[0] == shared[1] < expected[0]
+    torch.testing.assert_close(shared[2:], expected[2:])
+
+
+def test_a_column_without_a_hidden_cell_does_not_shrink():
+    none, nowhere = torch.zeros(5, 2), torch.zeros(5, 2, dtype=torch.bool)
+    known = CalibrationSet(none + 1, nowhere, nowhere, none, none, none, n_repeats=1)
+    assert torch.equal(fit_shrinkage(known, None, None), torch.ones(2))
 
 
 def test_a_row_is_no_neighbour_of_itself_or_of_a_copy():

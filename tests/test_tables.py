@@ -29,6 +29,7 @@ from sk_autoencoder import (
     load,
     save,
 )
+from sk_autoencoder.impute._neighbors import hide_entries
 from sk_autoencoder.metrics import (
     make_denoising_scorer,
     reconstruction_r2_scorer,
@@ -238,6 +239,82 @@ def test_imputed_categories_have_probabilities():
     assert (found[is_observed].max(axis=1) == 1).all()
     pd.testing.assert_series_equal(filled[column][is_observed], frame[column][is_observed])
     assert not hasattr(AutoencoderImputer(random_state=0).fit(np.eye(4)), "predict_proba")
+
+
+def test_cells_are_hidden_as_a_whole_to_calibrate_an_imputer(monkeypatch):
+    name = "sk_autoencoder.impute._autoencoder.hide_entries"
+    hidden = []
+
+    def keep(*args):
+        hidden.append((hide_entries(*args), args[-1]))
+        return hidden[-1][0]
+
+    monkeypatch.setattr(name, keep)
+    frame = pandas_frame(60)[["age", "money", "job"]]
+    AutoencoderImputer(n_estimators=1, random_state=0).fit(frame)
+    [(calibration, columns)] = hidden
+    for column in columns.unique():
+        entries = calibration.is_missing[:, columns == column]
+        assert (entries == entries[:, :1]).all()
+    assert columns.bincount().max() > 1
+
+
+def independent_frame(n_rows):
+    """Rows of independent columns, a fifth of whose cells are missing, and whole ones."""
+    rng = np.random.default_rng(0)
+    whole = pd.DataFrame(
+        {
+            "flag": (rng.random(n_rows) < 0.3).astype(float),
+            "age": rng.integers(18, 80, n_rows).astype(float),
+            "children": pd.array(rng.integers(0, 3, n_rows), dtype="Int64"),
+            "job": rng.choice(["smith", "cook", "nurse"], n_rows, p=[0.5, 0.3, 0.2]),
+        }
+    )
+    return whole.mask(rng.random(whole.shape) < 0.2), whole
+
+
+@pytest.fixture(scope="module")
+def imputed():
+    """Imputer of independent columns, its rows to impute, and the whole ones."""
+    holed, whole = independent_frame(2_400)
+    imputer = AutoencoderImputer(random_state=0).fit(holed[:400])
+    return imputer, holed[400:], whole[400:]
+
+
+def test_imputed_cells_are_no_worse_than_means_and_frequencies(imputed):
+    imputer, holed, whole = imputed
+    found = imputer.transform(holed)
+    for name in ("flag", "age"):
+        hidden = holed[name].isna()
+        errors = [
+            np.sqrt(np.mean((guess - whole[name][hidden]) ** 2))
+            for guess in (found[name][hidden], holed[name].mean())
+        ]
+        assert errors[0] < 1.03 * errors[1], name
+    hidden = holed["job"].isna().to_numpy()
+    levels, column = imputer.table_.categories_[-1], whole["job"][hidden]
+    frequency = whole["job"].value_counts(normalize=True)[column]
+    p = imputer.predict_proba(holed)["job"][hidden, np.searchsorted(levels, column)]
+    assert -np.log(p).mean() < 1.03 * -np.log(frequency).mean()
+
+
+def test_imputed_whole_numbers_are_whole_but_flags_in_floats(imputed):
+    imputer, holed, _ = imputed
+    found = imputer.transform(holed)
+    assert list(found.dtypes) == list(holed.dtypes)
+    assert (found["age"] % 1 == 0).all()
+    hidden = holed["flag"].isna()
+    assert found["flag"][hidden].between(0.1, 0.6).all()
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_whole_numbers_are_rounded_as_asked(imputed, is_whole):
+    holed = imputed[1][:60]
+    imputer = AutoencoderImputer(make(AutoencoderTransformer), round_discrete=is_whole)
+    found = imputer.fit_transform(holed)
+    for name in ("flag", "age"):
+        assert (found[name] % 1 == 0).all() == is_whole
+    assert found["children"].dtype == "Int64"
 
 
 def test_drawn_categories_have_their_frequencies():

@@ -18,6 +18,8 @@ from sk_autoencoder.core._missing import missing_fraction
 from sk_autoencoder.core._recipe import Initialization, Member, Recipe
 from sk_autoencoder.impute._neighbors import (
     fit_kernel_regression,
+    fit_shrinkage,
+    hide_entries,
     impute_scaled,
     member_predictions,
     scaled_rows,
@@ -114,7 +116,7 @@ class ImputationAutoencoder(BaseAutoencoder):
             schedule=replace(recipe.schedule, n_lr_reductions=0, cosine_decay=True),
             batch_size=choose_batch_size,
             refits_trained=False,  # other members train on the validation rows of a member
-            calibrate=calibrate_neighbors,
+            calibrate=partial(calibrate, recipe.columns),
             summarize=impute_reference_rows,
             reconstruct=make_reconstruction,
         )
@@ -166,12 +168,22 @@ def choose_batch_size(n_rows: int) -> int:
     return int(np.clip(size, MIN_BATCH_SIZE, MAX_BATCH_SIZE))
 
 
-def calibrate_neighbors(
-    fitted: Fitted, rows: np.ndarray, valid: RowDataset
-) -> dict[str, KernelRegressionImputer | None]:
-    """Fit the kernel regression that corrects the networks, if it is an improvement."""
+def calibrate(
+    columns: NumericColumns, fitted: Fitted, rows: np.ndarray, valid: RowDataset
+) -> dict[str, KernelRegressionImputer | torch.Tensor | None]:
+    """Fit the corrections of the networks, if they are an improvement.
+
+    A kernel regression on near training rows, then a shrinkage of each column to its mean.
+    """
     reference = select_reference_rows(rows, weight=valid.source.weight)
-    return {"nearest_": fit_kernel_regression(fitted.module, reference, valid)}
+    known = scaled_rows(valid.X, valid.scaler, reference)
+    regression = KernelRegressionImputer(
+        impute_scaled(fitted.module, known), (~known.isnan()).float()
+    )
+    column = columns.column_of_entries
+    hidden = hide_entries(fitted.module, regression, reference, valid, column)
+    nearest = fit_kernel_regression(regression, hidden)
+    return {"nearest_": nearest, "shrinkage_": fit_shrinkage(hidden, nearest, column)}
 
 
 def impute_reference_rows(
@@ -190,14 +202,17 @@ def impute_reference_rows(
 
 
 def make_reconstruction(fitted: Fitted) -> Callable:
-    """Make the function ``(module, rows) -> rows``: networks, then the neighbours."""
-    nearest = fitted.learned.get("nearest_")
-    if nearest is None:
+    """Make the function ``(module, rows) -> rows``: networks, then their corrections."""
+    nearest, shrinkage = map(fitted.learned.get, ("nearest_", "shrinkage_"))
+    if shrinkage is None:  # no validation rows
         return reconstruct
 
     def impute(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
         x = module.scaler.bounded(rows)
         guess = member_predictions(module, x).mean(1)
-        return module.scaler.match(nearest(x, guess), rows)
+        if nearest is not None:
+            guess = nearest(x, guess)
+        imputed = torch.where(x.isnan(), guess * shrinkage.to(guess), guess)
+        return module.scaler.match(imputed, rows)
 
     return impute

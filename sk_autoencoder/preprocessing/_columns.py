@@ -19,7 +19,7 @@ MIN_CYCLES = 1.0  # that the observed times span, for the parts of a cycle to be
 
 
 class NumberColumn:
-    """A number as it is; whole where all were, and within the observed range."""
+    """A number as it is, and within the observed range."""
 
     holds_probabilities = False
 
@@ -49,7 +49,7 @@ class NumberColumn:
         values = block[:, 0]
         if self.clip and self.low <= self.high:
             values = values.clip(self.low, self.high)
-        return np.round(values) if self.is_whole else values
+        return values
 
 
 class BooleanColumn(NumberColumn):
@@ -132,8 +132,7 @@ class BinnedColumn:
     def decode(self, block: np.ndarray) -> np.ndarray:
         if not len(self.knots):
             return np.full(len(block), np.nan)
-        values = block @ self.knots
-        return np.round(values) if self.is_whole else values
+        return block @ self.knots
 
     def spread(self, block: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
         """Replace knots that were drawn by values of fit around them."""
@@ -186,6 +185,7 @@ class CategoryColumn:
     """
 
     holds_probabilities = True
+    is_whole = False  # levels are no numbers to round
 
     REMEDY: ClassVar[str] = (
         "For a text take sklearn.feature_extraction.text.TfidfVectorizer or "

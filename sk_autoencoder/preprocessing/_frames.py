@@ -212,6 +212,11 @@ def describe_frame(X: Any) -> Schema | None:
     return library, [_describe_dtype(dtype) for dtype in frame.schema.values()]
 
 
+def holds_integers(schema: Schema | None, i: int) -> bool:
+    """Check whether the dtype of column `i` of a frame holds integers alone."""
+    return schema is not None and schema[1][i][0].lower().startswith(("int", "uint"))
+
+
 def _describe_pandas_dtype(dtype: Any) -> tuple[str, dict]:
     if dtype.name != "category":
         return str(dtype), {}

@@ -14,6 +14,7 @@ from sk_autoencoder.preprocessing._frames import (
     Column,
     as_frame,
     describe_frame,
+    holds_integers,
     is_table,
     make_array,
     make_frame,
@@ -323,13 +324,16 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return self._make_table(columns, like)
 
     @as_fitted
-    def complete(self, X, encoded):
+    def complete(self, X, encoded, *, is_rounded=None):
         """Fill the missing cells of a table by those of encoded rows.
 
         Parameters
         ----------
         X : frame or array-like of shape (n_samples, n_features)
         encoded : array-like of shape (n_samples, n_features_out)
+        is_rounded : array-like of bool of shape (n_features,) or None, default=None
+            Columns of whole numbers to round. None rounds all of them. Columns with a dtype
+            of integers are always rounded.
 
         Returns
         -------
@@ -340,7 +344,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         encoded = self._check_encoded(encoded)
         columns = []
         for i, known in enumerate(self._read_kinds(X)):
-            guess = self._decode(i, encoded[:, self.blocks_[i]])
+            rounds = is_rounded is None or is_rounded[i]
+            guess = self._decode(i, encoded[:, self.blocks_[i]], rounds)
             values = np.where(known.is_missing, guess.values, known.values)
             still_missing = known.is_missing & guess.is_missing
             columns.append(guess._replace(values=values, is_missing=still_missing))
@@ -405,8 +410,12 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             return make_array(columns)
         return make_frame(columns, self._schema, getattr(like, "index", None))
 
-    def _decode(self, i: int, block: np.ndarray) -> Column:
-        values = self.encoders_[i].decode(block)
+    def _decode(self, i: int, block: np.ndarray, rounds: bool = True) -> Column:
+        """Decode a column, and round it if all its numbers were whole."""
+        encoder = self.encoders_[i]
+        values = encoder.decode(block)
+        if encoder.is_whole and (rounds or holds_integers(self._schema, i)):
+            values = np.round(values)
         missing = np.array(
             [value is None or value != value for value in values], dtype=bool
         )
