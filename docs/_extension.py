@@ -9,7 +9,7 @@ from pathlib import Path
 from docutils import nodes
 
 import sk_autoencoder
-from sk_autoencoder import distributed, metrics, nn, preprocessing, streaming
+from sk_autoencoder import distributed, impute, metrics, nn, preprocessing, streaming
 
 _strictness = ExitStack()
 
@@ -58,7 +58,15 @@ def methods_by_class():
     """Return :func:`methods` of all that is public, by the full names of the classes."""
     return {
         f"{module.__name__}.{name}": methods(getattr(module, name))
-        for module in (sk_autoencoder, distributed, metrics, nn, preprocessing, streaming)
+        for module in (
+            sk_autoencoder,
+            distributed,
+            impute,
+            metrics,
+            nn,
+            preprocessing,
+            streaming,
+        )
         for name in module.__all__
         if isclass(getattr(module, name))
     }

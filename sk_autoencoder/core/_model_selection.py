@@ -78,6 +78,38 @@ def make_folds(
     return folds
 
 
+def bootstrap(rows: np.ndarray, validation: np.ndarray | None) -> np.ndarray:
+    """Draw the rows of each member with replacement.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_members, n_rows)
+    validation : ndarray of shape (n_validation,) or None
+        Positions of validation rows: copies of a row are never on both sides.
+
+    Returns
+    -------
+    drawn : ndarray of shape (n_members, n_rows)
+    """
+    n_rows = rows.shape[1]
+    validation = np.arange(0) if validation is None else validation
+    is_trained = ~np.isin(np.arange(n_rows), validation)
+    drawn = np.empty_like(rows)
+    for row, result in zip(rows, drawn, strict=True):
+        copies = torch.randint(n_rows, (n_rows,)).bincount(minlength=n_rows).numpy()
+        order = torch.randperm(n_rows).numpy()
+        order = np.repeat(order, copies[order])  # copies of a row stand together
+        held_out, trained = np.split(order, [len(validation)])
+        is_split = np.isin(trained, held_out)  # copies of one row at most
+        if not is_split.all():
+            others = trained[~is_split]
+            trained[is_split] = others[
+                torch.randint(len(others), (is_split.sum(),)).numpy()
+            ]
+        result[validation], result[is_trained] = row[held_out], row[trained]
+    return drawn
+
+
 def interpolate_weights(initial: Weights, trained: Weights, step: float) -> Weights:
     """Interpolate linearly between `initial` (step 0) and `trained` weights (step 1)."""
 

@@ -208,6 +208,8 @@ class Recipe:
         ``(X, y) -> array or None``: target rows, for variants that learn from pairs.
     split : callable
         ``n_rows -> (training indices, validation indices or None)``
+    bootstraps : bool
+        Whether training rows are drawn with replacement, for each member of an ensemble.
     n_folds : int
         Number of splits of few rows: autoencoders that hold out different rows are trained
         side by side, and one on all rows as they have shown.
@@ -269,6 +271,7 @@ class Recipe:
     check: Callable[[Any], None]
     targets: Callable[..., Any] = ignore_labels
     split: Callable[[int], tuple[np.ndarray, np.ndarray | None]]
+    bootstraps: bool = False
     n_folds: int = 1
     measure: Callable[..., dict[str, Any]] = measure_nothing
     n_components: int | float | None

@@ -23,6 +23,7 @@ from sk_autoencoder.core._inference import busy_threads, list_tensors
 from sk_autoencoder.core._model_selection import (
     MAX_REFIT_ROWS,
     Weights,
+    bootstrap,
     interpolate_weights,
     make_folds,
     select_interpolation,
@@ -70,6 +71,8 @@ def train(
     fitted : Fitted
     """
     train_indices, validation_indices = recipe.split(rows.shape[1])
+    if recipe.bootstraps:
+        rows = bootstrap(rows, validation_indices)
     all_rows = rows
     if previous is None and _pays_folds(recipe, source, rows, validation_indices):
         rows = make_folds(rows[0], train_indices, validation_indices, recipe.n_folds)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,6 +29,11 @@ from sk_autoencoder.impute._network import (
     ImputationNetwork,
     KernelRegressionImputer,
     quantile_levels,
+)
+from sk_autoencoder.impute._residuals import (
+    ResidualSampler,
+    fit_residuals,
+    sample_missing_cells,
 )
 from sk_autoencoder.nn._corruptions import RandomMissing
 
@@ -71,8 +76,10 @@ def select_design(n_columns: int) -> Design:
     return next(design for design in DESIGNS if n_columns < design.max_columns)
 
 
-def make_default_autoencoder(n_rows: int, n_columns: int) -> "ImputationAutoencoder":
-    """Build the member of the default imputer."""
+def make_default_autoencoder(
+    n_rows: int, n_columns: int, samples: bool = False
+) -> "ImputationAutoencoder":
+    """Build the member of the default imputer, which samples or imputes a mean."""
     design = select_design(n_columns)
     longer = float(np.clip(MIN_ROWS_WITHOUT_EXTRA_EPOCHS / n_rows, 1, MAX_EPOCH_FACTOR))
     shorter = min(design.n_rows / n_rows, 1) ** 0.5
@@ -81,6 +88,7 @@ def make_default_autoencoder(n_rows: int, n_columns: int) -> "ImputationAutoenco
         lr=design.lr,
         max_epochs=math.ceil(shorter * longer * design.n_epochs),
         n_iter_no_change=int(longer * design.patience),
+        samples=samples,
     )
 
 
@@ -90,15 +98,22 @@ class ImputationAutoencoder(BaseAutoencoder):
 
     Each training step hides a random fraction of the observed entries, about as many as are
     missing. Hidden entries alone have an error.
+
+    Parameters
+    ----------
+    samples : bool, default=False
+        Whether members train on bootstrapped rows, and imputations are sampled.
     """
 
     scaling: str | None = "standard"
     linear_penalty: float = 0.0
     weight_decay: float = 1e-2
+    samples: bool = False
 
     def make_recipe(self) -> Recipe:
         """Hide entries, and start at a factor model of each member's training rows."""
         recipe = super().make_recipe()
+        steps = make_mean_steps if not self.samples else make_sampling_steps
         return replace(
             recipe,
             imputes=False,  # each member has a factor model of its own
@@ -116,9 +131,17 @@ class ImputationAutoencoder(BaseAutoencoder):
             schedule=replace(recipe.schedule, n_lr_reductions=0, cosine_decay=True),
             batch_size=choose_batch_size,
             refits_trained=False,  # other members train on the validation rows of a member
-            calibrate=partial(calibrate, recipe.columns),
-            summarize=impute_reference_rows,
-            reconstruct=make_reconstruction,
+            **steps(recipe.columns),
+        )
+
+    def make_sample(self) -> Callable:
+        """Make the function ``(module, rows) -> rows`` that samples by a random member."""
+        fitted = self._fitted
+        return partial(
+            sample_missing_cells,
+            member=int(torch.randint(fitted.module.n_members, ())),
+            sampler=fitted.learned["sampler_"],
+            columns=self.make_recipe().columns,
         )
 
     def _build_network(self, n_features: int, n_components: int) -> ImputationNetwork:
@@ -184,6 +207,26 @@ def calibrate(
     hidden = hide_entries(fitted.module, regression, reference, valid, column)
     nearest = fit_kernel_regression(regression, hidden)
     return {"nearest_": nearest, "shrinkage_": fit_shrinkage(hidden, nearest, column)}
+
+
+def make_mean_steps(columns: NumericColumns) -> dict[str, Any]:
+    """Make the steps of a recipe whose imputations are means."""
+    return {
+        "calibrate": partial(calibrate, columns),
+        "summarize": impute_reference_rows,
+        "reconstruct": make_reconstruction,
+    }
+
+
+def make_sampling_steps(columns: NumericColumns) -> dict[str, Any]:
+    """Make the steps of a recipe whose imputations are sampled."""
+
+    def collect(
+        fitted: Fitted, train: RowDataset, valid: RowDataset | None
+    ) -> dict[str, ResidualSampler]:
+        return {"sampler_": fit_residuals(fitted.module, train, valid, columns)}
+
+    return {"bootstraps": True, "summarize": collect}
 
 
 def impute_reference_rows(

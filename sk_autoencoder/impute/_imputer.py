@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -20,8 +21,10 @@ from sk_autoencoder.core._fit_summary import FitSummaryMixin
 from sk_autoencoder.core._lazy_rows import to_sample
 from sk_autoencoder.core._moments import measure_moments
 from sk_autoencoder.core._tables import TableMixin, missing_cells
-from sk_autoencoder.generative._vae import VAETransformer
-from sk_autoencoder.impute._autoencoder import make_default_autoencoder
+from sk_autoencoder.impute._autoencoder import (
+    ImputationAutoencoder,
+    make_default_autoencoder,
+)
 from sk_autoencoder.impute._multiple import sample_missing
 from sk_autoencoder.impute._placeholders import (
     check_no_nan,
@@ -45,6 +48,7 @@ from sk_autoencoder.utils._transactions import as_fitted, atomic
 from sk_autoencoder.utils._validation import validate_rows
 
 N_MEMBERS = 4  # of the default design
+N_SAMPLING_MEMBERS = 8  # whose spread is that of the parameters
 # Rounding adds a variance of 1/12 to an error: at most 4 % of that of the column.
 MIN_ROUNDED_STD = 1.5
 
@@ -81,14 +85,16 @@ class AutoencoderImputer(
     autoencoder : estimator or None, default=None
         Autoencoder of this library that takes missing values, fitted to a clone. Its
         parameters can be searched as ``autoencoder__n_components``. None takes the default
-        design, or a :class:`VAETransformer` if ``sample_posterior=True``.
+        design.
     n_estimators : int or "auto", default="auto"
         Number of autoencoders, trained side by side, whose mean is imputed. ``"auto"``
-        trains 4 of the default design, and one of any other `autoencoder`.
+        trains 4 of the default design, 8 with ``sample_posterior=True``, and one of any
+        other `autoencoder`.
     sample_posterior : bool, default=False
         Whether to impute samples given the observed entries in place of their mean, for
-        multiple imputation [2]_. Needs a variational autoencoder, sampled by Metropolis
-        within Gibbs [3]_. Set another `random_state` for another sample, without a fit.
+        multiple imputation [2]_. Set another `random_state` for another sample, without a
+        fit. An `autoencoder` has to be a :class:`VAETransformer`, which is sampled by
+        Metropolis within Gibbs [3]_.
     clip : bool, default=True
         Whether to clip imputed values to the observed range of their column.
     round_discrete : bool or "auto", default="auto"
@@ -153,6 +159,11 @@ class AutoencoderImputer(
     hidden entries of validation rows. It stores up to 5,000 imputed training rows, also in
     pickles, files and ONNX graphs.
 
+    With ``sample_posterior=True`` each network of the default design is trained on
+    bootstrapped rows, so that the parameters of imputations vary too. A sample is the end
+    of a chain of Gibbs steps with one network: in turn each column is sampled given all
+    others, numbers with the residual of a row like it that the networks have not seen [4]_.
+
     References
     ----------
     .. [1] L. Gondara and K. Wang, "MIDA: multiple imputation using denoising autoencoders",
@@ -160,6 +171,9 @@ class AutoencoderImputer(
     .. [2] D. B. Rubin, "Multiple imputation for nonresponse in surveys", Wiley, 1987.
     .. [3] P.-A. Mattei and J. Frellsen, "Leveraging the exact likelihood of deep latent
        variable models", NeurIPS 2018, algorithm 1.
+    .. [4] T. P. Morris, I. R. White and P. Royston, "Tuning multiple imputation by
+       predictive mean matching and local residual draws", BMC Medical Research Methodology
+       14, 2014.
 
     Examples
     --------
@@ -318,20 +332,24 @@ class AutoencoderImputer(
         return autoencoder
 
     def _default_autoencoder(self, n_rows: int, n_columns: int):
-        if self.sample_posterior:
-            return VAETransformer(scaling="standard", variance="per_feature")
-        return make_default_autoencoder(n_rows, n_columns)
+        return make_default_autoencoder(n_rows, n_columns, self.sample_posterior)
 
     def _count_members(self) -> int:
-        if self.sample_posterior and self.n_estimators not in ("auto", 1):
+        is_default = self.autoencoder is None
+        if (
+            self.sample_posterior
+            and not is_default
+            and self.n_estimators not in ("auto", 1)
+        ):
             raise ValueError(
                 f"n_estimators={self.n_estimators} averages, and sample_posterior=True "
                 "draws. Use n_estimators=1."
             )
         if self.n_estimators != "auto":
             return self.n_estimators
-        single = self.sample_posterior or self.autoencoder is not None
-        return 1 if single else N_MEMBERS
+        if not is_default:
+            return 1
+        return N_SAMPLING_MEMBERS if self.sample_posterior else N_MEMBERS
 
     @as_fitted
     def transform(self, X):
@@ -352,6 +370,8 @@ class AutoencoderImputer(
     @as_fitted
     def multiple_impute(self, X, n_imputations: int = 5, random_state=None) -> np.ndarray:
         """Sample several imputations of X, each as likely as the others.
+
+        Analyse each of them, and pool the results by :func:`sk_autoencoder.impute.pool`.
 
         Parameters
         ----------
@@ -424,11 +444,13 @@ class AutoencoderImputer(
 
     @property
     def _rounds_all(self) -> bool:
-        return self.round_discrete != "auto" and bool(self.round_discrete)
+        if self.round_discrete == "auto":
+            return self.sample_posterior
+        return bool(self.round_discrete)
 
     def _rounded_columns(self) -> np.ndarray | None:
         """Find the columns of a table in which whole numbers stay whole; None for all."""
-        if self.sample_posterior or self._rounds_all:
+        if self._rounds_all:
             return None
         is_wide = [
             self._table.scale_[block].sum() >= MIN_ROUNDED_STD
@@ -458,15 +480,16 @@ class AutoencoderImputer(
             seeded_fit(random_state, device) if self.sample_posterior else nullcontext()
         )
         with seeded:
+            reconstruct = self._make_reconstruct()
             for chunk in split_chunks(rows, incomplete):
-                rows[chunk] = self._impute_rows(rows[chunk])
+                rows[chunk] = self._impute_rows(rows[chunk], reconstruct)
         return rows
 
-    def _impute_rows(self, rows: np.ndarray) -> np.ndarray:
+    def _impute_rows(self, rows: np.ndarray, reconstruct: Callable) -> np.ndarray:
         is_observed = ~np.isnan(rows).all(axis=1)
         reconstruction = np.full_like(rows, np.nan)
         if is_observed.any():  # others get the column means
-            reconstruction[is_observed] = self._reconstruct(rows[is_observed])
+            reconstruction[is_observed] = reconstruct(rows[is_observed])
         return self._impute(np, rows, reconstruction)
 
     def _impute(self, xp, rows, reconstruction):
@@ -488,10 +511,15 @@ class AutoencoderImputer(
             imputed = xp.clip(imputed, like_rows(self._low), like_rows(self._high))
         return xp.where(is_missing, imputed, rows)
 
-    def _reconstruct(self, rows: np.ndarray) -> np.ndarray:
-        if self.sample_posterior:
-            return self.autoencoder_.map_encoded(sample_missing, rows)
-        return self.autoencoder_.reconstruct_encoded(rows)
+    def _make_reconstruct(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Make the function that imputes encoded rows: by the mean, or by one sample."""
+        if not self.sample_posterior:
+            return self.autoencoder_.reconstruct_encoded
+        if isinstance(self.autoencoder_, ImputationAutoencoder):
+            function = self.autoencoder_.make_sample()
+        else:
+            function = sample_missing
+        return partial(self.autoencoder_.map_encoded, function)
 
     @as_fitted
     def __onnx_spec__(self, method: str, allow_nan: bool) -> ExportSpec:

@@ -32,13 +32,14 @@ MIN_STANDARD_ERRORS = 1.0  # by which the kernel regression has to improve the e
 PRIOR_CELLS = 60  # for no shrinkage of a column
 
 
-def _impute(autoencoder: Autoencoder, x: Tensor) -> Tensor:
+def impute(autoencoder: Autoencoder, x: Tensor) -> Tensor:
+    """Impute scaled rows."""
     return autoencoder.link(autoencoder.network.reconstruct(x))
 
 
 def member_predictions(module: nn.Module, x: Tensor) -> Tensor:
     """Impute scaled rows by each member, (batch, n_members, n_features)."""
-    return module.map_members(_impute, x).movedim(0, 1)
+    return module.map_members(impute, x).movedim(0, 1)
 
 
 def scaled_rows(X, scaler: Scaler, indices: np.ndarray) -> Tensor:

@@ -1,0 +1,187 @@
+"""Multiple imputation by networks on bootstrapped rows, and residuals of other rows."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sk_autoencoder.core._columns import NumericColumns
+from sk_autoencoder.core._data import RowDataset, spread_indices
+from sk_autoencoder.core._inference import map_array
+from sk_autoencoder.impute._neighbors import (
+    impute,
+    member_predictions,
+    scaled_rows,
+)
+from sk_autoencoder.nn._autoencoder import Autoencoder
+from sk_autoencoder.nn._ensemble import Ensemble
+from sk_autoencoder.nn._tables import TableLink
+
+N_SWEEPS = 5  # of one chain per draw
+MAX_BLOCKS = 30  # of columns, drawn in turn in a sweep; more columns share blocks
+MAX_RESIDUAL_ROWS = 1_000
+N_DONORS = 10  # of a residual: held-out cells with the nearest guesses
+MIN_NOISE_SHARE = 0.25  # of the variance of residuals, whatever the members' spread
+
+
+class ResidualSampler(nn.Module):
+    r"""Sample an entry given its guess: add a residual of a held-out cell like it [1]_.
+
+    The residual is drawn from those of the 10 held-out cells of the column with the nearest
+    guesses, so that the spread may depend on the guess. Guesses of members trained on
+    bootstrapped rows vary too. Residuals are scaled such that both variances together are
+    the mean squared error of the ensemble.
+
+    Parameters
+    ----------
+    guesses : Tensor of shape (n_cells, n_features)
+        Guesses of held-out cells in scaled units, in ascending order; infinity where a
+        column has fewer cells.
+    residuals : Tensor of shape (n_cells, n_features)
+        Residuals of these cells.
+
+    References
+    ----------
+    .. [1] T. P. Morris, I. R. White and P. Royston, "Tuning multiple imputation by
+       predictive mean matching and local residual draws", BMC Medical Research Methodology
+       14, 2014.
+    """
+
+    guesses: Tensor
+    residuals: Tensor
+
+    def __init__(self, guesses: Tensor, residuals: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("guesses", guesses)
+        self.register_buffer("residuals", residuals)
+
+    def forward(self, guess: Tensor) -> Tensor:
+        """Sample entries around the `guess` (batch, n_features)."""
+        guesses = self.guesses.to(guess).mT.contiguous()
+        n_cells = guesses.isfinite().sum(1, keepdim=True)
+        n_donors = n_cells.clamp(max=N_DONORS)
+        nearest = torch.searchsorted(guesses, guess.mT.contiguous()) - n_donors // 2
+        first = nearest.clamp(min=0).minimum(n_cells - n_donors)
+        donor = first + (torch.rand_like(guess.mT) * n_donors).long()
+        return guess + self.residuals.to(guess).mT.gather(1, donor).mT
+
+
+def fit_residuals(
+    module: Autoencoder | Ensemble,
+    train: RowDataset,
+    valid: RowDataset | None,
+    columns: NumericColumns,
+) -> ResidualSampler:
+    """Collect the residuals of cells of rows that members have not seen.
+
+    Parameters
+    ----------
+    module : Autoencoder or Ensemble
+        The trained networks.
+    train, valid : RowDataset
+        The rows of each member.
+    columns : NumericColumns
+    """
+    seen = [data.indices.reshape(module.n_members, -1) for data in (train, valid) if data]
+    rows = np.concatenate(seen, axis=1)
+    sample = np.arange(len(train.X))
+    sample = sample[spread_indices(len(sample), MAX_RESIDUAL_ROWS, train.source.weight)]
+    x = scaled_rows(train.X, train.scaler, sample)
+    is_new = torch.from_numpy(np.stack([~np.isin(sample, row) for row in rows], axis=1))
+    guess, between, n_new = torch.empty_like(x), torch.zeros_like(x), is_new.sum(1)
+    for block in split_columns(column_of_entries(columns, x)):
+        hidden = torch.where(block, torch.nan, x)
+        found = torch.from_numpy(map_array(module, member_predictions, hidden.numpy()))
+        found = found[..., block]
+        weight = is_new[..., None].to(found)
+        mean = (weight * found).sum(1) / n_new[:, None].clamp(min=1)
+        square = (weight * (found - mean[:, None]).square()).sum(1)
+        guess[:, block] = mean
+        between[:, block] = square / (n_new[:, None] - 1).clamp(min=1)
+    is_cell = ~x.isnan() & (n_new > 0)[:, None]
+    return collect_residuals(
+        x, guess, between * (1 + 1 / n_new.clamp(min=1)[:, None]), is_cell
+    )
+
+
+def column_of_entries(columns: NumericColumns, x: Tensor) -> Tensor:
+    """Get the column of each entry of rows `x`, of shape (n_features,)."""
+    column = columns.column_of_entries
+    return torch.arange(x.shape[1]) if column is None else column
+
+
+def split_columns(columns: Tensor) -> list[Tensor]:
+    """Split columns at random into blocks, as masks of entries (n_features,)."""
+    names = columns.unique()
+    names = names[torch.randperm(len(names))]
+    size = -(-len(names) // MAX_BLOCKS)
+    return [torch.isin(columns, block) for block in names.split(size)]
+
+
+def collect_residuals(
+    x: Tensor, guess: Tensor, spread: Tensor, is_cell: Tensor
+) -> ResidualSampler:
+    """Collect the residuals of cells, and scale them by what the members' spread leaves.
+
+    Parameters
+    ----------
+    x, guess : Tensor of shape (n_rows, n_features)
+        Scaled rows and their guesses.
+    spread : Tensor of shape (n_rows, n_features)
+        Variance of a member's guess around `guess`.
+    is_cell : Tensor of bool of shape (n_rows, n_features)
+        Cells to collect. A column without any gets one with the residual 0.
+    """
+    guesses = torch.where(is_cell, guess, torch.inf)
+    guesses[0] = torch.where(is_cell.any(0), guesses[0], 0.0)
+    residuals = torch.where(is_cell, x - guess, 0.0)
+    error = residuals.square().sum(0)
+    share = 1 - torch.where(is_cell, spread, 0.0).sum(0) / error.clamp(min=1e-12)
+    residuals = residuals * share.clamp(min=MIN_NOISE_SHARE).sqrt()
+    order = guesses.argsort(0)
+    return ResidualSampler(guesses.gather(0, order), residuals.gather(0, order))
+
+
+def sample_missing_cells(
+    module: Autoencoder | Ensemble,
+    rows: Tensor,
+    *,
+    member: int,
+    sampler: ResidualSampler,
+    columns: NumericColumns,
+) -> Tensor:
+    """Sample the missing entries of `rows` (batch, n_features), given the others.
+
+    Gibbs sampling by the network of one member: each step samples a block of columns given
+    all others. Levels of categories are sampled by their probabilities.
+
+    Parameters
+    ----------
+    module : Autoencoder or Ensemble
+    rows : Tensor of shape (batch, n_features)
+    member : int
+        Index of the member.
+    sampler : ResidualSampler
+        For entries of numbers.
+    columns : NumericColumns
+    """
+    autoencoder = module.extract(member) if isinstance(module, Ensemble) else module
+    scaler, link = autoencoder.scaler, autoencoder.link
+    x = scaler.bounded(rows)
+    column = column_of_entries(columns, x)
+
+    def sample(incomplete: Tensor) -> Tensor:
+        guess = impute(autoencoder, incomplete)
+        drawn = sampler(guess)
+        if isinstance(link, TableLink):
+            levels = scaler(link.probabilities.draw(scaler.inverse(guess)))
+            drawn = torch.where(link.probabilities.is_level, levels, drawn)
+        return torch.where(incomplete.isnan(), drawn, incomplete)
+
+    is_missing, result = x.isnan(), sample(x)
+    for _ in range(N_SWEEPS):
+        for block in split_columns(column):
+            hidden = is_missing & block.to(x.device)
+            where = hidden.any(1).nonzero().squeeze(1)
+            if len(where):
+                result[where] = sample(result[where].masked_fill(hidden[where], torch.nan))
+    return scaler.match(result, rows)
