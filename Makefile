@@ -27,7 +27,7 @@ install: $(VENV)/all,test.installed
 demo: $(VENV)/plot.installed
 	$(RUN) examples/demo.py
 
-# The lines of "coming from", before and after, with default settings.
+# The README, the demo, and the lines of "coming from", before and after.
 gains: $(VENV)/all.installed
 	$(RUN) -m tools.coming_from
 
@@ -62,6 +62,7 @@ docs: $(VENV)/all,docs,test.installed
 
 # Looks at each page in Chromium, wide and narrow, light and dark: pictures in docs/_build/look.
 # Chromium comes from the system (or CHROMIUM names one): apt-get install chromium.
+# MathJax comes from the network, or from a folder: npm install --prefix $MATHJAX mathjax@4.
 docs-look: docs $(VENV)/look.installed
 	$(RUN) -m tools.look_at_docs
 

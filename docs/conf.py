@@ -51,6 +51,8 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
+html_css_files = ["pages.css"]
+html_domain_indices = False  # a list of one module
 html_title = f"sk_autoencoder {version}"
 html_show_sourcelink = False
 html_theme_options = {

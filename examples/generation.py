@@ -2,8 +2,8 @@
 Generation: new digits, beside those of a Gaussian mixture
 ==========================================================
 
-A variational autoencoder learns a density of handwritten digits. It draws new ones, also
-ones like given rows, and says how probable a row is.
+A variational autoencoder learns a density of handwritten digits. It draws new digits, also
+digits like given ones, and computes how probable a row is.
 """
 
 # %%
@@ -51,21 +51,24 @@ shown = {
     "VAETransformer": vae.sample(64, random_state=0),
     "VAETransformer, like eights": eights,
 }
-figure, axes = plt.subplots(1, 5, figsize=(20, 4.2), layout="constrained")
-for ax, (title, rows) in zip(axes, shown.items(), strict=False):
-    ax.imshow(tiles(rows), cmap="gray_r", vmin=0, vmax=16)
-    ax.set(title=title, xticks=[], yticks=[])
+names = list(shown)
+figure, axes = plt.subplot_mosaic(
+    [[*names[:2], "nats"], [*names[2:], "nats"]], figsize=(10, 6.6), layout="constrained"
+)
+for title, rows in shown.items():
+    axes[title].imshow(tiles(rows), cmap="gray_r", vmin=0, vmax=16)
+    axes[title].set(title=title, xticks=[], yticks=[])
 bins = np.linspace(np.percentile(unusual, 5), usual.max(), 50)
-axes[4].hist(usual, bins, alpha=0.6, label="held-out digits")
-axes[4].hist(unusual, bins, alpha=0.6, label="turned by a quarter")
-axes[4].set(title="log-likelihood", xlabel="nats", yticks=[])
-axes[4].legend()
+axes["nats"].hist(usual, bins, alpha=0.6, label="held-out digits")
+axes["nats"].hist(unusual, bins, alpha=0.6, label="turned by a quarter")
+axes["nats"].set(title="log-likelihood", xlabel="nats", yticks=[])
+axes["nats"].legend(loc="upper left")
 figure.savefig("generation.png", dpi=150)
 print("\nPicture: generation.png")
 
 # %%
-# Rows of a table: some cells are given, others follow. A rare class is drawn until it is as
-# frequent as the other, which is one line for a classifier that ignores rare classes.
+# Draw rows of a table with given cells. Here rows of a rare class are drawn until both
+# classes are equally frequent, since the classifier would ignore the rare class otherwise.
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score

@@ -7,6 +7,8 @@ import os
 import pickle
 import sys
 import time
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +84,13 @@ def fit(shard, **parameters):
     }
 
 
+def printed_by(estimator, shard):
+    """Return what this process prints while the group fits an estimator."""
+    with redirect_stdout(StringIO()) as text:
+        distributed.fit(estimator, shard)
+    return text.getvalue()
+
+
 def run(rows, rank):
     """Return the results of all scenarios that come to an end."""
     results = {}
@@ -96,6 +105,12 @@ def run(rows, rank):
     results["no seed"] = fit(shard, random_state=None, max_epochs=1)
     detector = distributed.fit(AutoencoderOutlierDetector(random_state=0), shard)
     results["detector"] = detector.score_samples(rows)
+    talkative = clone(PLAIN).set_params(verbose=1, max_epochs=2)
+    detector = AutoencoderOutlierDetector(talkative, random_state=0)
+    very_talkative = clone(talkative).set_params(verbose=2)
+    results["printed"] = [
+        printed_by(each, shard) for each in (talkative, detector, very_talkative)
+    ]
     passes = iter([False, rank == 1])  # the second pass of the second process fails
 
     def read():

@@ -127,6 +127,16 @@ def test_processes_stop_early_together(results):
     assert first["best_epoch"] == second["best_epoch"]
 
 
+def test_one_process_prints_the_epochs(results):
+    # Every process printed its table: losses of all rows, as many times as processes.
+    first, second = (result["printed"] for result in results)
+    table, of_detector, all_terms = first
+    assert [line.split()[0] for line in table.splitlines()[2:]] == ["0/2", "1/2", "2/2"]
+    assert "2/2" in of_detector
+    assert "train_loss" in all_terms
+    assert second == ["", "", ""]
+
+
 def test_an_error_in_one_process_ends_all(results):
     (name, seconds), (own_name, _) = (result["error"] for result in results)
     assert own_name == "OSError"

@@ -1,20 +1,28 @@
-"""Run the lines of ``docs/coming_from.rst`` with default settings, and print each gain.
+"""Run what a newcomer runs first: the README, the demo, and the lines of "coming from".
 
-``python -m tools.coming_from`` runs the line before and the line after for each tool of
-scikit-learn, each pair in a process of its own, on data that scikit-learn brings along. It
-prints a measure of rows that neither was fitted to, the CPU seconds of both fits, and all
-warnings. ``python -m tools.coming_from PCA`` runs one pair.
+``python -m tools.coming_from`` runs the README's code and the demo, and prints what they
+print. Then it runs the lines of ``docs/coming_from.rst`` with default settings: the line
+before and the line after for each tool of scikit-learn, each pair in a process of its own,
+on data that scikit-learn brings along. It prints a measure of rows that neither was fitted
+to, the CPU seconds of both fits, and all warnings. ``python -m tools.coming_from PCA`` runs
+one pair.
 """
 
+import re
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.model_selection import train_test_split
+
+ROOT = Path(__file__).parents[1]
+SHOW_WARNINGS = [sys.executable, "-W", "default"]
 
 
 def digits() -> list[np.ndarray]:
@@ -193,15 +201,35 @@ def run(name: str) -> None:
         print(f"    {warning.category.__name__}: {warning.message}")
 
 
+def run_first_lines() -> list[int]:
+    """Run the README's code and the demo, and return the exit status of each."""
+    code = "\n".join(
+        re.findall("```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    )
+    commands = {
+        "README.md": [*SHOW_WARNINGS, "-c", code],
+        "examples/demo.py": [*SHOW_WARNINGS, str(ROOT / "examples" / "demo.py")],
+    }
+    statuses = []
+    with tempfile.TemporaryDirectory() as folder:  # for the picture of the demo
+        for name, command in commands.items():
+            print(f"{name}:", flush=True)
+            statuses.append(subprocess.run(command, check=False, cwd=folder).returncode)
+            print(flush=True)
+    return statuses
+
+
 def main(names: list[str]) -> int:
-    """Run one pair here, or all in processes of their own."""
+    """Run one pair here, or everything in processes of its own."""
     if names:
         run(*names)
         return 0
+    statuses = run_first_lines()
     print(f"{'':28}{'before':>10}{'after':>10}{'s':>9}{'s':>9}", flush=True)
     command = [sys.executable, "-m", "tools.coming_from"]
-    codes = [subprocess.run([*command, name], check=False).returncode for name in PAIRS]
-    return max(codes)
+    for name in PAIRS:
+        statuses.append(subprocess.run([*command, name], check=False, cwd=ROOT).returncode)
+    return max(statuses)
 
 
 if __name__ == "__main__":

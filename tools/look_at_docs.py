@@ -3,15 +3,18 @@
 ``python -m tools.look_at_docs`` opens each page of ``docs/_build/html`` wide and narrow,
 light and dark, and writes a screenshot of each into ``docs/_build/look``. It prints what a
 reader would stumble over, and ends with 1 if there is something: a page wider than its
-window, a picture or a link that leads nowhere, text with too little contrast, a search for
-``fit`` without a result.
+window, a picture or a link that leads nowhere, text with too little contrast, a formula
+that is not set, a search for ``fit`` without a result.
 
-The browser is Chromium of the system, or the one that the variable CHROMIUM names.
+The browser is Chromium of the system, or the one that the variable CHROMIUM names. MathJax,
+which sets formulas, comes from the network, or from the folder that the variable MATHJAX
+names, after ``npm install mathjax@4`` there.
 """
 
 import argparse
 import functools
 import os
+import re
 import shutil
 import sys
 import threading
@@ -19,7 +22,7 @@ from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Route, sync_playwright
 
 ROOT = Path(__file__).parents[1] / "docs" / "_build"
 SIZES = {"wide": (1400, 900), "narrow": (400, 800)}  # of the window, in pixels
@@ -61,14 +64,22 @@ CONTRAST = """
 WIDER = "() => document.documentElement.scrollWidth - window.innerWidth"
 PICTURES = """() => [...document.images].filter((i) => i.complete && !i.naturalWidth)
   .map((i) => i.getAttribute("src"))"""
+MATHJAX = "https://cdn.jsdelivr.net/npm/"  # all that a page loads from elsewhere
+# Counts the formulas that stay as they are written, and those with an error.
+FORMULAS = """async () => {
+  const formulas = [...document.querySelectorAll(".math")];
+  if (formulas.length && window.MathJax?.startup?.promise) await MathJax.startup.promise;
+  return formulas.filter((f) => !f.querySelector("mjx-container")
+    || f.querySelector("mjx-merror")).length;
+}"""
 LINKS = """() => [...document.querySelectorAll("a[href]")].map((a) => a.href)"""
 
 
 def list_pages(folder: Path) -> list[str]:
     """List the pages, by their paths below `folder`."""
     paths = sorted(path.relative_to(folder) for path in folder.rglob("*.html"))
-    others = ("_static", "sg_execution_times.html")  # files, and seconds of examples
-    return [path.as_posix() for path in paths if path.parts[0] not in others]
+    others = {"_static", "sg_execution_times.html"}  # files, and seconds of examples
+    return [path.as_posix() for path in paths if others.isdisjoint(path.parts)]
 
 
 def serve(folder: Path) -> ThreadingHTTPServer:
@@ -88,6 +99,8 @@ def find_faults(page: Page) -> Iterator[str]:
     if (excess := page.evaluate(WIDER)) > 1:
         yield f"{excess} pixels wider than the window"
     yield from (f"no picture at {source}" for source in page.evaluate(PICTURES))
+    if n_formulas := page.evaluate(FORMULAS):
+        yield f"{n_formulas} formulas are not set"
     yield from (
         f"hardly to be read: {text!r}" for text in page.evaluate(CONTRAST, MIN_CONTRAST)
     )
@@ -99,6 +112,19 @@ def find_broken_links(page: Page, address: str, folder: Path) -> Iterator[str]:
         path = link.removeprefix(address).partition("#")[0].partition("?")[0]
         if link.startswith(address) and not (folder / path.lstrip("/")).exists():
             yield f"no page at {link}"
+
+
+def fetch_mathjax(route: Route) -> None:
+    """Answer a request for MathJax from the folder that MATHJAX names, if there is one."""
+    folder = os.environ.get("MATHJAX")
+    package = re.sub(r"@\d[\d.]*", "", route.request.url.removeprefix(MATHJAX))
+    path = Path(folder or "", "node_modules", package)
+    if not route.request.url.startswith(MATHJAX) or (folder and not path.exists()):
+        route.abort()
+    elif folder:
+        route.fulfill(path=path)
+    else:
+        route.continue_()
 
 
 def look(folder: Path, out: Path, names: list[str]) -> int:
@@ -116,8 +142,7 @@ def look(folder: Path, out: Path, names: list[str]) -> int:
                 context = chromium.new_context(
                     viewport={"width": width, "height": height}, color_scheme=scheme
                 )
-                # Pages load nothing from elsewhere: formulas stay as they are written.
-                context.route(lambda url: not url.startswith(address), lambda r: r.abort())
+                context.route(lambda url: not url.startswith(address), fetch_mathjax)
                 page = context.new_page()
                 for name in names:
                     page.goto(f"{address}/{name}", wait_until="load")

@@ -205,28 +205,34 @@ class EpochTable(Callback):
     ----------
     is_second : bool, default=False
         Whether it is a second training, with the rows that were held out in the first.
+    is_printed : bool, default=True
+        Whether this process prints the table. All processes that train together compute the
+        losses, since each has a part of the rows.
     """
 
-    def __init__(self, is_second: bool = False) -> None:
+    def __init__(self, is_second: bool = False, is_printed: bool = True) -> None:
         self.is_second = is_second
+        self.is_printed = is_printed
 
     def on_train_begin(self, net, X=None, y=None, **kwargs) -> None:
         train, self.valid_ = (X[0], None) if self.is_second else X
         self.train_ = train.in_memory().thin(N_PRINTED_ROWS if X[1] is None else len(X[1]))
         self.begin_ = perf_counter()
         if self.is_second:
-            print("Training once more, with the rows that were held out")
-        print(f"{'':9} {'loss of a row':>18}")
-        print(f"{'epoch':>9} {'training':>11} {'held out':>11} {'seconds':>8} {'left':>8}")
+            self._print("Training once more, with the rows that were held out")
+        self._print(f"{'':9} {'loss of a row':>18}")
+        self._print(
+            f"{'epoch':>9} {'training':>11} {'held out':>11} {'seconds':>8} {'left':>8}"
+        )
 
     def on_epoch_begin(self, net, **kwargs) -> None:
         if len(net.history) == 1:
-            self._print(net, 0)
+            self._print_epoch(net, 0)
 
     def on_epoch_end(self, net, **kwargs) -> None:
-        self._print(net, len(net.history))
+        self._print_epoch(net, len(net.history))
 
-    def _print(self, net, n_epochs: int) -> None:
+    def _print_epoch(self, net, n_epochs: int) -> None:
         rows = (self.train_, self.valid_)
         losses = ["" if part is None else f"{net.mean_loss(part):#.5g}" for part in rows]
         seconds = perf_counter() - self.begin_
@@ -235,7 +241,11 @@ class EpochTable(Callback):
             remaining = f"{seconds / n_epochs * (net.max_epochs - n_epochs):.1f}"
         epoch = f"{n_epochs}/{net.max_epochs}"
         line = f"{epoch:>9} {losses[0]:>11} {losses[1]:>11} {seconds:8.1f} {remaining:>8}"
-        print(line.rstrip())
+        self._print(line.rstrip())
+
+    def _print(self, line: str) -> None:
+        if self.is_printed:
+            print(line)
 
     def on_train_end(self, net, X=None, y=None, **kwargs) -> None:
         self.train_ = self.valid_ = None  # the net stays, without the rows

@@ -32,6 +32,7 @@ from sk_autoencoder.core._optimizers import check_optimizer, supported_options
 from sk_autoencoder.core._recipe import Recipe, Schedule, Start
 from sk_autoencoder.core._trainer import AutoencoderNet
 from sk_autoencoder.nn._losses import Error, Loss
+from sk_autoencoder.utils._progress import is_silent
 
 LOCAL = LocalBackend()
 BUDGET_BETAS = 0.9, 0.95  # of Adam: few steps ask for a short memory of squares
@@ -87,10 +88,10 @@ def train(
     schedule = recipe.schedule.resolve(n_rows, source.n_features)
     watch = ("report", report(partial(make_trial if is_trial else make_fitted, start)))
     stop = ("stop", StopWhenDone())
-    table = [("epoch_table", EpochTable())] if recipe.verbose == 1 else []
+    table = _make_table(recipe)
     callbacks = [*schedule.callbacks(), *recipe.callbacks(), *table, watch, stop]
     net = make_net(recipe, start, callbacks, device, schedule, backend)
-    net.set_params(batch_size=recipe.batch_size(n_train), verbose=recipe.verbose)
+    net.set_params(batch_size=recipe.batch_size(n_train), verbose=_choose_verbosity(recipe))
     train_rows = source.training_rows(start.module.scaler, rows[:, train_indices])
     valid = judges = None
     if validation_indices is not None:
@@ -122,6 +123,18 @@ def train(
         fitted.learned |= recipe.summarize(fitted, train_rows, valid) | calibrated
         recipe.finish(fitted, RowDataset(source, fitted.module.scaler, all_rows))
     return end_training(fitted)
+
+
+def _make_table(recipe: Recipe, is_second: bool = False) -> list[tuple[str, EpochTable]]:
+    """Make the callback that prints epochs, if they are to be printed."""
+    if recipe.verbose != 1:
+        return []
+    return [("epoch_table", EpochTable(is_second, is_printed=not is_silent()))]
+
+
+def _choose_verbosity(recipe: Recipe) -> int:
+    """Choose how much skorch prints."""
+    return 0 if is_silent() else recipe.verbose
 
 
 def _hold_out(
@@ -314,15 +327,14 @@ def _repeat(
     # Training must not repeat the random numbers of the initial weights.
     with torch.random.fork_rng(devices=[]):
         start = rebuild(rows)
-    callbacks = [("schedule", ReplayLearningRate(rates)), *recipe.callbacks()]
-    if recipe.verbose == 1 and rates:
-        callbacks.append(("epoch_table", EpochTable(is_second=True)))
+    table = _make_table(recipe, is_second=True) if rates else []
+    callbacks = [("schedule", ReplayLearningRate(rates)), *recipe.callbacks(), *table]
     schedule = recipe.schedule.resolve(rows.shape[1], source.n_features)
     schedule = replace(schedule, max_epochs=len(rates))
     device = torch.device(net.device)
     second = make_net(recipe, start, callbacks, device, schedule, net.backend)
     second.initialize().set_params(
-        batch_size=recipe.batch_size(rows.shape[1]), verbose=recipe.verbose
+        batch_size=recipe.batch_size(rows.shape[1]), verbose=_choose_verbosity(recipe)
     )
     initial = second.get_weights()
     if net.schedule.is_done_ or not rates:

@@ -6,6 +6,7 @@ from torch import distributed
 
 from sk_autoencoder.core._lazy_rows import Shard
 from sk_autoencoder.distributed._backend import DistributedBackend
+from sk_autoencoder.utils._progress import silence
 from sk_autoencoder.utils._transactions import adopt
 
 Estimator = TypeVar("Estimator")
@@ -44,7 +45,8 @@ def fit(estimator: Estimator, X) -> Estimator:
     their process. Scales and principal axes are those of all rows. Held-out rows, and what
     is learned after training, come from a uniform random sample of all rows of at most
     32 MiB, which each process gets; so do all rows of estimators that need them at once
-    (see :doc:`/user_guide/scale`). A fit fails in all processes if it fails in one.
+    (see :doc:`/user_guide/scale`). A fit fails in all processes if it fails in one. The
+    first process prints the epochs or shows the progress bar; the others print nothing.
 
     Examples
     --------
@@ -70,7 +72,8 @@ def fit(estimator: Estimator, X) -> Estimator:
     group = distributed.new_group()  # whose end tells the others of an error
     try:
         backend = DistributedBackend(group)
-        estimator.fit(Shard(X, backend))
+        with silence(backend.rank > 0):
+            estimator.fit(Shard(X, backend))
         return adopt(estimator, vars(backend.broadcast(estimator)))
     finally:
         distributed.destroy_process_group(group)

@@ -28,7 +28,7 @@ from sk_autoencoder.utils._sklearn_compat import select_rows
 
 # Rows of each section: they are spaced evenly over those that are given.
 MAX_ROWS, MAX_CELLS = 5_000, 2_000_000  # that are reconstructed or scored
-MAX_POINTS = 2_000  # of a picture of codes
+MAX_POINTS = 2_000  # that are encoded, and drawn
 MAX_IMPUTED_ROWS, HIDDEN_FRACTION = 1_000, 0.1
 MAX_SAMPLED_ROWS = 120
 N_WORST, N_REASONS, N_COLUMNS, N_DRAWN, MAX_DRAWN_COLUMNS = 5, 3, 10, 5, 12
@@ -179,12 +179,11 @@ def describe_fit(estimator, rows: Rows) -> str:
 def report_reconstruction(estimator, rows: Rows) -> list[tuple[str, str]]:
     """Write the sections of an estimator that reconstructs rows."""
     errors = compare_cells(rows.X, _pipelines.reconstruct(estimator, rows.X))
-    codes = drawing.dense(_pipelines.encode(estimator, rows.X))
-    sections = [("What was learned", describe_score(rows, errors, codes))]
     shown = rows.take(MAX_POINTS)
+    codes = drawing.dense(_pipelines.encode(estimator, shown.X))
+    sections = [("What was learned", describe_score(rows, errors, codes))]
     axes = make_axes((6.4, 4.4))
-    shown_codes = codes[evenly_spaced_indices(len(codes), MAX_POINTS)]
-    CodeDisplay.from_predictions(shown_codes, shown.y, ax=axes, name="")
+    CodeDisplay.from_predictions(codes, shown.y, ax=axes, name="")
     sections.append(("Codes", picture(axes.figure, "Codes of the rows")))
     image_shape, _ = drawing.find_images(estimator, None, len(rows.columns))
     if image_shape is not None:

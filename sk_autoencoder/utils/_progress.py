@@ -82,13 +82,32 @@ class Progress:
         return f"{self.name}{count}"
 
 
-_IN_THREAD = threading.local()  # `progress` of the outermost fit in a thread, or None
+# `progress` of the outermost fit in a thread, or None; and `is_silent`
+_IN_THREAD = threading.local()
 _BAR_IS_TAKEN = threading.Lock()  # by the fit of another thread
+
+
+@contextmanager
+def silence(is_wanted: bool = True) -> Iterator[None]:
+    """Let the fits of this thread show and print nothing within a context, if wanted.
+
+    One of several processes that train together shows their progress.
+    """
+    before, _IN_THREAD.is_silent = is_silent(), is_wanted
+    try:
+        yield
+    finally:
+        _IN_THREAD.is_silent = before
+
+
+def is_silent() -> bool:
+    """Check whether the fits of this thread show and print nothing."""
+    return getattr(_IN_THREAD, "is_silent", False)
 
 
 def is_seen() -> bool:
     """Check whether a person can see a bar: in a terminal or a notebook."""
-    if os.environ.get(SWITCH) == "0" or sys.stderr is None:
+    if os.environ.get(SWITCH) == "0" or sys.stderr is None or is_silent():
         return False
     if multiprocessing.current_process().name != "MainProcess":
         return False  # each process of a search would show one
