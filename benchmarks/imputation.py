@@ -8,6 +8,10 @@
    columns, under cross-validation. Folds in which an imputer fails do not count for it.
 3. The tables of part 1, 20 % of their cells hidden: how well draws, for multiple
    imputation, say how uncertain a cell is. Only with ``--parts 3``.
+4. Simulated tables, 20 % of their cells hidden: how often intervals of draws hold the
+   cell, for tables of 40, 200 and 1,000 rows, and how often pooled 95 % intervals of a
+   regression coefficient hold it, in ``--runs`` tables of 200 rows. Only with
+   ``--parts 4``.
 
 IterativeImputer with ExtraTreesRegressor runs where cells are hidden at random, on tables
 of up to 64 columns, for its time.
@@ -25,7 +29,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
-from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeCV
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -33,6 +37,7 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks import _datasets
 from benchmarks._report import Claims, Table
 from sk_autoencoder import AutoencoderImputer
+from sk_autoencoder.impute import pool
 
 MAX_ROWS, FIT_SHARE = 4_000, 0.7
 MIN_COLUMNS, MIN_ROWS, FEW_MISSING = 7, 500, 0.05
@@ -40,6 +45,9 @@ HOLED_MISSING = 0.015  # share of missing cells from which a table has holes of 
 TREES, TREE_COLUMNS, MANY_COLUMNS = 30, 64, 30
 FOLDS = 5
 DRAWS, INTERVAL = 20, (0.1, 0.9)
+INTERVAL_RANKS = 6, 3, 1  # from both ends
+SIMULATED_ROWS = {40: 10, 200: 5, 1_000: 3}  # rows to fit to, and tables
+COEFFICIENTS = np.array([1.0, 0.5, 0.0])
 SIMPLE = ("mean", "KNN", "iterative")  # what is to be beaten, with default settings
 
 
@@ -270,6 +278,76 @@ def claim_draws(tables, options, claims: Claims) -> None:
     claims.add(what, max(ratios), "<=", 1.0)
 
 
+def simulate(n_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw rows of five columns with one factor, and hide a fifth of their cells."""
+    rng = np.random.default_rng(seed)
+    whole = rng.normal(size=(n_rows, 1)) + rng.normal(0, 0.6, (n_rows, 5))
+    hidden = rng.random(whole.shape) < 0.2
+    hidden[hidden.all(axis=1)] = False
+    return np.where(hidden, np.nan, whole), whole
+
+
+def claim_intervals(options, claims: Claims) -> None:
+    """State how often intervals of draws hold the cells of new rows.
+
+    The k-th smallest and the k-th largest of 20 draws hold another draw of the same
+    distribution in (21 - 2 k) of 21 cases.
+    """
+    names = [f"{(21 - 2 * k) / 21:.3f}" for k in INTERVAL_RANKS]
+    report = Table("share of simulated cells within intervals of draws", ["rows", *names])
+    for n_rows, n_runs in SIMULATED_ROWS.items():
+        runs = [judge_intervals(n_rows, seed) for seed in range(n_runs)]
+        shares = np.mean(runs, axis=0)
+        report.add(n_rows, *map(float, shares))
+        print(report.line(-1), flush=True)
+        for rank, share in zip(INTERVAL_RANKS, shares, strict=True):
+            expected = (21 - 2 * rank) / 21
+            what = f"{n_rows} rows: share of cells within {expected:.3f} of draws, off by"
+            claims.add(what, float(abs(share - expected)), "<=", 0.03)
+    report.show(options.out, "imputation_intervals")
+
+
+def judge_intervals(n_rows: int, seed: int) -> list[float]:
+    """Return the share of cells of new rows within the interval of each rank."""
+    holed, whole = simulate(n_rows + 2_000, seed)
+    imputer = AutoencoderImputer(sample_posterior=True, random_state=seed)
+    draws = drawn(imputer, holed[:n_rows], holed[n_rows:])
+    hidden = np.isnan(holed[n_rows:])
+    cells, truth = np.sort(draws[:, hidden], axis=0), whole[n_rows:][hidden]
+    bounds = [(cells[k - 1], cells[DRAWS - k]) for k in INTERVAL_RANKS]
+    return [float(((low <= truth) & (truth <= high)).mean()) for low, high in bounds]
+
+
+def claim_coefficients(options, claims: Claims) -> None:
+    """State how often pooled intervals of regression coefficients hold them."""
+    n_held = np.zeros(3)
+    for seed in range(options.runs):
+        rng = np.random.default_rng(seed)
+        x = simulate(200, seed)[1][:, :3]
+        table = np.c_[x, x @ COEFFICIENTS + rng.normal(size=len(x))]
+        table[rng.random(table.shape) < 0.2] = np.nan
+        table = table[~np.isnan(table).all(axis=1)]
+        imputer = AutoencoderImputer(sample_posterior=True, random_state=seed)
+        estimates, variances = zip(*map(regress, drawn(imputer, table, table)), strict=True)
+        pooled = pool(np.array(estimates), np.array(variances), df_complete=len(table) - 4)
+        low, high = pooled.interval(0.95)
+        n_held += (low <= COEFFICIENTS) & (high >= COEFFICIENTS)
+    for i, share in enumerate(n_held / options.runs):
+        what = f"coefficient {COEFFICIENTS[i]}: pooled 95 % intervals that hold it"
+        claims.add(what, float(share), ">=", 0.93)
+        claims.add(what, float(share), "<=", 0.97)
+
+
+def regress(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Regress the last column on the others: coefficients and their variances."""
+    x, y = rows[:, :-1], rows[:, -1]
+    model = LinearRegression().fit(x, y)
+    residual = y - model.predict(x)
+    noise = residual @ residual / (len(x) - x.shape[1] - 1)
+    centered = x - x.mean(axis=0)
+    return model.coef_, noise * np.diag(np.linalg.inv(centered.T @ centered))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, action="append", default=[])
@@ -277,6 +355,7 @@ def main() -> None:
     parser.add_argument("--parts", default="12")
     parser.add_argument("--patterns", default=",".join(PATTERNS))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=200, help="simulations of part 4")
     parser.add_argument("--trees", type=int, default=1, help="0 leaves out the trees")
     parser.add_argument("--out", default="results", help="folder for the tables")
     options = parser.parse_args()
@@ -301,6 +380,9 @@ def main() -> None:
         claim_prediction(tables, options, claims)
     if "3" in options.parts:
         claim_draws(full, options, claims)
+    if "4" in options.parts:
+        claim_intervals(options, claims)
+        claim_coefficients(options, claims)
     claims.show()
 
 
