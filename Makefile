@@ -4,6 +4,10 @@ VENV ?= .venv
 OLDEST_VENV ?= .venv-oldest
 CONSTRAINTS ?= constraints.txt
 JOBS ?= auto
+# Processes of pytest; 0 is none beside its own.
+WORKERS ?= auto
+# Of the environment that lints and tests.
+EXTRAS ?= all,test
 RUN = $(VENV)/bin/python
 TESTS ?=
 # Each estimator by scikit-learn's checks, pipelines, files, pictures, chunks, extras.
@@ -12,17 +16,19 @@ OLDEST_TESTS ?= $(OLDEST:%=tests/test_%.py)
 
 FUZZ_MINUTES ?= 10
 
-.PHONY: install demo gains test test-all test-oldest fuzz lint docs docs-look clean
+.PHONY: install demo gains test test-all test-oldest fuzz lint docs docs-pages docs-html
+.PHONY: docs-look clean
 
 # torch is pinned in both files of constraints; an open range would fetch several GB of CUDA packages.
-# pip compiles modules with one processor; compileall takes all, and minds no test data of torch.
+# pip compiles modules with one processor; compileall takes all, leaves the tests of packages
+# out, and minds no test data of torch.
 $(VENV)/%.installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-compile --constraint $(CONSTRAINTS) --editable ".[$*]"
-	$(RUN) -m compileall -q -j 0 $(VENV)/lib > /dev/null || true
+	$(RUN) -m compileall -q -j 0 -x 'site-packages/.*/tests?/' $(VENV)/lib > /dev/null || true
 	touch $@
 
-install: $(VENV)/all,test.installed
+install: $(VENV)/$(EXTRAS).installed
 
 demo: $(VENV)/plot.installed
 	$(RUN) examples/demo.py
@@ -31,8 +37,8 @@ demo: $(VENV)/plot.installed
 gains: $(VENV)/all.installed
 	$(RUN) -m tools.coming_from
 
-test: $(VENV)/all,test.installed
-	$(RUN) -m pytest -n auto --dist worksteal $(TESTS)
+test: $(VENV)/$(EXTRAS).installed
+	$(RUN) -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
 # Hostile tables, parameters, interruptions, files and threads, for FUZZ_MINUTES.
 fuzz: $(VENV)/all,test.installed
@@ -40,24 +46,30 @@ fuzz: $(VENV)/all,test.installed
 
 # Known answers of long trainings too, and scikit-learn's checks of default parameters.
 test-all: $(VENV)/all,test.installed
-	$(RUN) -m pytest -n auto --dist worksteal -m ""
+	$(RUN) -m pytest -n $(WORKERS) --dist worksteal -m ""
 
 # A part of the tests, on the oldest versions that pyproject.toml allows.
 test-oldest:
-	$(MAKE) test VENV=$(OLDEST_VENV) CONSTRAINTS=constraints-oldest.txt TESTS="$(OLDEST_TESTS)"
+	$(MAKE) test VENV=$(OLDEST_VENV) CONSTRAINTS=constraints-oldest.txt EXTRAS=all,test \
+		TESTS="$(OLDEST_TESTS)"
 
-lint: $(VENV)/all,test.installed
+lint: $(VENV)/$(EXTRAS).installed
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
 
-# Runs the code of the README and of all pages, then all examples, JOBS at a time; a warning
-# is an error.
-# Pages run side by side: threads would only wait for each other.
-# The pages are in docs/_build/html.
-docs: $(VENV)/all,docs,test.installed
-	OMP_NUM_THREADS=1 $(RUN) -m pytest README.md docs --doctest-glob=docs/*.rst -n auto --dist worksteal
+docs: docs-pages docs-html
+
+# Runs the code of the README and of all pages. Pages run side by side: threads would only
+# wait for each other.
+docs-pages: $(VENV)/all,docs,test.installed
+	OMP_NUM_THREADS=1 $(RUN) -m pytest README.md docs --markdown-docs \
+		--doctest-glob=docs/*.rst -n $(WORKERS) --dist worksteal
+
+# Runs all examples, JOBS at a time, and makes the pages in docs/_build/html; a warning is an
+# error.
+docs-html: $(VENV)/all,docs,test.installed
 	$(RUN) -m sphinx -W --keep-going -j $(JOBS) docs docs/_build/html
 
 # Looks at each page in Chromium, wide and narrow, light and dark: pictures in docs/_build/look.

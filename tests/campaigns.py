@@ -17,6 +17,7 @@ import traceback
 import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -315,15 +316,15 @@ def try_threads(outcomes, estimators, seed_):
     assert torch.get_num_threads() == n_threads
 
 
+@cache
 def saved_content() -> bytes:
-    """Return the bytes of a saved estimator."""
+    """Save an estimator, and return the bytes of its file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "estimator.skops"
         save(restore(PLAIN, 0), path)
         return path.read_bytes()
 
 
-CONTENT = saved_content()
 DAMAGES = [f"{sealed}{kind}" for sealed in ("", "sealed ") for kind in ("cut", "flip")]
 DAMAGES += [
     f"{sealed}{kind}" for sealed in ("", "sealed ") for kind in ("insert", "overwrite")
@@ -346,7 +347,7 @@ CAMPAIGNS = {
     ),
     "moments": (try_moment, (ESTIMATORS, st.integers(1, 60), SEEDS)),
     "kills": (try_kill, (st.integers(0, 60), SEEDS)),
-    "files": (try_damage, (st.just(CONTENT), st.sampled_from(DAMAGES), SEEDS)),
+    "files": (try_damage, (st.builds(saved_content), st.sampled_from(DAMAGES), SEEDS)),
     "threads": (
         try_threads,
         (st.lists(ESTIMATORS, min_size=2, max_size=4), SEEDS),

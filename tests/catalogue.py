@@ -112,6 +112,22 @@ def one_of_each(estimators, quick=ONE_OF_EACH):
     ]
 
 
+def in_turn(parameters, first):
+    """Return parameters of a test: every second from `first` on, and the others as slow.
+
+    Tests of one kind begin at 0 and at 1: each estimator has half of them, and each of them
+    half of the estimators, that of the plain autoencoder always.
+    """
+    parameters = [p if isinstance(p, type(slow())) else pytest.param(p) for p in parameters]
+    plain = (PLAIN, type(PLAIN))
+    quick = [p for p in parameters if not p.marks and p.values[0] not in plain]
+    others = quick[1 - first :: 2]
+    return [
+        pytest.param(*p.values, id=p.id, marks=pytest.mark.slow) if p in others else p
+        for p in parameters
+    ]
+
+
 def slow(*values):
     """Return parameters of a test that ``make test-all`` runs."""
     return pytest.param(*values, marks=pytest.mark.slow)

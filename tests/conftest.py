@@ -19,7 +19,6 @@ from catalogue import (
     AUTOENCODERS,
     CATALOGUE,
     DETECTORS,
-    ONE_OF_EACH_KIND,
     ONE_OF_EACH_TRAINING,
     name,
     one_of_each,
@@ -61,9 +60,15 @@ def _quick_designs(monkeypatch, train_imputers_for):
 @pytest.fixture(scope="session")
 def list_operators_once():
     """Let torch list the operators it knows once: that is half of each small export."""
-    registry = "torch.onnx._internal.exporter._registration.ONNXRegistry.from_torchlib"
+    listings = [
+        "torch.onnx._internal.exporter._registration.ONNXRegistry.from_torchlib",
+        "torch.export.decomp_utils._collect_all_valid_cia_ops",
+        "torch.export.exported_program._collect_all_valid_cia_ops",
+    ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, staticmethod(cache(resolve_name(registry))))
+        for listing in listings:
+            once = cache(resolve_name(listing))
+            patch.setattr(listing, staticmethod(once) if "Registry" in listing else once)
         yield
 
 
@@ -80,12 +85,6 @@ def _closed_figures():
 @pytest.fixture(params=one_of_each(CATALOGUE))
 def estimator(request):
     """Each estimator of the catalogue in turn, quick to fit."""
-    return clone(request.param)
-
-
-@pytest.fixture(params=one_of_each(CATALOGUE, ONE_OF_EACH_KIND))
-def representative(request):
-    """One estimator of each kind of training in turn, quick to fit; others as slow."""
     return clone(request.param)
 
 

@@ -1,6 +1,6 @@
 """Fits by processes of torchrun, whose results tests/test_distributed.py reads.
 
-Usage: torchrun --nproc-per-node=2 tests/distributed_fits.py FOLDER SCENARIO
+Usage: torchrun --nproc-per-node=2 tests/distributed_fits.py FOLDER
 """
 
 import os
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from skorch.callbacks import Callback
-from torch.distributed import get_rank, init_process_group
+from torch.distributed import destroy_process_group, get_rank, init_process_group
 
 from sk_autoencoder import AutoencoderOutlierDetector, AutoencoderTransformer, distributed
 from sk_autoencoder.streaming import Chunks
@@ -124,16 +124,23 @@ def run(rows, rank):
     except Exception as error:
         results["error"] = type(error).__name__, time.perf_counter() - start
     time.sleep(3 * rank)  # it has failed, and is alive
-    return results
+    return results | {"end": time.time()}
+
+
+def die(half, rank, store):
+    """Train in a new group until the second process dies."""
+    destroy_process_group()  # the last fit has ended in an error
+    init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    fit(half, callbacks=[Dies])
 
 
 if __name__ == "__main__":
-    folder, scenario = Path(sys.argv[1]), sys.argv[2]
+    folder = Path(sys.argv[1])
     torch.set_num_threads(1)
     init_process_group("gloo")
     rank, rows = get_rank(), make_rows()
-    half = rows[: N_ROWS // 2] if rank == 0 else rows[N_ROWS // 2 :]
-    if scenario == "dies":
-        fit(half, callbacks=[Dies])
     with (folder / f"{rank}.pkl").open("wb") as file:
         pickle.dump(run(rows, rank), file)
+    half = rows[: N_ROWS // 2] if rank == 0 else rows[N_ROWS // 2 :]
+    die(half, rank, folder / "store")
+    (folder / f"{rank} is alive").touch()

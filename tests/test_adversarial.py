@@ -171,7 +171,9 @@ def test_held_out_codes_are_nearer_to_the_prior_than_those_of_pca(prior):
     assert ours.score(X_test) > start.score(X_test)
 
 
-@pytest.mark.parametrize("code_density", ["prior", "gaussian_mixture"])
+@pytest.mark.parametrize(
+    "code_density", [pytest.param("prior", marks=pytest.mark.slow), "gaussian_mixture"]
+)
 def test_samples_are_drawn_from_the_prior_or_from_a_mixture(digits, code_density):
     fitted = AdversarialAutoencoder(
         3, prior=shifted, code_density=code_density, **QUICK

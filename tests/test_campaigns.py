@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from campaigns import CAMPAIGNS, run
 
-N_TRIALS = {"tables": 40, "parameters": 40, "files": 60}
+N_TRIALS = {"tables": 20, "parameters": 20, "files": 30}
 # A Ctrl-C at any moment may hit a callback of pytest's or hypothesis' instead of the fit.
 IN_SUITE = [name for name in CAMPAIGNS if name != "moments"]
 

@@ -40,9 +40,8 @@ def make_short(cls):
     parameters = {} if cls is type(PLAIN) else {"early_stopping": False}
     if hasattr(cls, "sample_posterior"):
         parameters = {"autoencoder": shorten(clone(PLAIN), 1)}
-    if hasattr(cls, "compress"):
-        without = clone(PLAIN).set_params(early_stopping=False)
-        parameters = {"autoencoder": shorten(without, 1)}
+    if hasattr(cls, "compress"):  # one search for a step, of principal components
+        parameters = {"autoencoder": None}
     if hasattr(cls, "predict"):  # two members, and one training
         parameters |= {"n_estimators": 2, "detector": AutoencoderOutlierDetector(PLAIN)}
     if hasattr(cls, "sample"):  # the default parameters fit a mixture to each code
@@ -54,27 +53,24 @@ def make_short(cls):
 
 ESTIMATORS = [make_short(cls) for cls in CLASSES]
 TRANSFORMERS = [each for each in ESTIMATORS if hasattr(each, "transform")]
-# The container of the output is scikit-learn's work: each with the checks of one library,
-# an autoencoder and an imputer, whose transforms have other containers, with all of them.
+# The container of the output is scikit-learn's work: each with a check of one library, an
+# autoencoder and an imputer, whose transforms have other containers, with all checks.
 KINDS = [t for t in TRANSFORMERS if not hasattr(t, "network") or type(t) is type(PLAIN)]
 KINDS = [each for each in KINDS if not hasattr(each, "compress")]
-REPEATED_CHECKS = (
-    checks.check_global_output_transform_pandas,
-    checks.check_global_set_output_transform_polars,
-    checks.check_set_output_transform,
-    checks.check_set_output_transform_polars,
-    checks.check_transformer_get_feature_names_out,
+OTHER_CHECKS = (
+    checks.check_set_output_transform_pandas,
+    checks.check_transformer_get_feature_names_out_pandas,
 )
 CHECKED_TRANSFORMERS = [
     pytest.param(
         transformer,
         check,
-        marks=[pytest.mark.slow]
-        if check in REPEATED_CHECKS and transformer not in KINDS
-        else [],
+        marks=[]
+        if transformer in KINDS or check is OTHER_CHECKS[i % len(OTHER_CHECKS)]
+        else [pytest.mark.slow],
         id=f"{name(transformer)}-{check.__name__}",
     )
-    for transformer in TRANSFORMERS
+    for i, transformer in enumerate(TRANSFORMERS)
     for check in TRANSFORMER_CHECKS
 ]
 

@@ -71,7 +71,7 @@ def size(compressor, X):
     [
         pytest.param(None, 2, marks=pytest.mark.slow),
         pytest.param(PCA(30), 2, marks=pytest.mark.slow),
-        (PCA(30), 12),
+        pytest.param(PCA(30), 12, marks=pytest.mark.slow),
         (PLAIN, 5),
     ],
 )

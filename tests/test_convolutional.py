@@ -179,6 +179,7 @@ def test_an_ensemble_of_convolutions(digits):
     assert scores.mean() > detector.score_samples(shuffled).mean()
 
 
+@pytest.mark.slow
 def test_parameters_of_the_network_can_be_searched(digits):
     autoencoder = AutoencoderTransformer(3, network=SMALL, **QUICK)
     grid = {"autoencodertransformer__network__channels": [(4,), (4, 8)]}

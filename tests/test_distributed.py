@@ -33,28 +33,31 @@ def rows_for(estimator):
     return abs(ROWS) if get_tags(estimator).input_tags.positive_only else ROWS
 
 
-def torchrun(folder, scenario):
-    """Run two processes, and return what they have written and their exit status."""
+@pytest.fixture(scope="module")
+def torchrun(tmp_path_factory):
+    """Run two processes, the second of which dies at the end; return what they leave."""
+    folder = tmp_path_factory.mktemp("fits")
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command = [*launcher, "--nproc-per-node=2", SCRIPT, folder, scenario]
+    command = [*launcher, "--nproc-per-node=2", SCRIPT, folder]
     path = os.pathsep.join([str(SCRIPT.parents[1]), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, env=environment, capture_output=True, timeout=120)
+    run = subprocess.run(command, env=environment, capture_output=True, timeout=120)
+    return folder, run, time.time()
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
+def results(torchrun):
     """Return the results of all scenarios, by process."""
-    folder = tmp_path_factory.mktemp("fits")
-    run = torchrun(folder, "all")
-    assert run.returncode == 0, run.stderr.decode()
-    return [pickle.loads((folder / f"{rank}.pkl").read_bytes()) for rank in range(2)]
+    folder, run, _ = torchrun
+    files = [folder / f"{rank}.pkl" for rank in range(2)]
+    assert all(file.exists() for file in files), run.stderr.decode()
+    return [pickle.loads(file.read_bytes()) for file in files]
 
 
-@pytest.fixture(scope="module")
-def group(tmp_path_factory):
+@pytest.fixture
+def group(tmp_path):
     """A group of one process, this one."""
-    store = torch.distributed.FileStore(str(tmp_path_factory.mktemp("group") / "store"), 1)
+    store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
     torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
     yield
     torch.distributed.destroy_process_group()
@@ -144,13 +147,12 @@ def test_an_error_in_one_process_ends_all(results):
     assert seconds < 3  # before the process that failed has ended
 
 
-def test_a_process_that_dies_ends_all(tmp_path):
-    start = time.perf_counter()
-    run = torchrun(tmp_path, "dies")
+def test_a_process_that_dies_ends_all(torchrun, results):
+    folder, run, end = torchrun
     assert run.returncode != 0
     assert "exitcode  : 3" in run.stderr.decode()
-    assert not list(tmp_path.glob("*.pkl"))
-    assert time.perf_counter() - start < 60
+    assert not list(folder.glob("* is alive"))
+    assert end - max(result["end"] for result in results) < 60
 
 
 def test_workers_of_dask_fit_together():

@@ -8,7 +8,16 @@ import onnxruntime
 import pytest
 import sklearn
 import torch
-from catalogue import CATALOGUE, PLAIN, fitted, one_of_each, quick, slow
+from catalogue import (
+    CATALOGUE,
+    PLAIN,
+    fitted,
+    in_turn,
+    label,
+    one_of_each,
+    quick,
+    slow,
+)
 from sklearn import get_config, set_config
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -81,11 +90,16 @@ def outputs(estimator, X):
     return [getattr(estimator, name)(X) for name in METHODS if hasattr(estimator, name)]
 
 
-STAGES = ["start", "last step", *map(slow, ("validation", "first step", "calibration"))]
+# Every estimator with one of two stages, and each of these with half of the estimators.
+STAGES = ("start", "last step", "validation", "first step", "calibration")
+FAILURES = [
+    pytest.param(*each.values, stage, marks=each.marks if i < 2 else pytest.mark.slow)
+    for i, stage in enumerate(STAGES)
+    for each in in_turn(one_of_each(CATALOGUE), i % 2)
+]
 
 
-@pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("estimator", one_of_each(CATALOGUE))
+@pytest.mark.parametrize(("estimator", "stage"), FAILURES, ids=label)
 def test_a_fit_that_fails_changes_nothing(estimator, stage, pixels, iris, monkeypatch):
     earlier, fresh = fitted(estimator, iris), clone(estimator)
     before, state = outputs(earlier, iris), dict(vars(earlier))
@@ -167,7 +181,7 @@ def readings(estimator, X):
 
 
 @pytest.mark.parametrize("how", ["from a file", slow("as it is"), slow("pickled")])
-@pytest.mark.parametrize("estimator", one_of_each(CATALOGUE))
+@pytest.mark.parametrize("estimator", in_turn(one_of_each(CATALOGUE), 0))
 def test_new_parameters_are_for_the_next_fit(estimator, how, iris, tmp_path):
     X = iris.copy()
     if get_tags(estimator).input_tags.allow_nan:
@@ -188,7 +202,7 @@ def test_new_parameters_are_for_the_next_fit(estimator, how, iris, tmp_path):
         np.testing.assert_array_equal(values, expected[name], err_msg=name)
 
 
-@pytest.mark.parametrize("estimator", one_of_each(CATALOGUE))
+@pytest.mark.parametrize("estimator", in_turn(one_of_each(CATALOGUE), 1))
 def test_new_parameters_count_from_the_next_fit_on(estimator, iris):
     again = fitted(estimator, iris).set_params(random_state=1).fit(iris)
     expected = clone(estimator).set_params(random_state=1).fit(iris)
@@ -277,6 +291,7 @@ def test_a_member_of_an_ensemble_works_alone(curved, tied_weights):
         torch.testing.assert_close(module.extract(i).reconstruct(x), together[i])
 
 
+@pytest.mark.slow
 def test_few_rows_are_judged_by_several_splits_and_trained_on_as_a_whole(curved):
     X = curved[:200]
     options = {"hidden_layer_sizes": (16,), "max_epochs": 40, "random_state": 0}

@@ -40,6 +40,7 @@ def test_the_loss_at_the_start_is_that_of_pca_on_the_same_rows(digits):
     assert summary["validation_loss"] == pytest.approx(summary["start_loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_training_that_helps_is_below_its_start(curved):
     params = QUICK | {"max_epochs": 60, "lr": 0.01}
     summary = AutoencoderTransformer(1, **params).fit(curved).fit_summary_

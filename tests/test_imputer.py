@@ -70,6 +70,7 @@ def test_fills_in_better_than_means_and_neighbours(table):
         assert rmse(ours, whole, hidden) < 0.8 * rmse(found, whole, hidden)
 
 
+@pytest.mark.slow
 def test_the_network_learns_what_no_linear_model_knows(curved, train_imputers_for):
     train_imputers_for(60)
     holed, hidden = hide(curved, 0.15)

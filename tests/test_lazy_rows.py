@@ -20,6 +20,7 @@ from catalogue import (
     ONE_OF_EACH_KIND,
     PLAIN,
     fit_once,
+    in_turn,
     label,
     one_of_each,
     quick,
@@ -325,7 +326,9 @@ def test_a_fit_to_many_chunks_is_as_good(kind, tmp_path, little_memory):
     assert streamed.n_iter_ == 10
 
 
-@pytest.mark.parametrize("estimator", one_of_each(CATALOGUE, ONE_OF_EACH_KIND), ids=label)
+@pytest.mark.parametrize(
+    "estimator", in_turn(one_of_each(CATALOGUE, ONE_OF_EACH_KIND), 1), ids=label
+)
 def test_every_estimator_is_fitted_to_chunks(estimator, little_memory):
     rows = rows_for(estimator)
     lazy = in_chunks(rows)
@@ -402,6 +405,7 @@ def test_without_training_chunks_give_pca_of_all_rows(little_memory):
     )
 
 
+@pytest.mark.slow
 def test_the_budget_of_steps_is_that_of_all_rows(little_memory):
     n_rows = 1_100  # of few rows a fit makes passes, of more a number of steps
     model = AutoencoderTransformer(1, hidden_layer_sizes=(4,), random_state=0)

@@ -332,6 +332,7 @@ def test_a_report_of_rows_of_the_same_distribution():
     assert metrics.sample_report(*rows, target="kind", random_state=0) == report
 
 
+@pytest.mark.slow
 def test_a_report_tells_copies_and_wrong_columns():
     X, held_out = mixed_rows(400, 0), mixed_rows(400, 1)
     copies = metrics.sample_report(X, X.sample(frac=1, random_state=0), held_out)

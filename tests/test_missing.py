@@ -5,7 +5,17 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from catalogue import AUTOENCODERS, DETECTORS, PLAIN, fit_once, fitted, label, name, quick
+from catalogue import (
+    AUTOENCODERS,
+    DETECTORS,
+    PLAIN,
+    fit_once,
+    fitted,
+    in_turn,
+    label,
+    name,
+    quick,
+)
 from ensembles import check_stacked_losses
 from linear import linear_moments
 from scipy.sparse import csr_array
@@ -67,8 +77,12 @@ def test_those_that_the_users_look_for_take_missing_cells():
     }
 
 
-# float32 of one of each kind, as among the properties.
-FITS = [(each, table, np.float64) for table in (X, HOLED) for each in TAKES_MISSING]
+# Each with one table, the plain autoencoder with both; float32 of one of each kind.
+FITS = [
+    pytest.param(*each.values, table, np.float64, marks=each.marks)
+    for first, table in enumerate((X, HOLED))
+    for each in in_turn(TAKES_MISSING, first)
+]
 FITS += [(each, HOLED, np.float32) for each in (PLAIN, TAKES_MISSING[-1])]
 
 
@@ -97,7 +111,7 @@ def test_results_are_finite_and_do_not_depend_on_other_rows(estimator, fitted_to
         assert 0.2 < estimator.score(HOLED) <= 1
 
 
-@every
+@pytest.mark.parametrize("estimator", in_turn(TAKES_MISSING, 0), ids=name)
 def test_a_refit_and_a_pickle_give_the_same(estimator):
     expected = use(fit_once(estimator, HOLED), HOLED)
     copied = pickle.loads(pickle.dumps(fit_once(estimator, HOLED)))
@@ -141,7 +155,7 @@ def test_a_row_without_a_value_is_as_usual_as_can_be(estimator, table):
         assert scores[4] > np.median(scores)
 
 
-@pytest.mark.parametrize("estimator", NO_SERIES, ids=name)
+@pytest.mark.parametrize("estimator", in_turn(NO_SERIES, 1), ids=name)
 def test_rows_without_a_value_teach_nothing(estimator):
     rows = np.insert(HOLED, [0, 7, len(HOLED)], np.nan, axis=0)
     np.testing.assert_array_equal(

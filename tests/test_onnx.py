@@ -209,7 +209,7 @@ def test_a_pipeline_exports_in_one_call(through_skl2onnx):
 
 
 def test_a_pipeline_may_end_in_a_detector():
-    detector = AutoencoderOutlierDetector(PLAIN, random_state=0)
+    detector = AutoencoderOutlierDetector(PLAIN, n_estimators=1, random_state=0)
     pipeline = make_pipeline(StandardScaler(), detector).fit(X)
     found = load(to_onnx(pipeline))(X)
     np.testing.assert_allclose(
@@ -218,6 +218,7 @@ def test_a_pipeline_may_end_in_a_detector():
     np.testing.assert_array_equal(found["label"][:, 0], pipeline.predict(X))
 
 
+@pytest.mark.slow
 def test_a_pipeline_may_hold_two_autoencoders():
     first = AutoencoderTransformer(3, max_epochs=0)
     pipeline = make_pipeline("passthrough", first, "passthrough", clone(PLAIN)).fit(X)
@@ -273,11 +274,12 @@ def test_a_class_that_is_defined_after_the_registration_exports_too():
     check(to_onnx(pipeline), pipeline.transform, X, "variable")
 
 
-@pytest.mark.parametrize(
-    "method", ["reconstruction", pytest.param("score_samples", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["reconstruction", "score_samples"])
 def test_a_variant_exports_in_a_detector(method):
-    detector = AutoencoderOutlierDetector(quick(Shrunk), method=method, random_state=0)
+    detector = AutoencoderOutlierDetector(
+        quick(Shrunk), method=method, n_estimators=1, random_state=0
+    )
     found = load(to_onnx(detector.fit(X)))(X)
     scores = detector.decision_function(X)
     np.testing.assert_allclose(found["scores"][:, 0], scores, rtol=0, atol=ATOL)
@@ -294,7 +296,7 @@ def test_a_variant_exports_in_an_imputer():
 
 
 @pytest.mark.parametrize(
-    ("model_rows", "dtype"), [("complete", np.float64), ("incomplete", np.float32)]
+    ("model_rows", "dtype"), [("complete", np.float64), slow("incomplete", np.float32)]
 )
 def test_missing_values_are_filled_in_as_the_estimator_does(model_rows, dtype):
     autoencoder = fit_once(PLAIN, FEW if model_rows == "complete" else HOLED)
@@ -340,7 +342,11 @@ def test_imputers_keep_their_options():
     rows = np.column_stack([HOLED, np.full(len(HOLED), np.nan, np.float32)])
     rows[:, 0] = rows[:, 0].round()
     imputer = AutoencoderImputer(
-        PLAIN, missing_values=-1, round_discrete=True, keep_empty_features=True
+        PLAIN,
+        n_estimators=1,
+        missing_values=-1,
+        round_discrete=True,
+        keep_empty_features=True,
     )
     rows = np.nan_to_num(rows, nan=-1)
     imputer.set_params(random_state=0).fit(rows)
@@ -477,7 +483,7 @@ def test_the_extra_is_named_where_it_is_missing(call, monkeypatch):
         call()
 
 
-@pytest.mark.parametrize("library", [pd.DataFrame, pl.DataFrame])
+@pytest.mark.parametrize("library", [pd.DataFrame, slow(pl.DataFrame)])
 def test_a_frame_goes_through_a_column_transformer(library):
     rng = np.random.default_rng(0)
     columns = {

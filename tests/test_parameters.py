@@ -9,14 +9,14 @@ from sk_autoencoder import AutoencoderTransformer
 
 
 # Each parameter with every third value, and each value with every third parameter.
-@pytest.mark.parametrize("third", [0, slow(1), slow(2)])
+@pytest.mark.parametrize("first", [0, slow(1), slow(2)])
 @pytest.mark.parametrize("cls", CLASSES)
 @pytest.mark.filterwarnings("ignore")
-def test_a_wrong_parameter_is_named_or_works(cls, third, iris, capsys):
+def test_a_wrong_parameter_is_named_or_works(cls, first, iris, capsys):
     wrong = {
         f"{name}={value!r}": problem
         for i, name in enumerate(list_parameters(cls))
-        for value in VALUES[(i + third) % 3 :: 3]
+        for value in VALUES[(i + first) % 3 :: 3]
         if not (name == "max_epochs" and isinstance(value, int) and value > 1)
         if (problem := try_parameter(cls, name, value, iris[:60:2]))
     }

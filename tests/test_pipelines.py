@@ -34,9 +34,8 @@ def quick(n_components=4, **params):
 @pytest.mark.filterwarnings("ignore:.*fork")  # Python warns where other threads run
 @pytest.mark.parametrize("backend", ["multiprocessing", slow("loky")])
 def test_grid_search_in_two_processes(backend):
-    pipeline = Pipeline(
-        [("reduce", quick()), ("classify", LogisticRegression(max_iter=500))]
-    )
+    reduce, classify = quick(early_stopping=False), LogisticRegression(max_iter=500)
+    pipeline = Pipeline([("reduce", reduce), ("classify", classify)])
     grid = {"reduce__n_components": [2, 8]}
     alone = GridSearchCV(pipeline, grid, cv=2, error_score="raise").fit(X[:200], y[:200])
     search = clone(alone).set_params(n_jobs=2)
@@ -63,7 +62,7 @@ def test_grid_search_reaches_into_the_network():
 
 def test_halving_search_over_epochs():
     search = HalvingGridSearchCV(
-        quick(),
+        quick(early_stopping=False),
         {"n_components": [1, 2, 6]},
         resource="max_epochs",
         min_resources=1,
@@ -77,7 +76,8 @@ def test_halving_search_over_epochs():
 
 def test_one_step_searches_over_different_reducers():
     reducers = [each for each in AUTOENCODERS if each in ONE_OF_EACH]
-    reducers = [PCA(4), *(clone(each).set_params(max_epochs=1) for each in reducers)]
+    short = {"max_epochs": 1, "early_stopping": False}
+    reducers = [PCA(4), *(clone(each).set_params(**short) for each in reducers)]
     scale, classify = StandardScaler(), LogisticRegression()
     pipeline = Pipeline([("reduce", None), ("scale", scale), ("classify", classify)])
     search = GridSearchCV(pipeline, {"reduce": reducers}, cv=2, error_score="raise")

@@ -19,9 +19,11 @@ from catalogue import (
     DETECTORS,
     IMPUTERS,
     ONE_OF_EACH,
+    ONE_OF_EACH_KIND,
     PLAIN,
     fit_once,
     fitted,
+    in_turn,
     label,
     name,
     one_of_each,
@@ -47,6 +49,12 @@ DTYPES = [np.float32, np.float64]
 
 # One of each class, and all ways to score; the others as slow.
 MOST = one_of_each(CATALOGUE, [*ONE_OF_EACH, *DETECTORS])
+KINDS_OF_TRAINING = one_of_each(CATALOGUE, ONE_OF_EACH_KIND)
+
+
+def half_of(estimators, first):
+    """Test a property with every second of the estimators, as copies."""
+    return pytest.mark.parametrize("estimator", in_turn(estimators, first), indirect=True)
 
 
 def is_imputer(estimator):
@@ -98,11 +106,12 @@ def loose(dtype):
     return 1e-4 if dtype == np.float32 else 1e-6
 
 
-def test_another_seed_gives_other_results(representative, pixels):
-    if "early_stopping" in vars(representative):
-        representative.set_params(early_stopping=False)  # which may keep the start
-    first = baseline(representative, pixels)
-    other = outputs(representative.set_params(random_state=1).fit(pixels), pixels)
+@half_of(KINDS_OF_TRAINING, 0)
+def test_another_seed_gives_other_results(estimator, pixels):
+    if "early_stopping" in vars(estimator):
+        estimator.set_params(early_stopping=False)  # which may keep the start
+    first = baseline(estimator, pixels)
+    other = outputs(estimator.set_params(random_state=1).fit(pixels), pixels)
     for method, values in first.items():
         assert not np.array_equal(values, other[method]), method
 
@@ -111,6 +120,7 @@ def _numpy_state():
     return np.random.get_state()[1].copy()  # noqa: NPY002 (the legacy generator is meant)
 
 
+@half_of(one_of_each(CATALOGUE), 0)
 def test_two_fits_agree_bit_for_bit_and_change_nothing_outside(estimator, pixels, tmp_path):
     file = tmp_path / "X.npy"
     np.save(file, pixels)
@@ -146,7 +156,9 @@ def test_generators_are_left_alone_when_fit_fails(autoencoder, pixels):
     assert torch.get_num_threads() == n_threads
 
 
-PRECISIONS = [pytest.param(*each.values, np.float64, marks=each.marks) for each in MOST]
+PRECISIONS = [
+    pytest.param(*each.values, np.float64, marks=each.marks) for each in in_turn(MOST, 0)
+]
 PRECISIONS += [(each, np.float32) for each in KINDS]
 
 
@@ -208,6 +220,7 @@ def _saved(estimator, path):
 TRAVELS = [_pickled, _dumped, _mapped, _copied, _saved]
 
 
+@half_of(one_of_each(CATALOGUE), 1)
 def test_copies_give_the_same(estimator, pixels, tmp_path):
     estimator = fit_once(estimator, pixels)
     expected = outputs(estimator, pixels)
@@ -255,7 +268,17 @@ def test_a_pickle_is_smaller_than_twice_the_weights(autoencoder, digits):
     assert len(pickle.dumps(autoencoder)) < 2 * weights
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+# Every estimator with one type, and both types with half of the estimators.
+FITTED_TO = [
+    pytest.param(*each.values, dtype, marks=each.marks)
+    for first, dtype in enumerate(DTYPES)
+    for each in in_turn(one_of_each(CATALOGUE), first)
+]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "dtype"), FITTED_TO, ids=label, indirect=["estimator"]
+)
 def test_the_precision_of_the_input_comes_back(estimator, pixels, digits, dtype):
     table = distinct(estimator, pixels, digits)
     estimator = fit_once(estimator, table.astype(dtype))
@@ -269,7 +292,10 @@ def test_the_precision_of_the_input_comes_back(estimator, pixels, digits, dtype)
 
 
 TAKES_SPARSE = [each for each in CATALOGUE if get_tags(each).input_tags.sparse]
-CONTAINERS = [(each, csr_array) for each in TAKES_SPARSE]
+CONTAINERS = [
+    pytest.param(*each.values, csr_array, marks=each.marks)
+    for each in one_of_each(TAKES_SPARSE)
+]
 CONTAINERS += [(PLAIN, csr_matrix), (PLAIN, csc_array)]
 
 
@@ -295,11 +321,12 @@ def test_sparse_rows_are_refused(estimator, pixels):
         clone(estimator).fit(csr_array(pixels))
 
 
-def test_frames_keep_their_names(representative, pixels):
+@half_of(KINDS_OF_TRAINING, 1)
+def test_frames_keep_their_names(estimator, pixels):
     names = [f"pixel {i}" for i in range(16)]
     frame = pd.DataFrame(pixels, columns=names)
-    assert list(representative.fit(frame).feature_names_in_) == names
-    assert_same(baseline(representative, pixels), outputs(representative, frame))
+    assert list(estimator.fit(frame).feature_names_in_) == names
+    assert_same(baseline(estimator, pixels), outputs(estimator, frame))
 
 
 def test_codes_may_be_frames(autoencoder, pixels):
@@ -385,8 +412,10 @@ def distinct(estimator, pixels, digits):
     return digits if getattr(estimator, "sparsity", None) == "pursuit" else pixels
 
 
-# 1e-6 comes with a large offset: of every estimator. 1e6 alone: of one of each kind.
-UNITS = [pytest.param(*each.values, 1e-6, 1e6, marks=each.marks) for each in MOST]
+# 1e-6 comes with a large offset; 1e6 alone: of one of each kind.
+UNITS = [
+    pytest.param(*each.values, 1e-6, 1e6, marks=each.marks) for each in in_turn(MOST, 1)
+]
 UNITS += [(each, 1e6, 0) for each in KINDS]
 
 
@@ -473,14 +502,15 @@ def test_an_interrupted_fit_keeps_the_best_weights(autoencoder, curved):
     assert autoencoder.score(curved) > 0
 
 
-def test_fit_returns_self_and_a_second_fit_forgets_the_first(representative, pixels, iris):
-    expected = baseline(representative, pixels)
-    representative = fitted(representative, iris)
-    if hasattr(representative, "partial_fit"):
-        assert representative.partial_fit(iris) is representative
-    assert representative.fit(pixels) is representative
-    assert_same(expected, outputs(representative, pixels))
-    assert representative.n_features_in_ == 16
+@half_of(KINDS_OF_TRAINING, 0)
+def test_fit_returns_self_and_a_second_fit_forgets_the_first(estimator, pixels, iris):
+    expected = baseline(estimator, pixels)
+    estimator = fitted(estimator, iris)
+    if hasattr(estimator, "partial_fit"):
+        assert estimator.partial_fit(iris) is estimator
+    assert estimator.fit(pixels) is estimator
+    assert_same(expected, outputs(estimator, pixels))
+    assert estimator.n_features_in_ == 16
 
 
 def test_nothing_is_learned_before_fit(estimator):

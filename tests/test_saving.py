@@ -600,7 +600,7 @@ def test_a_forged_file_is_told_or_read(iris, file):
     parts, rng, n_told = read(file), np.random.default_rng(0), 0
     text = json.dumps(parts["schema.json"])
     junk = [None, 3, "name", [], {}, PRINT, STRING, {"__id__": 1}, *DOORS.values()]
-    for _ in range(40):
+    for _ in range(20):
         parts["schema.json"] = json.loads(text)
         options = list(places(parts["schema.json"]))
         where, key = options[rng.integers(len(options))]
@@ -610,7 +610,7 @@ def test_a_forged_file_is_told_or_read(iris, file):
             load(file)
         except ValueError:  # a warning of scikit-learn's, say, would fail the test
             n_told += 1
-    assert n_told > 13
+    assert n_told > 6
 
 
 def test_a_file_from_a_gpu_is_read_without_one(iris, file, monkeypatch):

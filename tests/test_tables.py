@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from catalogue import CLASSES, fit_once, quick
+from catalogue import CLASSES, fit_once, in_turn, quick
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
@@ -59,12 +59,6 @@ def assert_alike(found, frame):
         assert found.index.equals(frame.index)
 
 
-def has_own_methods(cls):
-    """Whether a class does more with rows than to code and decode them."""
-    names = ("denoise", "sample", "decompress", "predict", "sample_posterior")
-    return any(hasattr(cls, name) for name in names)
-
-
 def make(cls):
     """Make a quick estimator for tables."""
     parameters = {"n_components": 3} if hasattr(cls, "n_components") else {}
@@ -80,21 +74,15 @@ def frame(request):
     return FRAMES[request.param]
 
 
-# Frames of polars where an estimator has methods of its own for rows of frames.
-@pytest.mark.parametrize(
-    ("cls", "library"),
-    [
-        pytest.param(
-            cls,
-            library,
-            marks=[]
-            if library == "pandas" or cls is AutoencoderTransformer or has_own_methods(cls)
-            else [pytest.mark.slow],
-        )
-        for cls in MIXED
-        for library in FRAMES
-    ],
-)
+# Each class with frames of one library, the plain autoencoder with both.
+TABLES = [
+    pytest.param(*each.values, library, marks=each.marks)
+    for first, library in enumerate(FRAMES)
+    for each in in_turn(MIXED, first)
+]
+
+
+@pytest.mark.parametrize(("cls", "library"), TABLES)
 def test_every_estimator_takes_every_kind_of_column(cls, library):
     frame = FRAMES[library]
     estimator = fit_once(make(cls), frame)
@@ -140,7 +128,7 @@ def test_texts_and_images_name_the_way_out(cls, frame):
         cls(2).fit(frame)
 
 
-@pytest.mark.parametrize("cls", MIXED)
+@pytest.mark.parametrize("cls", in_turn(MIXED, 1))
 def test_columns_that_change_get_an_answer_or_an_error(cls):
     frame = FRAMES["pandas"]
     estimator = fit_once(make(cls), frame)
@@ -161,7 +149,7 @@ def test_columns_that_change_get_an_answer_or_an_error(cls):
         call(frame.astype({"age": str}))
 
 
-@pytest.mark.parametrize("cls", MIXED)
+@pytest.mark.parametrize("cls", in_turn(MIXED, 0))
 def test_numbers_are_categories_where_they_are_said_to_be(cls, iris):
     rows = np.column_stack([iris, np.arange(len(iris)) % 3])
     estimator = clone(make(cls)).set_params(categorical_features=[4])

@@ -95,6 +95,7 @@ def test_multinomial_reconstructions_are_the_shares_of_the_topic():
     assert np.median(distance.min(axis=1)) < 0.5  # of at most 2
 
 
+@pytest.mark.slow
 def test_training_beats_the_start_and_the_start_the_mean_row():
     X, _ = draw_counts(2_000)
     new, _ = draw_counts(400, seed=1)

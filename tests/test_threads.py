@@ -17,6 +17,7 @@ from catalogue import (
     DETECTORS,
     ONE_OF_EACH_KIND,
     fit_once,
+    in_turn,
     one_of_each,
 )
 from sklearn.base import clone
@@ -40,7 +41,7 @@ def run_together(functions):
         return list(pool.map(run, functions))
 
 
-@pytest.mark.parametrize("estimator", one_of_each(CATALOGUE, ONE_OF_EACH_KIND))
+@pytest.mark.parametrize("estimator", in_turn(one_of_each(CATALOGUE, ONE_OF_EACH_KIND), 1))
 def test_fits_in_threads_are_serial_ones_bit_for_bit(estimator, pixels):
     state, n_threads = torch.get_rng_state(), torch.get_num_threads()
     each = [clone(estimator), clone(estimator).set_params(random_state=1), clone(estimator)]

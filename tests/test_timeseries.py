@@ -339,6 +339,7 @@ def test_a_constant_series_that_changes(dtype):
     assert (detector.predict(X)[:39] == 1).all()  # 8 // 2 timestamps average its windows
 
 
+@pytest.mark.slow
 def test_a_channel_that_is_mostly_missing_does_not_decide(waves):
     X = waves.copy()
     X[:400, 0] = np.nan

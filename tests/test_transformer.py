@@ -305,6 +305,7 @@ def test_a_late_column_gets_its_scale_without_a_new_start(iris):
     np.testing.assert_allclose(late.transform(iris @ np.eye(4, 5)), before, atol=0.5)
 
 
+@pytest.mark.slow
 def test_a_stream_by_class_is_learned_as_a_shuffled_one():
     digits = load_digits()
     by_class = np.argsort(digits.target, kind="stable")
@@ -319,7 +320,9 @@ def test_a_stream_by_class_is_learned_as_a_shuffled_one():
     assert scores[0] > pca_score(digits.data, digits.data, 8)
 
 
-@pytest.mark.parametrize("form", [np.asarray, csr_array])
+@pytest.mark.parametrize(
+    "form", [np.asarray, pytest.param(csr_array, marks=pytest.mark.slow)]
+)
 def test_a_stream_of_a_few_rows_at_a_time(form, iris):
     streamed = AutoencoderTransformer(2, random_state=0).partial_fit(form(iris[:2]))
     for i in range(2, 60):
@@ -364,7 +367,10 @@ def test_optimizers_train(curved, optimizer):
     assert autoencoder.loss_curve_[-1] < autoencoder.loss_curve_[0]
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "name",
+    [n if n == "adam" else pytest.param(n, marks=pytest.mark.slow) for n in OPTIMIZERS],
+)
 def test_a_step_without_its_wrappers_is_the_same_step(curved, name):
     wrapped = type("Wrapped", (OPTIMIZERS[name],), {})
     plain, other = (
@@ -501,6 +507,7 @@ def test_an_interrupt_ends_both_trainings(curved, trainings, interrupt, n_traini
     assert not np.allclose(center, curved.mean(axis=0), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_training_does_not_carry_on_with_the_momentum_of_a_lost_way(curved):
     class Momentum(Callback):
         def on_epoch_begin(self, net, **kwargs):

@@ -107,9 +107,8 @@ def mean_bounds(vae, X, sizes):
     return found
 
 
-@pytest.mark.parametrize(
-    "variance", ["shared", pytest.param("per_feature", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("variance", ["shared", "per_feature"])
 def test_the_bound_rises_to_the_exact_likelihood_of_a_linear_model(factor_rows, variance):
     vae = VAETransformer(
         3,
@@ -459,7 +458,9 @@ def test_overdispersed_counts_ask_for_a_negative_binomial(counts):
     assert found["negative_binomial"] > found["poisson"] + 1
 
 
-@pytest.mark.parametrize("likelihood", ["poisson", "negative_binomial"])
+@pytest.mark.parametrize(
+    "likelihood", ["poisson", pytest.param("negative_binomial", marks=pytest.mark.slow)]
+)
 def test_sparse_counts_give_what_dense_counts_give(counts, likelihood):
     vae = VAETransformer(2, likelihood=likelihood, **SHORT)
     dense, sparse = vae.fit(counts), clone(vae).fit(csr_array(counts))

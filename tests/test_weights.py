@@ -9,6 +9,7 @@ from catalogue import (
     ONE_OF_EACH_TRAINING,
     PLAIN,
     fit_once,
+    in_turn,
     name,
     one_of_each,
     quick,
@@ -45,14 +46,14 @@ def use(estimator, rows):
     return values.toarray() if hasattr(values, "toarray") else values
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=name)
+@pytest.mark.parametrize("estimator", in_turn(ESTIMATORS, 0), ids=name)
 def test_a_weight_of_two_is_a_row_given_twice(estimator):
     weighted = clone(estimator).fit(X, sample_weight=COUNTS)
     repeated = clone(estimator).fit(np.repeat(X, COUNTS, axis=0))
     np.testing.assert_array_equal(use(weighted, X), use(repeated, X))
 
 
-@pytest.mark.parametrize("estimator", one_of_each(ESTIMATORS, ONE_OF_EACH_KIND))
+@pytest.mark.parametrize("estimator", in_turn(one_of_each(ESTIMATORS, ONE_OF_EACH_KIND), 0))
 def test_a_fit_to_few_rows_depends_on_no_order_of_theirs(estimator):
     order = np.random.default_rng(1).permutation(len(X))
     shuffled = clone(estimator).fit(X[order])
@@ -70,7 +71,9 @@ def many_rows(n_rows=1_200):
 
 @pytest.mark.parametrize(
     "estimator",
-    one_of_each([e for e in ESTIMATORS if hasattr(e, "score")], ONE_OF_EACH_TRAINING),
+    in_turn(
+        one_of_each([e for e in ESTIMATORS if hasattr(e, "score")], ONE_OF_EACH_TRAINING), 1
+    ),
 )
 def test_rows_of_large_weight_are_reconstructed_better(estimator):
     rows, is_first = many_rows()
@@ -108,7 +111,7 @@ def test_weighted_moments_are_those_of_repeated_rows():
     np.testing.assert_allclose(weighted.scatter, repeated.scatter)
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=name)
+@pytest.mark.parametrize("estimator", in_turn(ESTIMATORS, 1), ids=name)
 def test_equal_weights_are_no_weights(estimator):
     weighted = clone(estimator).fit(X, sample_weight=np.full(200, 0.3))
     np.testing.assert_array_equal(use(weighted, X), use(fit_once(estimator, X), X))

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -83,22 +84,28 @@ class Codec:
         """Fit a quantizer to `codes`."""
         return Quantizer(codes, step * self.relative_steps, *self.setting)
 
-    def fit_step(self, codes: np.ndarray, validation: np.ndarray, budget: float) -> None:
+    def fit_step(
+        self, codes: np.ndarray, validation: np.ndarray, budget: float
+    ) -> Quantizer:
         """Find the step at which codes of validation rows take `budget` bits a row.
 
-        One standard error is added to the mean, so that new rows seldom take more.
+        One standard error is added to the mean, so that new rows seldom take more. Returns
+        the quantizer of `codes` with this step.
         """
         codes = codes[evenly_spaced_indices(len(codes), MAX_SEARCH_ROWS)]
         validation = validation[evenly_spaced_indices(len(validation), MAX_SEARCH_ROWS)]
         widest = (codes.std(axis=0) / self.relative_steps).max(initial=0)
 
+        @cache  # the search looks at the ends of its range twice
         def bits_with(step: float) -> float:
-            quantizer = self.make_quantizer(codes, step)
+            steps, (rd_lambda, _) = step * self.relative_steps, self.setting
+            quantizer = Quantizer(codes, steps, rd_lambda, use_centroids=False)
             bits = quantizer.bits(quantizer.quantize(validation))
             return float(bits.mean() + bits.std() / len(bits) ** 0.5)
 
         self.step = find_step(bits_with, widest, budget)
         self.is_finest = not widest or bits_with(self.step) < 0.9 * budget
+        return self.make_quantizer(codes, self.step)
 
     def fit_tables(self, rows: np.ndarray) -> None:
         """Fit tables for the step and for all multiples of a report."""
@@ -116,11 +123,10 @@ class Codec:
         """Decode integers to rows."""
         return self.decode(self.quantizers[step_factor].dequantize(numbers))
 
-    def errors(self, codes: np.ndarray, validation: np.ndarray, split: Split) -> np.ndarray:
+    def errors(
+        self, quantizer: Quantizer, validation: np.ndarray, split: Split
+    ) -> np.ndarray:
         """Compute the squared error of each validation row, in scaled units."""
-        quantizer = self.make_quantizer(
-            codes[evenly_spaced_indices(len(codes), MAX_SEARCH_ROWS)], self.step
-        )
         rows = self.decode(quantizer.dequantize(quantizer.quantize(validation)))
         return (((rows - split.validation) / split.scale) ** 2).sum(axis=1)
 
@@ -172,8 +178,8 @@ def best_codec(codecs: Sequence[Codec], split: Split, budget: float):
     codes, validation = codecs[0].codes(split.train), codecs[0].codes(split.validation)
     errors = []
     for codec in codecs:
-        codec.fit_step(codes, validation, budget)
-        errors.append(codec.errors(codes, validation, split))
+        quantizer = codec.fit_step(codes, validation, budget)
+        errors.append(codec.errors(quantizer, validation, split))
     best = int(np.argmin([error.mean() for error in errors]))
     return codecs[best], errors[best]
 
@@ -211,7 +217,9 @@ def refit_linear_codec(
     codec = linear_codec(rows, MAX_LINEAR_CODES, scaling, seed, table)
     smallest = min(STEP_FACTORS) * split_codec.step / 2
     nonzero = np.flatnonzero((np.abs(codec.codes(rows)) > smallest).any(axis=0))
-    codec = linear_codec(rows, nonzero.max(initial=0) + 1, scaling, seed, table)
+    n_codes = nonzero.max(initial=0) + 1
+    if n_codes < len(codec.relative_steps):
+        codec = linear_codec(rows, n_codes, scaling, seed, table)
     codec.step, codec.is_finest = split_codec.step, split_codec.is_finest
     codec.fit_tables(rows)
     return codec

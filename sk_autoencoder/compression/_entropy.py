@@ -11,7 +11,8 @@ MAX_INNER_LEVELS = 256  # symbols of the middle 98 % of the numbers
 MAX_LEVELS = 2048  # symbols of a table, without the escape
 MARGIN_STD = 6  # standard deviations by which a table exceeds the range of the numbers
 TOTAL_FREQUENCY = 2**20  # approximate sum of the frequencies of a table
-PRIOR_WEIGHTS = (0.5, 2.0, 8.0, 32.0, 128.0, 512.0)  # of the smooth distribution, in rows
+# Weights of the smooth distribution, in rows.
+PRIOR_WEIGHTS = np.array([0.5, 2.0, 8.0, 32.0, 128.0, 512.0])
 MIN_STD = 0.1  # of the smooth distribution
 MAX_ESCAPE_BYTES = 8  # of a number outside a table
 MAX_SYMBOL = 2**52  # exact as a float
@@ -77,13 +78,14 @@ def fit_table(numbers: np.ndarray, center: float, spread: float) -> Table:
     low = max((numbers.min() - reach) >> shift, (middle >> shift) - MAX_LEVELS // 2)
     high = min((numbers.max() + reach) >> shift, (middle >> shift) + MAX_LEVELS // 2 - 1)
     inside = shifted[(shifted >= low) & (shifted <= high)] - low
-    counts = np.bincount(inside, minlength=high - low + 1)
+    counts = np.bincount(inside, minlength=high - low + 2)
+    counts[-1] = len(numbers) - len(inside)
     edges = (np.arange(low, high + 2) * 2.0**shift - 0.5 - center) / spread
-    smooth = np.append(np.diff(_logistic(edges)), 0)
+    below = _logistic(edges)
+    smooth = np.zeros(len(counts))
+    np.subtract(below[1:], below[:-1], out=smooth[:-1])
     smooth[-1] = max(1 - smooth.sum(), 1 / TOTAL_FREQUENCY)
-    probabilities = _mix(
-        np.append(counts, len(numbers) - len(inside)), smooth / smooth.sum()
-    )
+    probabilities = _mix(counts, smooth / smooth.sum())
     return Table(
         int(low),
         shift,
@@ -101,7 +103,7 @@ def _mix(counts: np.ndarray, smooth: np.ndarray) -> np.ndarray:
     is_observed, n_rows = counts > 0, counts.sum()
     c, p = counts[is_observed], smooth[is_observed] + 1e-12
 
-    weights = np.array(PRIOR_WEIGHTS)[:, None]
+    weights = PRIOR_WEIGHTS[:, None]
     likelihoods = c * np.log((c - 1 + weights * p) / (n_rows - 1 + weights))
     weight = PRIOR_WEIGHTS[likelihoods.sum(axis=1).argmax()]
     return (counts + weight * smooth) / (n_rows + weight)

@@ -76,7 +76,8 @@ class Quantizer:
     def _round(self, scaled: np.ndarray, table: Table) -> np.ndarray:
         below = np.floor(scaled).astype(np.int64)
         rest = scaled - below
-        saved_bits = table.bits(below) - table.bits(below + 1)
+        bits_below, bits_above = table.bits(np.stack([below, below + 1]))
+        saved_bits = bits_below - bits_above
         # Round up if rest² + lambda * bits_below > (1 - rest)² + lambda * bits_above.
         return below + (2 * rest - 1 + self.rd_lambda * saved_bits > 0)
 
