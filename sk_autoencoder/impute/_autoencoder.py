@@ -1,6 +1,5 @@
 """The default autoencoder of an imputer."""
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from sk_autoencoder.core._base import BaseAutoencoder, reconstruct
+from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._columns import NumericColumns
 from sk_autoencoder.core._data import RowDataset, spread_indices
 from sk_autoencoder.core._fitted import Fitted
@@ -43,6 +42,8 @@ HIDDEN_FRACTION_RANGE = 0.1, 0.6  # of the observed entries, hidden in training
 MIN_HIDDEN_ENTRIES = 200  # of validation rows, over all their corruptions
 MAX_CORRUPTIONS = 6  # of each validation row
 MAX_QUANTILE_ROWS = 10_000
+MAX_REFERENCE_ROWS = 5_000  # of the kernel-weighted mean
+MAX_SAMPLING_ROWS = 1_000  # of it where each draw has many steps
 MIN_ROWS_WITHOUT_EXTRA_EPOCHS = 350  # fewer rows make shorter epochs, so more epochs
 MAX_EPOCH_FACTOR = 4.0
 MIN_STEPS_PER_EPOCH, STEPS_PER_EPOCH = 5, 12
@@ -141,6 +142,7 @@ class ImputationAutoencoder(BaseAutoencoder):
             sample_missing_cells,
             member=int(torch.randint(fitted.module.n_members, ())),
             sampler=fitted.learned["sampler_"],
+            correct=make_correction(fitted),
             columns=self.make_recipe().columns,
         )
 
@@ -192,13 +194,17 @@ def choose_batch_size(n_rows: int) -> int:
 
 
 def calibrate(
-    columns: NumericColumns, fitted: Fitted, rows: np.ndarray, valid: RowDataset
+    columns: NumericColumns,
+    max_reference_rows: int,
+    fitted: Fitted,
+    rows: np.ndarray,
+    valid: RowDataset,
 ) -> dict[str, KernelRegressionImputer | torch.Tensor | None]:
     """Fit the corrections of the networks, if they are an improvement.
 
     A kernel regression on near training rows, then a shrinkage of each column to its mean.
     """
-    reference = select_reference_rows(rows, weight=valid.source.weight)
+    reference = select_reference_rows(rows, valid.source.weight, max_reference_rows)
     known = scaled_rows(valid.X, valid.scaler, reference)
     regression = KernelRegressionImputer(
         impute_scaled(fitted.module, known), (~known.isnan()).float()
@@ -211,9 +217,16 @@ def calibrate(
 
 def make_mean_steps(columns: NumericColumns) -> dict[str, Any]:
     """Make the steps of a recipe whose imputations are means."""
+
+    def impute_reference(
+        fitted: Fitted, train: RowDataset, valid: RowDataset | None
+    ) -> dict[str, Any]:
+        impute_reference_rows(fitted, train, valid, MAX_REFERENCE_ROWS)
+        return {}
+
     return {
-        "calibrate": partial(calibrate, columns),
-        "summarize": impute_reference_rows,
+        "calibrate": partial(calibrate, columns, MAX_REFERENCE_ROWS),
+        "summarize": impute_reference,
         "reconstruct": make_reconstruction,
     }
 
@@ -224,38 +237,64 @@ def make_sampling_steps(columns: NumericColumns) -> dict[str, Any]:
     def collect(
         fitted: Fitted, train: RowDataset, valid: RowDataset | None
     ) -> dict[str, ResidualSampler]:
-        return {"sampler_": fit_residuals(fitted.module, train, valid, columns)}
+        reference = impute_reference_rows(fitted, train, valid, MAX_SAMPLING_ROWS)
+        correct = make_correction(fitted)
+        sampler = fit_residuals(fitted.module, train, valid, columns, correct, reference)
+        return {"sampler_": sampler}
 
-    return {"bootstraps": True, "summarize": collect}
+    return {
+        "bootstraps": True,
+        "calibrate": partial(calibrate, columns, MAX_SAMPLING_ROWS),
+        "summarize": collect,
+    }
 
 
 def impute_reference_rows(
-    fitted: Fitted, train: RowDataset, valid: RowDataset | None
-) -> dict[str, KernelRegressionImputer]:
-    """Impute the rows of the kernel regression by the selected weights."""
+    fitted: Fitted, train: RowDataset, valid: RowDataset | None, max_rows: int
+) -> np.ndarray:
+    """Impute the rows of the kernel regression, if there is one, by the selected weights.
+
+    Returns
+    -------
+    reference : ndarray of shape (n_reference,)
+        Indices of the rows.
+    """
     nearest = fitted.learned.get("nearest_")
     if nearest is None:
-        return {}
-    weight = train.source.weight
-    reference = select_reference_rows(train.indices, valid.indices, weight=weight)
+        return np.arange(0)
+    indices = np.concatenate([train.indices.ravel(), valid.indices.ravel()])
+    reference = select_reference_rows(indices, train.source.weight, max_rows)
     rows = scaled_rows(train.X, train.scaler, reference)
-    nearest = copy.copy(nearest)
     nearest.rows = impute_scaled(fitted.module, rows)
-    return {"nearest_": nearest}
+    return reference
+
+
+def make_correction(fitted: Fitted) -> Callable[..., torch.Tensor]:
+    """Make the function that corrects guesses: ``(x, guess, is_excluded=None) -> guess``.
+
+    `x` and `guess` are scaled rows. `is_excluded` tells which reference rows to leave out.
+    """
+    nearest, shrinkage = map(fitted.learned.get, ("nearest_", "shrinkage_"))
+
+    def correct(
+        x: torch.Tensor, guess: torch.Tensor, is_excluded: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        if shrinkage is None:  # no validation rows
+            return guess
+        if nearest is not None:
+            guess = nearest(x, guess, is_excluded)
+        return torch.where(x.isnan(), guess * shrinkage.to(guess), guess)
+
+    return correct
 
 
 def make_reconstruction(fitted: Fitted) -> Callable:
     """Make the function ``(module, rows) -> rows``: networks, then their corrections."""
-    nearest, shrinkage = map(fitted.learned.get, ("nearest_", "shrinkage_"))
-    if shrinkage is None:  # no validation rows
-        return reconstruct
+    correct = make_correction(fitted)
 
     def impute(module: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
         x = module.scaler.bounded(rows)
         guess = member_predictions(module, x).mean(1)
-        if nearest is not None:
-            guess = nearest(x, guess)
-        imputed = torch.where(x.isnan(), guess * shrinkage.to(guess), guess)
-        return module.scaler.match(imputed, rows)
+        return module.scaler.match(correct(x, guess), rows)
 
     return impute

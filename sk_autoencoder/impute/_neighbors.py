@@ -19,7 +19,6 @@ from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._corruptions import RandomMissing
 from sk_autoencoder.nn._scalers import Scaler
 
-MAX_REFERENCE_ROWS = 5_000  # of the kernel-weighted mean
 MAX_CALIBRATION_ROWS = 1_000  # validation rows that choose bandwidth and weight
 HIDDEN_FRACTION = 0.1  # of the observed entries of calibration rows
 N_CALIBRATION_SAMPLES = 2_000  # calibration rows with hidden entries, with repeats
@@ -48,10 +47,12 @@ def scaled_rows(X, scaler: Scaler, indices: np.ndarray) -> Tensor:
     return rows[np.arange(len(indices))].x.cpu()
 
 
-def select_reference_rows(*indices: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+def select_reference_rows(
+    indices: np.ndarray, weight: np.ndarray | None, n_max: int
+) -> np.ndarray:
     """Select reference rows among the rows at `indices`, by the weights of all rows."""
-    rows = np.unique(np.concatenate([array.ravel() for array in indices]))
-    return rows[spread_indices(len(rows), MAX_REFERENCE_ROWS, select(weight, rows))]
+    rows = np.unique(indices)
+    return rows[spread_indices(len(rows), n_max, select(weight, rows))]
 
 
 def impute_scaled(module: nn.Module, x: Tensor) -> Tensor:

@@ -199,21 +199,32 @@ class KernelRegressionImputer(nn.Module):
         is_usable = is_missing.to(guess) @ is_observed.mT > 0
         smallest = torch.finfo(guess.dtype).min
         log_weight = (-distances / self.bandwidth).masked_fill(~is_usable, smallest)
-        weight = torch.softmax(log_weight, dim=-1)
+        weight = torch.softmax(log_weight.clamp(min=smallest), dim=-1)
         total = weight @ (self.rows.to(guess) * is_observed)
         return (total + PRIOR_WEIGHT * guess) / (weight @ is_observed + PRIOR_WEIGHT)
 
-    def forward(self, x: Tensor, guess: Tensor) -> Tensor:
-        """Shrink the `guess` at the missing entries of `x`, both (batch, n_features)."""
+    def forward(
+        self, x: Tensor, guess: Tensor, is_excluded: Tensor | None = None
+    ) -> Tensor:
+        """Shrink the `guess` at the missing entries of `x`, both (batch, n_features).
+
+        `is_excluded` (batch, n_rows) tells which reference rows to leave out.
+        """
         if is_exporting():
             return self._shrink(x, guess)
         size = max(MAX_DISTANCES // len(self.rows), 1)
-        chunks = zip(x.split(size), guess.split(size), strict=True)
+        rows = [x, guess] if is_excluded is None else [x, guess, is_excluded]
+        chunks = zip(*(part.split(size) for part in rows), strict=True)
         return torch.cat([self._shrink(*chunk) for chunk in chunks])
 
-    def _shrink(self, x: Tensor, guess: Tensor) -> Tensor:
+    def _shrink(
+        self, x: Tensor, guess: Tensor, is_excluded: Tensor | None = None
+    ) -> Tensor:
         is_missing = x.isnan()
-        mean = self.average(self.distances(guess, is_missing), guess, is_missing)
+        distances = self.distances(guess, is_missing)
+        if is_excluded is not None:
+            distances = distances.masked_fill(is_excluded, torch.inf)
+        mean = self.average(distances, guess, is_missing)
         return torch.where(is_missing, guess.lerp(mean, self.weight), guess)
 
     def extra_repr(self) -> str:

@@ -1,5 +1,7 @@
 """Multiple imputation by networks on bootstrapped rows, and residuals of other rows."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -8,6 +10,7 @@ from sk_autoencoder.core._columns import NumericColumns
 from sk_autoencoder.core._data import RowDataset, spread_indices
 from sk_autoencoder.core._inference import map_array
 from sk_autoencoder.impute._neighbors import (
+    equal_rows,
     impute,
     member_predictions,
     scaled_rows,
@@ -21,6 +24,9 @@ MAX_BLOCKS = 30  # of columns, drawn in turn in a sweep; more columns share bloc
 MAX_RESIDUAL_ROWS = 1_000
 N_DONORS = 10  # of a residual: held-out cells with the nearest guesses
 MIN_NOISE_SHARE = 0.25  # of the variance of residuals, whatever the members' spread
+
+# ``(x, guess, is_excluded=None) -> guess``, of scaled rows
+Correction = Callable[..., Tensor]
 
 
 class ResidualSampler(nn.Module):
@@ -70,6 +76,8 @@ def fit_residuals(
     train: RowDataset,
     valid: RowDataset | None,
     columns: NumericColumns,
+    correct: Correction,
+    reference: np.ndarray,
 ) -> ResidualSampler:
     """Collect the residuals of cells of rows that members have not seen.
 
@@ -80,6 +88,10 @@ def fit_residuals(
     train, valid : RowDataset
         The rows of each member.
     columns : NumericColumns
+    correct : callable
+        Corrects guesses.
+    reference : ndarray of shape (n_reference,)
+        Indices of the rows that it takes for near rows. A row is none of its own.
     """
     seen = [data.indices.reshape(module.n_members, -1) for data in (train, valid) if data]
     rows = np.concatenate(seen, axis=1)
@@ -87,20 +99,22 @@ def fit_residuals(
     sample = sample[spread_indices(len(sample), MAX_RESIDUAL_ROWS, train.source.weight)]
     x = scaled_rows(train.X, train.scaler, sample)
     is_new = torch.from_numpy(np.stack([~np.isin(sample, row) for row in rows], axis=1))
-    guess, between, n_new = torch.empty_like(x), torch.zeros_like(x), is_new.sum(1)
+    n_new = is_new.sum(1, keepdim=True)
+    is_equal = torch.from_numpy(equal_rows(train.X, sample, reference))
+    guess, spread = torch.empty_like(x), torch.empty_like(x)
     for block in split_columns(column_of_entries(columns, x)):
         hidden = torch.where(block, torch.nan, x)
         found = torch.from_numpy(map_array(module, member_predictions, hidden.numpy()))
-        found = found[..., block]
         weight = is_new[..., None].to(found)
-        mean = (weight * found).sum(1) / n_new[:, None].clamp(min=1)
+        mean = (weight * found).sum(1) / n_new.clamp(min=1)
         square = (weight * (found - mean[:, None]).square()).sum(1)
-        guess[:, block] = mean
-        between[:, block] = square / (n_new[:, None] - 1).clamp(min=1)
-    is_cell = ~x.isnan() & (n_new > 0)[:, None]
-    return collect_residuals(
-        x, guess, between * (1 + 1 / n_new.clamp(min=1)[:, None]), is_cell
-    )
+        # That of a member around the mean of all; `mean` is one of few.
+        variance = square / (n_new - 1).clamp(min=1) * (1 + 1 / n_new.clamp(min=1))
+        corrected = correct(hidden, mean, is_equal)
+        further = correct(hidden, mean + variance.sqrt(), is_equal)
+        guess[:, block] = corrected[:, block]
+        spread[:, block] = (further - corrected).square()[:, block]
+    return collect_residuals(x, guess, spread, ~x.isnan() & (n_new > 0))
 
 
 def column_of_entries(columns: NumericColumns, x: Tensor) -> Tensor:
@@ -147,6 +161,7 @@ def sample_missing_cells(
     *,
     member: int,
     sampler: ResidualSampler,
+    correct: Correction,
     columns: NumericColumns,
 ) -> Tensor:
     """Sample the missing entries of `rows` (batch, n_features), given the others.
@@ -162,6 +177,8 @@ def sample_missing_cells(
         Index of the member.
     sampler : ResidualSampler
         For entries of numbers.
+    correct : callable
+        Corrects guesses.
     columns : NumericColumns
     """
     autoencoder = module.extract(member) if isinstance(module, Ensemble) else module
@@ -170,7 +187,7 @@ def sample_missing_cells(
     column = column_of_entries(columns, x)
 
     def sample(incomplete: Tensor) -> Tensor:
-        guess = impute(autoencoder, incomplete)
+        guess = correct(incomplete, impute(autoencoder, incomplete))
         drawn = sampler(guess)
         if isinstance(link, TableLink):
             levels = scaler(link.probabilities.draw(scaler.inverse(guess)))
