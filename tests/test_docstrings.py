@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-import pydoc
 import re
 import textwrap
 from dataclasses import fields
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 from catalogue import CLASSES
 
-from sk_autoencoder import AutoencoderTransformer
 from tools import sync_docstrings
 from tools.sync_docstrings import ATTRIBUTES, OWN_TEXTS, PARAMETERS, REFERENCES
 
@@ -25,13 +23,6 @@ def entries(cls, section):
 @pytest.mark.parametrize("cls", CLASSES)
 def test_a_docstring_is_short_enough_to_be_read(cls):
     assert len(inspect.getdoc(cls).splitlines()) < 250
-
-
-def test_help_shows_a_default_once():
-    # The constructor has the defaults of a dataclass; so had the class, one a line.
-    text = pydoc.plain(pydoc.render_doc(AutoencoderTransformer))
-    shown = re.findall(r"^ \|  (\w+) = ", text, re.MULTILINE)
-    assert not {each.name for each in fields(AutoencoderTransformer)}.intersection(shown)
 
 
 def test_shared_texts_are_up_to_date():

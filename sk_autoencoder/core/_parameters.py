@@ -1,7 +1,7 @@
 """The parameters of all autoencoders, declared once."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -14,19 +14,6 @@ from sk_autoencoder.utils._constraints import count, noise, weight
 from sk_autoencoder.utils._sklearn_compat import Interval, RealNotInt, StrOptions
 
 
-def defaults_in_constructor(cls: type) -> type:
-    """Remove the defaults of a dataclass from the attributes of the class.
-
-    Its constructor has them. ``help`` of each estimator would show them again, in two lines
-    a parameter.
-    """
-    for parameter in fields(cls):
-        if parameter.init and parameter.name in vars(cls):
-            delattr(cls, parameter.name)
-    return cls
-
-
-@defaults_in_constructor
 @dataclass(kw_only=True, eq=False, repr=False)
 class Parameters(BaseEstimator):
     """Parameters of all autoencoders as fields of a constructor that only stores."""

@@ -15,7 +15,6 @@ from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._data import Batch, RowDataset
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._moments import measure_moments
-from sk_autoencoder.core._parameters import defaults_in_constructor
 from sk_autoencoder.core._recipe import Recipe, Start
 from sk_autoencoder.core._training import make_error
 from sk_autoencoder.nn._autoencoder import Autoencoder
@@ -35,7 +34,6 @@ SMALL_VARIANCE = 1e-10  # in mean variances, added to that of each component to 
 TINY_VARIANCE = 1e-30  # added for constant codes
 
 
-@defaults_in_constructor
 @dataclass(kw_only=True, eq=False, repr=False)
 class OrderedAutoencoder(BaseAutoencoder):
     """Base class of autoencoders whose components may be ordered."""
