@@ -262,7 +262,8 @@ def impute_reference_rows(
     nearest = fitted.learned.get("nearest_")
     if nearest is None:
         return np.arange(0)
-    indices = np.concatenate([train.indices.ravel(), valid.indices.ravel()])
+    parts = [train] if valid is None else [train, valid]
+    indices = np.concatenate([part.indices.ravel() for part in parts])
     reference = select_reference_rows(indices, train.source.weight, max_rows)
     rows = scaled_rows(train.X, train.scaler, reference)
     nearest.rows = impute_scaled(fitted.module, rows)

@@ -80,7 +80,7 @@ def pool(estimates, variances, *, df_complete: float = np.inf) -> PooledEstimate
 
     See Also
     --------
-    AutoencoderImputer.multiple_impute : Sample several imputations.
+    sk_autoencoder.AutoencoderImputer.multiple_impute : Sample several imputations.
 
     References
     ----------

@@ -93,8 +93,10 @@ def fit_residuals(
     reference : ndarray of shape (n_reference,)
         Indices of the rows that it takes for near rows. A row is none of its own.
     """
-    seen = [data.indices.reshape(module.n_members, -1) for data in (train, valid) if data]
-    rows = np.concatenate(seen, axis=1)
+    parts = [train] if valid is None else [train, valid]
+    rows = np.concatenate(
+        [part.indices.reshape(module.n_members, -1) for part in parts], axis=1
+    )
     sample = np.arange(len(train.X))
     sample = sample[spread_indices(len(sample), MAX_RESIDUAL_ROWS, train.source.weight)]
     x = scaled_rows(train.X, train.scaler, sample)
