@@ -6,7 +6,7 @@ import pytest
 import torch
 from sklearn.linear_model import LinearRegression
 
-from sk_autoencoder import AutoencoderImputer
+from sk_autoencoder import AutoencoderImputer, load, save
 from sk_autoencoder.core._model_selection import bootstrap
 from sk_autoencoder.impute import pool
 from sk_autoencoder.impute._residuals import (
@@ -112,6 +112,14 @@ def test_draws_of_whole_numbers_are_whole(normal):
     draw = imputer.multiple_impute(holed, 1, random_state=0)[0]
     assert set(draw[:, 3]) == {0, 1}
     assert draw[hidden[:, 3], 3].mean() == pytest.approx(whole[:, 3].mean(), abs=0.1)
+
+
+def test_a_file_keeps_what_draws_need(normal, tmp_path):
+    imputer, holed, _, _ = normal
+    save(imputer, tmp_path / "imputer.skops")
+    loaded = load(tmp_path / "imputer.skops")
+    draws = [m.multiple_impute(holed[:50], 2, random_state=0) for m in (imputer, loaded)]
+    np.testing.assert_array_equal(*draws)
 
 
 def test_draws_of_a_frame_have_its_frequencies():

@@ -99,9 +99,9 @@ class AutoencoderImputer(
         Whether to clip imputed values to the observed range of their column.
     round_discrete : bool or "auto", default="auto"
         Whether to round imputed values in columns whose observed values are all integers.
-        ``"auto"`` rounds in tables of mixed columns, but for flags and small counts, with a
-        standard deviation below 1.5: rounded to 0 and 1 they could be worse than the mean.
-        Samples, and columns with a dtype of integers, are always rounded there.
+        ``"auto"`` rounds samples, and tables of mixed columns but for flags and small
+        counts, with a standard deviation below 1.5: rounded to 0 and 1 they could be worse
+        than the mean. Columns with a dtype of integers are always rounded there.
     missing_values : int, float, str, np.nan, None or pandas.NA, default=np.nan
         Placeholder of missing values.
     add_indicator : bool, default=False
