@@ -323,7 +323,7 @@ def claim_coefficients(options, claims: Claims) -> None:
     """State how often pooled intervals of regression coefficients hold them."""
     n_held = np.zeros(3)
     for seed in range(options.runs):
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng([seed, 1])  # not that of the rows
         x = simulate(200, seed)[1][:, :3]
         table = np.c_[x, x @ COEFFICIENTS + rng.normal(size=len(x))]
         table[rng.random(table.shape) < 0.2] = np.nan
