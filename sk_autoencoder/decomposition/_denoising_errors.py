@@ -149,7 +149,7 @@ def compare_steps(
     if noise_std is None:
         products = (step * (batch.target - x).nan_to_num()).sum(-1)
     else:
-        std = torch.from_numpy(noise_std).to(x) / autoencoder.scaler.scale.to(x)
+        std = torch.tensor(noise_std).to(x) / autoencoder.scaler.scale.to(x)
         products = std.square().sum() - divergence(autoencoder, x, output, std)
     return products, step.square().sum(-1)
 

@@ -74,7 +74,7 @@ class TableScaler(Scaler):
     is_target: Tensor
 
     def __init__(self, layout: TableLayout) -> None:
-        super().__init__(torch.from_numpy(layout.center), torch.from_numpy(layout.scale))
+        super().__init__(torch.tensor(layout.center), torch.tensor(layout.scale))
         is_target = layout.is_number | layout.is_level
         self.register_buffer("is_target", torch.from_numpy(is_target))
 
