@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.linear_model import LinearRegression
 
+from benchmarks.imputation import regress
 from sk_autoencoder import AutoencoderImputer, load, save
 from sk_autoencoder.core._model_selection import bootstrap
 from sk_autoencoder.impute import pool
@@ -201,13 +201,3 @@ def test_pooled_coefficients_hold_the_truth():
         low, high = pool(*map(np.array, zip(*map(regress, draws), strict=True))).interval()
         n_held += int(low[0] <= 1 <= high[0])
     assert n_held / n_runs > 0.88  # three standard errors below .95
-
-
-def regress(rows):
-    """Regress the last column on the others: coefficients and their variances."""
-    x, y = rows[:, :-1], rows[:, -1]
-    model = LinearRegression().fit(x, y)
-    residual = y - model.predict(x)
-    noise = residual @ residual / (len(x) - x.shape[1] - 1)
-    centered = x - x.mean(axis=0)
-    return model.coef_, noise * np.diag(np.linalg.inv(centered.T @ centered))

@@ -20,6 +20,7 @@ from sk_autoencoder.impute._neighbors import (
     fit_shrinkage,
     hide_entries,
     impute_scaled,
+    list_member_rows,
     member_predictions,
     scaled_rows,
     select_reference_rows,
@@ -262,8 +263,7 @@ def impute_reference_rows(
     nearest = fitted.learned.get("nearest_")
     if nearest is None:
         return np.arange(0)
-    parts = [train] if valid is None else [train, valid]
-    indices = np.concatenate([part.indices.ravel() for part in parts])
+    indices = list_member_rows(train, valid)
     reference = select_reference_rows(indices, train.source.weight, max_rows)
     rows = scaled_rows(train.X, train.scaler, reference)
     nearest.rows = impute_scaled(fitted.module, rows)

@@ -47,6 +47,18 @@ def scaled_rows(X, scaler: Scaler, indices: np.ndarray) -> Tensor:
     return rows[np.arange(len(indices))].x.cpu()
 
 
+def list_member_rows(train: RowDataset, valid: RowDataset | None) -> np.ndarray:
+    """List the rows of each member, training and validation rows, (n_members, n_rows)."""
+    parts = [train] if valid is None else [train, valid]
+    rows = [part.indices.reshape(part.n_members, -1) for part in parts]
+    return np.concatenate(rows, axis=1)
+
+
+def column_of_entries(columns: Tensor | None, n_features: int) -> Tensor:
+    """Get the column of each entry of a row; None stands for columns of one entry each."""
+    return torch.arange(n_features) if columns is None else columns.cpu()
+
+
 def select_reference_rows(
     indices: np.ndarray, weight: np.ndarray | None, n_max: int
 ) -> np.ndarray:
@@ -213,7 +225,7 @@ def fit_shrinkage(
         guess = guess.lerp(mean, regression.weight)
     guess = torch.where(is_hidden, guess, 0.0)
     sums = [guess * truth, guess.square() - calibration.variance_correction, is_hidden]
-    column = torch.arange(guess.shape[1]) if columns is None else columns.cpu()
+    column = column_of_entries(columns, guess.shape[1])
     n_columns = int(column.max()) + 1
     product, square, n_hidden = (
         torch.zeros(n_columns).double().index_add(0, column, rows.double().sum(0))

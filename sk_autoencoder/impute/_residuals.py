@@ -10,8 +10,10 @@ from sk_autoencoder.core._columns import NumericColumns
 from sk_autoencoder.core._data import RowDataset, spread_indices
 from sk_autoencoder.core._inference import map_array
 from sk_autoencoder.impute._neighbors import (
+    column_of_entries,
     equal_rows,
     impute,
+    list_member_rows,
     member_predictions,
     scaled_rows,
 )
@@ -93,10 +95,7 @@ def fit_residuals(
     reference : ndarray of shape (n_reference,)
         Indices of the rows that it takes for near rows. A row is none of its own.
     """
-    parts = [train] if valid is None else [train, valid]
-    rows = np.concatenate(
-        [part.indices.reshape(module.n_members, -1) for part in parts], axis=1
-    )
+    rows = list_member_rows(train, valid)
     sample = np.arange(len(train.X))
     sample = sample[spread_indices(len(sample), MAX_RESIDUAL_ROWS, train.source.weight)]
     x = scaled_rows(train.X, train.scaler, sample)
@@ -104,12 +103,12 @@ def fit_residuals(
     n_new = is_new.sum(1, keepdim=True)
     is_equal = torch.from_numpy(equal_rows(train.X, sample, reference))
     guess, spread = torch.empty_like(x), torch.empty_like(x)
-    for block in split_columns(column_of_entries(columns, x)):
+    for block in split_columns(column_of_entries(columns.column_of_entries, x.shape[1])):
         hidden = torch.where(block, torch.nan, x)
-        found = torch.from_numpy(map_array(module, member_predictions, hidden.numpy()))
-        weight = is_new[..., None].to(found)
-        mean = (weight * found).sum(1) / n_new.clamp(min=1)
-        square = (weight * (found - mean[:, None]).square()).sum(1)
+        guesses = torch.from_numpy(map_array(module, member_predictions, hidden.numpy()))
+        weight = is_new[..., None].to(guesses)
+        mean = (weight * guesses).sum(1) / n_new.clamp(min=1)
+        square = (weight * (guesses - mean[:, None]).square()).sum(1)
         # That of a member around the mean of all; `mean` is one of few.
         variance = square / (n_new - 1).clamp(min=1) * (1 + 1 / n_new.clamp(min=1))
         corrected = correct(hidden, mean, is_equal)
@@ -117,12 +116,6 @@ def fit_residuals(
         guess[:, block] = corrected[:, block]
         spread[:, block] = (further - corrected).square()[:, block]
     return collect_residuals(x, guess, spread, ~x.isnan() & (n_new > 0))
-
-
-def column_of_entries(columns: NumericColumns, x: Tensor) -> Tensor:
-    """Get the column of each entry of rows `x`, of shape (n_features,)."""
-    column = columns.column_of_entries
-    return torch.arange(x.shape[1]) if column is None else column
 
 
 def split_columns(columns: Tensor) -> list[Tensor]:
@@ -186,7 +179,7 @@ def sample_missing_cells(
     autoencoder = module.extract(member) if isinstance(module, Ensemble) else module
     scaler, link = autoencoder.scaler, autoencoder.link
     x = scaler.bounded(rows)
-    column = column_of_entries(columns, x)
+    column = column_of_entries(columns.column_of_entries, x.shape[1])
 
     def sample(incomplete: Tensor) -> Tensor:
         guess = correct(incomplete, impute(autoencoder, incomplete))

@@ -74,8 +74,8 @@ class Progress:
         seconds = now - self.training_begin
         if seconds < LOOK_SECONDS:
             return False
-        left = seconds / self.n_done * (self.n_steps - self.n_done)
-        return now - self.begin + left > MIN_SECONDS
+        remaining = seconds / self.n_done * (self.n_steps - self.n_done)
+        return now - self.begin + remaining > MIN_SECONDS
 
     def _describe(self) -> str:
         count = f", training {self.n_trainings}" if self.n_trainings > 1 else ""
