@@ -30,7 +30,11 @@ from sk_autoencoder import (
     VAETransformer,
 )
 from sk_autoencoder.core._data import Batch, RowSource
-from sk_autoencoder.core._initialization._factor_model import fit_factor_model
+from sk_autoencoder.core._initialization._factor_model import (
+    COVARIANCE_WEIGHT,
+    average_covariances,
+    fit_factor_model,
+)
 from sk_autoencoder.core._missing import ImputedRows
 from sk_autoencoder.impute._multiple import sample_missing
 from sk_autoencoder.nn import Dense, Objective
@@ -38,7 +42,12 @@ from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._corruptions import GaussianNoise
 from sk_autoencoder.nn._likelihoods import LIKELIHOODS
 from sk_autoencoder.nn._losses import LOSSES, observed_error
-from sk_autoencoder.nn._missing import FactorModelImputer, ImputationLayer, PreserveMissing
+from sk_autoencoder.nn._missing import (
+    FactorModelImputer,
+    GaussianImputer,
+    ImputationLayer,
+    PreserveMissing,
+)
 from sk_autoencoder.nn._scalers import Scaler
 from sk_autoencoder.outliers._threshold import ROUNDING
 
@@ -271,15 +280,59 @@ def conditional_mean(mean, covariance, row):
     return np.where(known, row, mean + covariance[:, known] @ weights)
 
 
-def test_the_fill_is_the_conditional_mean(model):
-    mean, loadings, noise = (
-        part.numpy() for part in (model.mean, model.loadings, model.noise)
-    )
-    rows = np.random.default_rng(0).normal(size=(40, 5))
+def as_gaussian(model):
+    """Express a factor model as a normal distribution without factors."""
+    covariance = model.loadings @ model.loadings.mT + torch.diag_embed(model.noise)
+    return GaussianImputer(model.mean, covariance.inverse(), model.low, model.high)
+
+
+def holed_rows(n_rows=40):
+    rows = np.random.default_rng(0).normal(size=(n_rows, 5))
     rows[np.random.default_rng(1).random(rows.shape) < 0.4] = np.nan
-    covariance = loadings @ loadings.T + np.diag(noise)
-    expected = [conditional_mean(mean, covariance, row) for row in rows]
-    np.testing.assert_allclose(model(torch.from_numpy(rows)), expected)
+    return rows
+
+
+def moments_of(model):
+    covariance = model.loadings @ model.loadings.T + model.noise.diag()
+    return model.mean.numpy(), covariance.numpy()
+
+
+@pytest.mark.parametrize("n_rows", [40, 400])
+@pytest.mark.parametrize("convert", [lambda model: model, as_gaussian])
+def test_the_fill_is_the_conditional_mean(model, convert, n_rows):
+    rows = holed_rows(n_rows)
+    rows[0], rows[1] = np.nan, 1.0  # no entry, and all of them
+    expected = [conditional_mean(*moments_of(model), row) for row in rows]
+    np.testing.assert_allclose(convert(model)(torch.from_numpy(rows)), expected)
+
+
+def test_many_rows_are_imputed_in_parts(model, monkeypatch):
+    rows, fill = torch.from_numpy(holed_rows()), as_gaussian(model)
+    at_once = fill(rows)
+    monkeypatch.setattr("sk_autoencoder.nn._missing.MAX_PRECISION_ENTRIES", 75)
+    torch.testing.assert_close(fill(rows), at_once)
+
+
+def test_complete_rows_stay(model):
+    rows = torch.randn(3, 5).double()
+    assert torch.equal(as_gaussian(model)(rows), rows)
+
+
+def test_covariances_are_averaged(model):
+    rows = torch.from_numpy(holed_rows(300))
+    mean, covariance = moments_of(model)
+    hidden = rows.isnan().numpy()
+    imputed = np.array([conditional_mean(mean, covariance, row) for row in rows.numpy()])
+    scatter = (imputed - imputed.mean(0)).T @ (imputed - imputed.mean(0))
+    for missing in hidden:
+        seen = ~missing
+        gain = np.linalg.lstsq(covariance[seen][:, seen], covariance[seen], rcond=None)[0]
+        spread = covariance - covariance[:, seen] @ gain
+        scatter += spread * np.outer(missing, missing)
+    target = (1 - COVARIANCE_WEIGHT) * covariance + COVARIANCE_WEIGHT * scatter / 300
+    found = average_covariances(model, rows)
+    np.testing.assert_allclose(found.precision.inverse(), target)
+    np.testing.assert_allclose(found.mean, imputed.mean(0))
 
 
 def test_the_fill_stays_within_the_range(model):
@@ -395,13 +448,14 @@ def given_the_others(vae, row):
     return mean, both[hidden][:, hidden] - gain @ both[~hidden][:, hidden]
 
 
-def test_stacked_members_impute_as_vmap_does():
+@pytest.mark.parametrize("convert", [lambda model: model, as_gaussian])
+def test_stacked_members_impute_as_vmap_does(convert):
     torch.manual_seed(0)
     alone, scaler = [], Scaler(torch.zeros(5), torch.ones(5))
     for _ in range(3):
         low = torch.full((5,), -3.0)
         parts = torch.randn(5), torch.randn(5, 2), torch.rand(5) + 0.1
-        layer = ImputationLayer(FactorModelImputer(*parts, low, -low))
+        layer = ImputationLayer(convert(FactorModelImputer(*parts, low, -low)))
         torch.nn.init.normal_(layer.correction[-1].weight)
         network = Dense((8,))(5, 2).with_imputation(layer)
         corruption = PreserveMissing(GaussianNoise(0.1))

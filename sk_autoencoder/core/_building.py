@@ -18,7 +18,11 @@ from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._checks import check_network
 from sk_autoencoder.nn._ensemble import Ensemble
-from sk_autoencoder.nn._missing import FactorModelImputer, ImputationLayer, PreserveMissing
+from sk_autoencoder.nn._missing import (
+    ConditionalMeanImputer,
+    ImputationLayer,
+    PreserveMissing,
+)
 from sk_autoencoder.nn._scalers import Scaler
 
 
@@ -140,7 +144,7 @@ def continue_from(
 
 def fit_imputer(
     recipe: Recipe, source: RowSource, scaler: Scaler, rows: np.ndarray, seed: int
-) -> tuple[FactorModelImputer | None, RowSource]:
+) -> tuple[ConditionalMeanImputer | None, RowSource]:
     """Fit the imputer of missing entries to `rows`, and impute rows as they are read."""
     if not recipe.imputes or issparse(source.X):
         return None, source

@@ -17,7 +17,7 @@ from sk_autoencoder.core._moments import (
 )
 from sk_autoencoder.core._scaling import make_row_scaler, make_scaler
 from sk_autoencoder.nn._losses import Loss
-from sk_autoencoder.nn._missing import FactorModelImputer
+from sk_autoencoder.nn._missing import ConditionalMeanImputer
 from sk_autoencoder.nn._scalers import RowScaler, Scaler
 from sk_autoencoder.utils._checks import check_variance
 
@@ -75,7 +75,7 @@ class NumericColumns:
         indices: np.ndarray,
         seed: int,
         is_incomplete: bool = True,
-    ) -> FactorModelImputer:
+    ) -> ConditionalMeanImputer:
         """Fit the imputer of missing entries to the rows `indices` of a source."""
         columns = self.column_of_entries
         return fit_factor_model(source, scaler, indices, seed, is_incomplete, columns)

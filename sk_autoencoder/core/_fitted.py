@@ -14,7 +14,7 @@ from sk_autoencoder.core._moments import Moments
 from sk_autoencoder.core._trainer import AutoencoderNet
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
-from sk_autoencoder.nn._missing import FactorModelImputer
+from sk_autoencoder.nn._missing import ConditionalMeanImputer
 from sk_autoencoder.utils._memory_errors import explained_memory_errors
 from sk_autoencoder.utils._torch_compat import raised_interrupts
 
@@ -29,7 +29,7 @@ class Fitted:
         The trained skorch net, with the history of all epochs.
     n_components : int
         Width of a code, over all members.
-    imputer : FactorModelImputer or None
+    imputer : ConditionalMeanImputer or None
         Imputes missing entries of new rows if training rows had none.
     is_incomplete : bool
         Whether training rows had missing entries.
@@ -59,7 +59,7 @@ class Fitted:
 
     net: AutoencoderNet
     n_components: int
-    imputer: FactorModelImputer | None
+    imputer: ConditionalMeanImputer | None
     is_incomplete: bool
     best_epoch: int
     measured: dict[str, Any]

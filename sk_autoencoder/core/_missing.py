@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from sk_autoencoder.core._data import as_tensor
-from sk_autoencoder.nn._missing import FactorModelImputer
+from sk_autoencoder.nn._missing import ConditionalMeanImputer
 from sk_autoencoder.nn._scalers import Scaler
 
 
@@ -18,11 +18,11 @@ class ImputedRows:
     X_missing : ndarray of shape (n_samples, n_features)
         Missing entries are NaN.
     scaler : Scaler
-    imputer : FactorModelImputer
+    imputer : ConditionalMeanImputer
     """
 
     def __init__(
-        self, X_missing: np.ndarray, scaler: Scaler, imputer: FactorModelImputer
+        self, X_missing: np.ndarray, scaler: Scaler, imputer: ConditionalMeanImputer
     ) -> None:
         self.X_missing = X_missing
         self.scaler = copy.deepcopy(scaler).cpu()  # the imputer stays on the CPU

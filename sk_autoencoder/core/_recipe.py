@@ -28,7 +28,7 @@ from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.nn._losses import Error, Loss
-from sk_autoencoder.nn._missing import FactorModelImputer
+from sk_autoencoder.nn._missing import ConditionalMeanImputer
 from sk_autoencoder.nn._objective import Objective
 
 AUTO_BATCH_SIZE_RANGE = 8, 256  # of batch_size="auto"
@@ -60,7 +60,7 @@ class Initialization(NamedTuple):
 
     is_linear: bool = False  # whether the network computes a linear autoencoder now
     corruption: nn.Module | None = None  # in place of the corruption of the member
-    imputer: FactorModelImputer | None = None  # of missing entries in new rows
+    imputer: ConditionalMeanImputer | None = None  # of missing entries in new rows
     learned: dict[str, Any] = {}  # noqa: RUF012 (attributes of the estimator)
 
 
@@ -71,7 +71,7 @@ class Start(NamedTuple):
     is_linear: bool  # whether it starts at a linear autoencoder
     is_incomplete: bool  # whether training rows have missing entries
     n_components: int  # of each member
-    imputer: FactorModelImputer | None
+    imputer: ConditionalMeanImputer | None
     measured: dict[str, Any]
     learned: dict[str, Any]
     earlier: list[dict[str, Any]] = []  # noqa: RUF012 (history of the trainings before)

@@ -16,15 +16,17 @@ N_TRACED_ROWS = 3  # in the example input; the graph takes any number
 LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")  # they report skipped optimisations
 
 
-def cholesky(matrix: Tensor) -> Tensor:
-    """Compute the lower Cholesky factor of `matrix` (..., n, n), column by column."""
-    columns, remainder = [], matrix
-    for i in range(matrix.shape[-1]):
-        column = remainder[..., 0] / remainder[..., :1, 0].sqrt()  # (..., n - i)
-        columns.append(F.pad(column, (i, 0)))
-        below = column[..., 1:]
-        remainder = remainder[..., 1:, 1:] - below[..., None] * below[..., None, :]
-    return torch.stack(columns, -1)
+def solve(matrix: Tensor, right: Tensor) -> Tensor:
+    """Solve ``matrix @ x = right`` for x (..., n, k), by Gauss-Jordan elimination.
+
+    `matrix` (..., n, n) is symmetric and positive definite, so no pivot is searched.
+    """
+    rows = torch.cat([matrix, right], -1)
+    for _ in range(matrix.shape[-1]):
+        first = rows[..., :1, 1:] / rows[..., :1, :1]
+        others = rows[..., 1:, 1:] - rows[..., 1:, :1] * first
+        rows = torch.cat([others, first], -2)  # after n steps in the first order again
+    return rows
 
 
 def solve_triangular(matrix: Tensor, right: Tensor, *, upper: bool) -> Tensor:
@@ -35,12 +37,6 @@ def solve_triangular(matrix: Tensor, right: Tensor, *, upper: bool) -> Tensor:
         rows[i] = right[..., i, :] / matrix[..., i, i, None]
         right = right - matrix[..., i, None] * rows[i][..., None, :]
     return torch.stack(rows, -2)
-
-
-def cholesky_solve(right: Tensor, root: Tensor) -> Tensor:
-    """Solve ``root @ root.T @ x = right`` for x (..., n, k)."""
-    half = solve_triangular(root, right, upper=False)
-    return solve_triangular(root.mT, half, upper=True)
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -78,9 +74,8 @@ def gelu(x: Tensor, approximate: str = "none") -> Tensor:
 
 SUBSTITUTES = {
     F.gelu: gelu,
-    torch.linalg.cholesky: cholesky,
+    torch.linalg.solve: solve,
     torch.linalg.solve_triangular: solve_triangular,
-    torch.cholesky_solve: cholesky_solve,
 }
 
 
@@ -181,9 +176,11 @@ def trace(
             output_names=list(names),
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             opset_version=opset,
+            optimize=False,
             dynamo=True,
             verbose=False,
         )
+    _simplify(exported.model)
     model = exported.model_proto
     if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
         raise ValueError(
@@ -192,6 +189,28 @@ def trace(
         )
     _strip_metadata(model)
     return model
+
+
+def _simplify(model) -> None:
+    """Fold constants and remove what is not used, without the rewriting rules of torch.
+
+    The rules take most of the time of an export, and onnxruntime has the same.
+    """
+    from onnx_ir.passes import Sequential, common
+    from onnxscript.optimizer import fold_constants
+
+    common.InlinePass()(model)
+    fold_constants(model)
+    Sequential(
+        common.RemoveUnusedNodesPass(),
+        common.RemoveUnusedFunctionsPass(),
+        common.RemoveUnusedOpsetsPass(),
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        common.DeduplicateInitializersPass(),
+        common.CommonSubexpressionEliminationPass(),
+        common.OutputFixPass(),
+        common.NameFixPass(),
+    )(model)
 
 
 def _strip_metadata(model) -> None:

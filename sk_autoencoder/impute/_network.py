@@ -8,7 +8,7 @@ from torch.distributions import Normal
 
 from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._dense import Linear
-from sk_autoencoder.nn._missing import FactorModelImputer
+from sk_autoencoder.nn._missing import ConditionalMeanImputer, GaussianImputer
 from sk_autoencoder.utils._torch_compat import is_exporting
 
 N_QUANTILES = 25  # of each column, between which normal scores are interpolated
@@ -77,7 +77,7 @@ class ResidualBlock(nn.Module):
 class ImputationNetwork(Network):
     """Network whose code is the imputed row.
 
-    The input of the residual blocks is the guess of a factor model, the mask of missing
+    The input of the residual blocks is the guess of a normal model, the mask of missing
     entries and the normal scores. The output of the blocks, initially zero, is added to the
     guess at missing entries. Observed entries do not change, so they have no error.
 
@@ -93,7 +93,7 @@ class ImputationNetwork(Network):
     def __init__(self, n_features: int, width: int, n_blocks: int, dropout: float) -> None:
         super().__init__()
         zeros, ones = torch.zeros(n_features), torch.ones(n_features)
-        self.fill = FactorModelImputer(zeros, zeros[:, None], ones, -ones, ones)
+        self.fill = GaussianImputer(zeros, torch.eye(n_features), -ones, ones)
         self.scores = RankToNormal(torch.stack([-ones, ones]))
         blocks = [ResidualBlock(width, dropout) for _ in range(n_blocks)]
         last = Linear(width, n_features)
@@ -122,8 +122,8 @@ class ImputationNetwork(Network):
         """Return this network, which imputes its input itself."""
         return self
 
-    def start_at(self, fill: FactorModelImputer, quantiles: Tensor) -> None:
-        """Initialise at a factor model, for columns of given quantiles."""
+    def start_at(self, fill: ConditionalMeanImputer, quantiles: Tensor) -> None:
+        """Initialise at a normal model, for columns of given quantiles."""
         self.fill = copy.deepcopy(fill)
         self.scores = RankToNormal(quantiles)
 

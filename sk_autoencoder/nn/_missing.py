@@ -1,4 +1,4 @@
-"""Imputation of missing entries by a factor model, and its correction by a network.
+"""Imputation of missing entries by a normal model, and its correction by a network.
 
 Missing entries are NaN in a tensor of rows. All rows are in scaled units.
 """
@@ -13,10 +13,153 @@ from sk_autoencoder.nn._dense import Linear
 from sk_autoencoder.utils._torch_compat import is_batched, is_exporting
 
 MIN_PATTERN_ROWS = 64  # among which equal missing entries are worth the search
+MAX_PRECISION_ENTRIES = 2**22  # gathered at once
 CORRECTION_WIDTH = 64  # hidden units of the correction of the imputed values
 
 
-class FactorModelImputer(nn.Module):
+class ConditionalMeanImputer(nn.Module):
+    """Base class: impute missing entries by their mean given the observed entries.
+
+    The models of the members of an ensemble are stacked along a first axis of all tensors,
+    and rows have the shape (n_members, batch, n_features) then.
+
+    Parameters
+    ----------
+    mean : Tensor of shape (n_features,)
+    low, high : Tensor of shape (n_features,)
+        Range of the imputed values.
+    """
+
+    mean: Tensor
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, mean: Tensor, low: Tensor, high: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("low", low)
+        self.register_buffer("high", high)
+
+    def conditional_mean(self, x: Tensor) -> Tensor:
+        """Compute the mean of all entries given the observed entries of `x`."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Impute the missing entries of `x` (batch, n_features)."""
+        if self.is_traced(x):
+            return self._impute(x)
+        where = x.isnan().any(-1).nonzero()[:, 0]
+        if len(where) == len(x):
+            return self._impute(x)
+        return x.index_copy(0, where, self._impute(x[where]))
+
+    def is_traced(self, x: Tensor) -> bool:
+        """Check whether shapes may not depend on values: in vmap, exports and ensembles."""
+        is_stacked = self.mean.ndim > 1
+        return is_exporting() or is_stacked or is_batched(x) or is_batched(self.mean)
+
+    def _impute(self, x: Tensor) -> Tensor:
+        bounds = align_rows(self.low), align_rows(self.high)
+        return torch.where(x.isnan(), self.conditional_mean(x).clamp(*bounds), x)
+
+
+class GaussianImputer(ConditionalMeanImputer):
+    r"""Impute missing entries by their conditional mean under a normal distribution.
+
+    With the precision matrix :math:`\Lambda` and the mean :math:`m`, the mean of the
+    missing entries :math:`u` given the observed entries :math:`o` is [1]_
+
+    .. math:: m_u - \Lambda_{uu}^{-1} \Lambda_{uo} (x_o - m_o)
+
+    Parameters
+    ----------
+    mean : Tensor of shape (n_features,)
+    precision : Tensor of shape (n_features, n_features)
+        :math:`\Lambda`, the inverse of the covariance matrix.
+    low, high : Tensor of shape (n_features,)
+        Range of the imputed values.
+
+    References
+    ----------
+    .. [1] C. M. Bishop, "Pattern recognition and machine learning", 2006, equation 2.75.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_autoencoder.nn._missing import GaussianImputer
+    >>> covariance = torch.tensor([[1.0, 0.5], [0.5, 1.0]])
+    >>> low, high = torch.tensor([-3.0, -3.0]), torch.tensor([3.0, 3.0])
+    >>> impute = GaussianImputer(torch.zeros(2), covariance.inverse(), low, high)
+    >>> impute(torch.tensor([[torch.nan, 1.0], [2.0, torch.nan]]))
+    tensor([[0.5000, 1.0000],
+            [2.0000, 1.0000]])
+    """
+
+    precision: Tensor
+
+    def __init__(self, mean: Tensor, precision: Tensor, low: Tensor, high: Tensor) -> None:
+        super().__init__(mean, low, high)
+        self.register_buffer("precision", precision)
+
+    def conditional_mean(self, x: Tensor) -> Tensor:
+        """Compute the mean of all entries (batch, n_features) given `x`."""
+        if is_exporting() or is_batched(x) or is_batched(self.mean):
+            return self._solve_all(x)
+        size = max(MAX_PRECISION_ENTRIES // x.shape[-1] ** 2, 1)
+        parts = [self._solve_missing(part) for part in x.split(size, dim=-2)]
+        return torch.cat(parts, dim=-2)
+
+    def _pull(self, x: Tensor) -> Tensor:
+        """Compute ``-precision @ (x - mean)`` over the observed entries of each row."""
+        centered = torch.where(x.isnan(), 0.0, x - align_rows(self.mean))
+        return -(centered @ self.precision)
+
+    def _solve_missing(self, x: Tensor) -> Tensor:
+        """Solve for as many entries of each row as are missing in the row with most."""
+        is_missing, mean = x.isnan(), align_rows(self.mean).expand_as(x)
+        if not is_missing.any():
+            return mean
+        n_missing = int(is_missing.sum(-1).max())
+        order = is_missing.byte().argsort(dim=-1, descending=True, stable=True)
+        order = order[..., :n_missing]
+        pull, is_missing = (part.gather(-1, order) for part in (self._pull(x), is_missing))
+        solution = _solve_masked(self._gather_blocks(order), pull, is_missing)
+        return mean.scatter_add(-1, order, solution)
+
+    def _gather_blocks(self, order: Tensor) -> Tensor:
+        """Gather the rows and columns `order` (..., n) of the matrix, (..., n, n)."""
+        n_features, n = self.precision.shape[-1], order.shape[-1]
+        row = order
+        if self.precision.ndim > 2:  # of each member
+            member = torch.arange(len(self.precision), device=order.device)
+            row = order + n_features * member[:, None, None]
+        rows = self.precision.reshape(-1, n_features).index_select(0, row.flatten())
+        columns = order[..., None, :].expand(*order.shape, n)
+        return rows.view(*order.shape, n_features).gather(-1, columns)
+
+    def _solve_all(self, x: Tensor) -> Tensor:
+        """Solve for all entries, in shapes that do not depend on values."""
+        matrix = self.precision if self.precision.ndim == 2 else self.precision[:, None]
+        return align_rows(self.mean) + _solve_masked(matrix, self._pull(x), x.isnan())
+
+
+def _solve_masked(matrix: Tensor, right: Tensor, mask: Tensor) -> Tensor:
+    """Solve for the entries in `mask` (..., n) alone; the solution is zero elsewhere."""
+    pairs = mask[..., :, None] & mask[..., None, :]
+    eye = torch.eye(mask.shape[-1], dtype=matrix.dtype, device=matrix.device)
+    right = torch.where(mask, right, 0.0)
+    return _solve(torch.where(pairs, matrix, eye), right)
+
+
+def _solve(matrix: Tensor, right: Tensor) -> Tensor:
+    """Solve ``matrix @ x = right`` for x (..., n); `matrix` is positive definite."""
+    if is_exporting():  # one operator for the export to replace
+        return torch.linalg.solve(matrix, right[..., None])[..., 0]
+    root = torch.linalg.cholesky(matrix)
+    return torch.cholesky_solve(right[..., None], root)[..., 0]
+
+
+class FactorModelImputer(ConditionalMeanImputer):
     r"""Impute missing entries by their conditional mean under a factor model.
 
     Rows are :math:`m + z L^T + \varepsilon` with standard normal factors :math:`z` and
@@ -26,9 +169,6 @@ class FactorModelImputer(nn.Module):
        A = I + \sum_j \frac{1}{\psi_j} L_j^T L_j
 
     with sums over the observed columns [1]_.
-
-    The models of the members of an ensemble are stacked along a first axis of all tensors,
-    and rows have the shape (n_members, batch, n_features) then.
 
     Parameters
     ----------
@@ -57,77 +197,65 @@ class FactorModelImputer(nn.Module):
             [2.0000, 1.9802]])
     """
 
-    mean: Tensor
     loadings: Tensor
     noise: Tensor
-    low: Tensor
-    high: Tensor
 
     def __init__(
         self, mean: Tensor, loadings: Tensor, noise: Tensor, low: Tensor, high: Tensor
     ) -> None:
-        super().__init__()
-        self.register_buffer("mean", mean)
+        super().__init__(mean, low, high)
         self.register_buffer("loadings", loadings)
         self.register_buffer("noise", noise)
-        self.register_buffer("low", low)
-        self.register_buffer("high", high)
 
     def factors(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Compute factor means (batch, n_factors) given `x`, and Cholesky factors of A."""
+        weight, projection = self._weigh(x)
+        if self.is_traced(x) or len(x) < MIN_PATTERN_ROWS:
+            root = torch.linalg.cholesky(self._precision(weight))
+        else:  # rows with the same missing entries share it
+            patterns, inverse = weight.unique(dim=0, return_inverse=True)
+            root = torch.linalg.cholesky(self._precision(patterns))[inverse]
+        return torch.cholesky_solve(projection[..., None], root)[..., 0], root
+
+    def conditional_mean(self, x: Tensor) -> Tensor:
+        """Compute the mean of all entries (batch, n_features) given `x`."""
+        if is_exporting():
+            weight, projection = self._weigh(x)
+            codes = _solve(self._precision(weight), projection)
+        else:
+            codes = self.factors(x)[0]
+        return align_rows(self.mean) + codes @ self.loadings.mT
+
+    def _weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Weigh entries by their noise, and project the weighted rows on the loadings."""
         is_missing = x.isnan()
         weight = torch.where(is_missing, 0.0, 1 / align_rows(self.noise))
         centered = torch.where(is_missing, 0.0, x - align_rows(self.mean))
-        projection = ((centered * weight) @ self.loadings)[..., None]
-        if self._is_traced(x) or len(x) < MIN_PATTERN_ROWS:
-            root = self._root(weight)
-        else:  # rows with the same missing entries share it
-            patterns, inverse = weight.unique(dim=0, return_inverse=True)
-            root = self._root(patterns)[inverse]
-        return torch.cholesky_solve(projection, root)[..., 0], root
+        return weight, (centered * weight) @ self.loadings
 
-    def _is_traced(self, x: Tensor) -> bool:
-        """Check whether shapes may not depend on values: in vmap, exports and ensembles."""
-        is_stacked = self.noise.ndim > 1
-        return is_exporting() or is_stacked or is_batched(x) or is_batched(self.noise)
-
-    def _root(self, weight: Tensor) -> Tensor:
-        """Compute the Cholesky factors of A for weights (batch, n_features) of entries."""
+    def _precision(self, weight: Tensor) -> Tensor:
+        """Compute A for weights (batch, n_features) of entries."""
         n_factors = self.loadings.shape[-1]
         products = self.loadings[..., :, None] * self.loadings[..., None, :]
         eye = torch.eye(n_factors, dtype=weight.dtype, device=weight.device)
         precision = (weight @ products.flatten(-2)).unflatten(-1, (n_factors, n_factors))
-        return torch.linalg.cholesky(precision + eye)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Impute the missing entries of `x` (batch, n_features)."""
-        if self._is_traced(x):
-            return self._impute(x)
-        where = x.isnan().any(-1).nonzero()[:, 0]
-        if len(where) == len(x):
-            return self._impute(x)
-        return x.index_copy(0, where, self._impute(x[where]))
-
-    def _impute(self, x: Tensor) -> Tensor:
-        imputed = align_rows(self.mean) + self.factors(x)[0] @ self.loadings.mT
-        bounds = align_rows(self.low), align_rows(self.high)
-        return torch.where(x.isnan(), imputed.clamp(*bounds), x)
+        return precision + eye
 
 
 class ImputationLayer(nn.Module):
-    """Impute by a factor model, and add a correction by a small trained network.
+    """Impute by a normal model, and add a correction by a small trained network.
 
     The input of the correction is the imputed row and the mask of its missing entries. The
     correction starts at zero, and never changes observed entries.
 
     Parameters
     ----------
-    fill : FactorModelImputer
+    fill : ConditionalMeanImputer
     """
 
     takes_members = True  # the stacked weights of an ensemble
 
-    def __init__(self, fill: FactorModelImputer) -> None:
+    def __init__(self, fill: ConditionalMeanImputer) -> None:
         super().__init__()
         self.fill = copy.deepcopy(fill)
         n_features = len(fill.mean)

@@ -23,7 +23,11 @@ from sk_autoencoder.core._initialization._pca import (
 )
 from sk_autoencoder.core._memory import SAMPLE_BYTES, rows_within
 from sk_autoencoder.nn._losses import Loss
-from sk_autoencoder.nn._missing import FactorModelImputer
+from sk_autoencoder.nn._missing import (
+    ConditionalMeanImputer,
+    FactorModelImputer,
+    GaussianImputer,
+)
 from sk_autoencoder.nn._scalers import Scaler
 from sk_autoencoder.utils._checks import as_floats
 
@@ -31,6 +35,9 @@ MIN_NOISE_VARIANCE = 1e-2  # of the initial model, in squared scaled units
 MAX_FACTORS = 32
 N_FACTORS = (2, 4, 8, 16, 32)  # among which held-out cells of a table choose
 HIDDEN_SHARE = 0.2  # of these cells
+MAX_COVARIANCE_FEATURES = 256  # of models without factors
+# Six tables, November 2026: .5 to .9 within .01 of each other in RMSE.
+COVARIANCE_WEIGHT = 0.7  # of the covariance of rows beside that of the factor model
 MIN_SELECTION_ROWS, MAX_SELECTION_ROWS = 40, 2_000
 MAX_COMPLETE_ROWS = 500  # enough rows where entries are missing in new rows only
 MAX_FACTOR_MODEL_ROWS = 10_000  # training rows of the model
@@ -153,7 +160,7 @@ def fit_factor_model(
     seed: int,
     is_incomplete: bool = True,
     columns: Tensor | None = None,
-) -> FactorModelImputer:
+) -> ConditionalMeanImputer:
     """Fit a factor model to the scaled rows `indices` of a source.
 
     The initial model has principal factors. EM [1]_ improves the model if entries are
@@ -171,7 +178,8 @@ def fit_factor_model(
     columns : Tensor of shape (n_features,) or None, default=None
         Index of the column of each entry of an encoded table. Cells of some rows, hidden
         for that, choose the number of factors then: entries of one category depend on each
-        other, and many factors fit that alone.
+        other, and many factors fit that alone. :func:`average_covariances`
+        adds what few factors do not explain.
 
     References
     ----------
@@ -190,7 +198,9 @@ def fit_factor_model(
         return _fit_scaled(x, seed, MAX_FACTORS).float()
     sample = x[evenly_spaced_indices(n_rows, MAX_SELECTION_ROWS)]
     model = _fit_scaled(x, seed, _select_n_factors(sample, seed, columns))
-    n_unused = min(MAX_FACTORS, x.shape[1]) - model.loadings.shape[1]
+    if x.shape[1] <= MAX_COVARIANCE_FEATURES:
+        return average_covariances(model, x).float()
+    n_unused = MAX_FACTORS - model.loadings.shape[1]
     model.loadings = F.pad(model.loadings, (0, n_unused))  # members have the same shapes
     return model.float()
 
@@ -215,6 +225,44 @@ def _select_n_factors(x: Tensor, seed: int, columns: Tensor) -> int:
         return float((imputed - held)[is_hidden].square().nansum())
 
     return min(N_FACTORS, key=error)
+
+
+def average_covariances(model: FactorModelImputer, x: Tensor) -> GaussianImputer:
+    r"""Average the covariance of a factor model with that of rows.
+
+    The covariance of the rows, imputed by the model, tells what few factors do not
+    explain. The average is linear shrinkage [1]_ with the factor model as its target.
+
+    Parameters
+    ----------
+    model : FactorModelImputer
+    x : Tensor of shape (n_rows, n_features)
+        Scaled rows, with NaN for missing entries.
+
+    References
+    ----------
+    .. [1] O. Ledoit and M. Wolf, "Improved estimation of the covariance matrix of stock
+       returns with an application to portfolio selection", Journal of Empirical Finance
+       10, 2003.
+    """
+    loadings, noise = model.loadings, model.noise
+    imputed, covariance = [], (x.isnan().sum(0) * noise).diag()
+    for rows in x.split(EM_ROWS):
+        codes, root = model.factors(rows)
+        guess = model.mean + codes @ loadings.T
+        imputed.append(torch.where(rows.isnan(), guess, rows))
+        # The covariance of missing entries given the observed ones is spread @ spread.T.
+        identity = torch.eye(loadings.shape[1]).to(root).expand_as(root)
+        inverse_root = torch.linalg.solve_triangular(root, identity, upper=False)
+        spread = (loadings @ inverse_root.mT) * rows.isnan()[..., None]
+        spread = spread.movedim(0, 1).flatten(1)
+        covariance += spread @ spread.T
+    rows = torch.cat(imputed)
+    mean = rows.mean(0)
+    covariance = (covariance + (rows - mean).T @ (rows - mean)) / len(rows)
+    target = loadings @ loadings.T + noise.diag()
+    precision = torch.linalg.inv(target.lerp(covariance, COVARIANCE_WEIGHT))
+    return GaussianImputer(mean, precision, model.low, model.high)
 
 
 def _principal_factors(
