@@ -148,6 +148,7 @@ def test_pooled_estimates_follow_rubins_rules():
     assert pooled.df == pytest.approx(2 * (13 / 4) ** 2)
     low, high = pooled.interval(0.95)
     assert (low + high) / 2 == pytest.approx(2)
+    assert all(isinstance(value, float) for value in vars(pooled).values())
     few = pool([1.0, 2.0, 3.0], [2.0, 3.0, 4.0], df_complete=10)
     observed = 11 / 13 * 10 * 9 / 13
     assert few.df == pytest.approx(1 / (1 / pooled.df + 1 / observed))
@@ -186,6 +187,13 @@ def test_intervals_of_pooled_means_hold_the_truth():
 def test_estimates_that_cannot_be_pooled(args, message):
     with pytest.raises(ValueError, match=message):
         pool(*args[:2], **({"df_complete": args[2]} if len(args) > 2 else {}))
+
+
+@pytest.mark.parametrize("level", [95, 1, 0.0, -0.5])
+def test_a_level_of_an_interval_is_a_probability(level):
+    pooled = pool([1.0, 2.0, 3.0], [2.0, 3.0, 4.0])
+    with pytest.raises(ValueError, match=f"level={level} has to be .* such as 0.95"):
+        pooled.interval(level)
 
 
 @pytest.mark.slow

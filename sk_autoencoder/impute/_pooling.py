@@ -9,17 +9,19 @@ from sklearn.utils.validation import check_array
 
 @dataclass(frozen=True)
 class PooledEstimate:
-    """An estimate pooled over imputations, and how sure it is.
+    """An estimate pooled over imputations, with its variance.
+
+    All attributes have the shape of one estimate.
 
     Parameters
     ----------
-    estimate : ndarray
+    estimate : float or ndarray
         Mean of the estimates.
-    variance : ndarray
-        Variance of this mean, with what was missing in it.
-    df : ndarray
+    variance : float or ndarray
+        Variance of this mean; it includes the uncertainty of missing values.
+    df : float or ndarray
         Degrees of freedom of the t distribution of the estimate.
-    missing_fraction : ndarray
+    missing_fraction : float or ndarray
         Fraction of the variance that missing values cause, from 0 to 1.
     """
 
@@ -39,12 +41,21 @@ class PooledEstimate:
         Parameters
         ----------
         level : float, default=0.95
-            Probability that it holds the true value, from 0 to 1.
+            Probability that it holds the true value, between 0 and 1.
 
         Returns
         -------
-        low, high : ndarray
+        low, high : float or ndarray
+
+        Raises
+        ------
+        ValueError
+            If `level` is not between 0 and 1.
         """
+        if not 0 < level < 1:
+            raise ValueError(
+                f"level={level!r} has to be a probability between 0 and 1, such as 0.95."
+            )
         half = student_t.ppf((1 + level) / 2, self.df) * self.standard_error
         return self.estimate - half, self.estimate + half
 
@@ -113,7 +124,8 @@ def pool(estimates, variances, *, df_complete: float = np.inf) -> PooledEstimate
         else:
             shrunk = (df_complete + 1) / (df_complete + 3) * df_complete
             df = 1 / (1 / many_rows + 1 / (shrunk * (1 - fraction)))
-    return PooledEstimate(estimates.mean(axis=0), total, df, fraction)
+    values = estimates.mean(axis=0), total, df, fraction
+    return PooledEstimate(*(value[()] for value in values))  # numbers, not arrays of none
 
 
 def _check_estimates(

@@ -166,7 +166,10 @@ def describe_fit(estimator, rows: Rows) -> str:
     inner = _pipelines.find_estimator(estimator, lambda step: hasattr(step, "fit_summary_"))
     text = paragraph(f"{estimator!r}")
     n_rows, n_columns = len(rows.index), len(rows.columns)
-    text += paragraph(f"{n_rows:,} of {rows.n_given:,} rows, of {n_columns} columns.")
+    shown = f"{rows.n_given:,} rows of {n_columns} columns"
+    if n_rows < rows.n_given:
+        shown += f"; this page is about {n_rows:,} of them"
+    text += paragraph(f"{shown}.")
     if inner is None:
         return text
     curves = inner.loss_curve_, inner.validation_curve_
