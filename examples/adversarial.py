@@ -1,10 +1,11 @@
 """
-Adversarial: codes that are distributed as a prior, and new digits drawn by it
-==============================================================================
+Adversarial autoencoder: codes with the distribution of a prior, and new digits
+===============================================================================
 
-Handwritten digits in two components. A critic pulls the codes towards a prior: normal, or
-ten normal distributions on a circle. Rows that were held out should then have codes that
-cannot be told from draws of the prior, so that decoded draws look like digits.
+Reduce handwritten digits to codes of two components. A second network, the critic, learns
+to distinguish codes from draws of a prior. The encoder learns to make that impossible. The
+prior is a normal distribution, or ten normal distributions on a circle. If codes of new
+digits have the distribution of the prior, decoded draws of the prior look like digits.
 """
 
 # %%
@@ -25,8 +26,9 @@ X, y = load_digits(return_X_y=True)
 X_train, X_test, _, y_test = train_test_split(X, y, test_size=0.3, random_state=0)
 
 # %%
-# One autoencoder for each prior; samples are decoded draws of the prior itself. How far is
-# the distribution of each component from the prior's?
+# Fit one autoencoder for each prior. ``code_density="prior"`` draws new rows by the prior
+# itself. The Kolmogorov-Smirnov distance compares the distribution of each component with
+# that of the prior; 0 is ideal.
 figure, axes = plt.subplots(2, 3, figsize=(12, 8), layout="constrained")
 for row, prior in zip(axes, ["normal", "mixture"], strict=True):
     autoencoder = AdversarialAutoencoder(

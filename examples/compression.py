@@ -2,12 +2,14 @@
 Rows as few bytes: a budget, a bound on the error, a picture
 ============================================================
 
-Handwritten digits, each somewhere in a larger image. ``AutoencoderCompressor`` is told what
-a row may cost; it finds codes, steps and bits for it, and writes bytes that only it reads.
+Compress images of handwritten digits. Set the mean number of bytes a row. The fit of
+``AutoencoderCompressor`` chooses the number of components and how codes are rounded. Only
+the fitted compressor reads the bytes.
 """
 
 # %%
-# The data: 1,500 images of 11 x 11 pixels, from 0 to 16.
+# The data: 1,500 images of 11 x 11 pixels, from 0 to 16, each with a digit at a random
+# place.
 import zlib
 
 import matplotlib
@@ -29,7 +31,7 @@ X = images.reshape(-1, 121)
 fit, new = X[:1_200], X[1_200:]
 
 # %%
-# Six bytes a row, on average.
+# Compress to six bytes a row, in the mean.
 compressor = AutoencoderCompressor(bytes_per_row=6, random_state=0).fit(fit)
 blob = compressor.compress(new)
 rows = compressor.decompress(blob)
@@ -38,7 +40,8 @@ print(f"zlib               {len(zlib.compress(new.tobytes(), 9)) / len(new):6.1f
 print(f"compressed         {len(blob) / len(new):6.1f}  R² {compressor.score(new):.3f}")
 
 # %%
-# What other steps would give, and PCA with the same quantiser and coder.
+# Compare with other numbers of bytes, and with PCA, whose scores are rounded and coded by
+# the same functions.
 report = compressor.report(new)
 print("\nbytes a row    R²  PSNR    PCA: bytes a row    R²")
 names = ("bytes_per_row", "r2", "psnr", "pca_bytes_per_row", "pca_r2")
@@ -46,14 +49,15 @@ for size, r2, psnr, pca_size, pca_r2 in zip(*(report[n] for n in names), strict=
     print(f"{size:11.1f} {r2:5.2f} {psnr:5.1f} {pca_size:19.1f} {pca_r2:5.2f}")
 
 # %%
-# Residuals on top of the codes of any autoencoder bound the error of each pixel.
+# Bound the error of each pixel by ``max_error``. Residuals are then written beside the
+# codes. The codes may come from any autoencoder, or from PCA.
 bounded = AutoencoderCompressor(PCA(30), bytes_per_row=10, max_error=3, random_state=0)
 blob = bounded.fit(fit).compress(new)
 error = np.abs(bounded.decompress(blob).astype(int) - new).max()
 print(f"\n{len(blob) / len(new):.1f} bytes a row, and no pixel is off by more than {error}")
 
 # %%
-# The picture.
+# Draw R² against bytes, and digits above their reconstructions.
 figure = plt.figure(figsize=(11, 4), layout="constrained")
 left, right = figure.subfigures(1, 2)
 RateDistortionDisplay.from_estimator(compressor, new, ax=left.subplots())

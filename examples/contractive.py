@@ -1,10 +1,10 @@
 """
-Contraction: codes that stay where they are when rows are noisy
-===============================================================
+Contractive autoencoder: codes that change little with noise
+============================================================
 
-Handwritten digits in two components, by the plain autoencoder and by the contractive one.
-Noise is then added to rows that neither has seen: how far do the codes move, compared with
-the distances between them?
+Reduce handwritten digits to two components by the plain autoencoder and by the contractive
+one. Then add noise to digits that neither was fitted to, and measure how much their codes
+change.
 """
 
 # %%
@@ -25,8 +25,8 @@ rng = np.random.default_rng(0)
 noisy = X_test + 0.3 * X.std() * rng.normal(size=(20, *X_test.shape))
 
 # %%
-# Both autoencoders, with default parameters. A standardised code has variance 1, so its
-# mean squared move is a share of its own spread.
+# Fit both autoencoders with default parameters. Codes are standardised, so that the mean
+# squared change of a component is a share of its variance.
 autoencoders = [
     AutoencoderTransformer(2, random_state=0),
     ContractiveAutoencoder(2, random_state=0),
@@ -40,10 +40,10 @@ for autoencoder in autoencoders:
     name = type(autoencoder).__name__
     pictures[name] = codes, moved
     share = ((moved - codes) ** 2).mean()
-    print(f"{name:24}  R² {autoencoder.score(X_test):.3f}  moved {share:.4f}")
+    print(f"{name:24}  R² {autoencoder.score(X_test):.3f}  change of codes {share:.4f}")
 
 # %%
-# The picture: all codes, and the noisy copies of one row of each digit.
+# Draw all codes, and those of the noisy copies of one row of each digit.
 figure, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
 shown = [np.flatnonzero(y_test == digit)[0] for digit in range(10)]
 for ax, (name, (codes, moved)) in zip(axes, pictures.items(), strict=True):

@@ -2,8 +2,8 @@
 PCA and an autoencoder in the same Pipeline
 ===========================================
 
-Both reduce the 64 pixels of a digit for the same classifier, and one grid search tunes
-each. Then both reduce to two components, for the eye.
+Reduce the 64 pixels of a digit by PCA and by an autoencoder, for the same classifier, and
+tune each by the same grid search. Then reduce to two components and draw the codes.
 """
 
 # %%
@@ -30,8 +30,8 @@ pca, autoencoder = PCA(random_state=0), AutoencoderTransformer(random_state=0)
 
 
 # %%
-# One line differs: what the step ``reduce`` is. A search fits four times to half of the
-# training rows, and then once to all of them. The seconds are those of this last fit.
+# Only the step ``reduce`` differs. A search fits it four times to half of the training
+# rows, and then once to all of them. The seconds are those of the last fit.
 def search(reduce) -> GridSearchCV:
     """Tune the reducer for the classifier behind it."""
     pipeline = Pipeline([("reduce", reduce), ("classify", KNeighborsClassifier(5))])
@@ -40,7 +40,7 @@ def search(reduce) -> GridSearchCV:
 
 
 def r2(reduce) -> float:
-    """Return the R² of the reconstruction of the test rows, PCA's too."""
+    """Compute the R² of reconstructed test rows, by PCA or by the autoencoder."""
     return reconstruction_r2_scorer(reduce, X_test)
 
 
@@ -66,7 +66,7 @@ for reduce in (pca, autoencoder):
     row(name, r2(best), grid.score(X_test, y_test), grid.refit_time_)
 
 # %%
-# Two components, and a linear classifier on them.
+# Reduce to two components, and fit a linear classifier to them.
 say("\nReducing to 2 components for a logistic regression: one fit of each reducer.")
 say(header)
 flat = {}
@@ -79,7 +79,7 @@ for reduce in (pca, autoencoder):
     row(f"{type(reduce).__name__}(2)", r2(fitted), accuracy, seconds)
 
 # %%
-# Originals beside both reconstructions, and the two-dimensional codes.
+# Draw digits above both reconstructions, and the codes of two components.
 figure = plt.figure(figsize=(10, 9), layout="constrained")
 above, below = figure.subfigures(2, 1, height_ratios=(3, 5))
 shown = X_test[[np.flatnonzero(y_test == digit)[0] for digit in range(10)]]

@@ -2,9 +2,9 @@
 Denoising: digits in noise, and a distortion learned from pairs
 ===============================================================
 
-The bundled digits, 8 x 8 pixels, with Gaussian noise. The autoencoder replaces the
-``KernelPCA`` of scikit-learn's example "Image denoising using kernel PCA" in a line. The
-second part learns another damage, a blur, from pairs of blurred and sharp digits.
+Remove Gaussian noise from images of handwritten digits. Put ``DenoisingAutoencoder()`` in
+place of the ``KernelPCA`` of scikit-learn's example "Image denoising using kernel PCA".
+The second part removes a blur, which is learned from pairs of blurred and sharp digits.
 """
 
 # %%
@@ -26,12 +26,12 @@ noisy = clean + np.random.default_rng(1).normal(0, 0.25, clean.shape)
 
 
 def error(rows):
-    """Return the mean squared error of a pixel."""
+    """Compute the mean squared error of a pixel."""
     return np.mean((rows - clean) ** 2)
 
 
 # %%
-# Three denoisers that have seen clean digits.
+# Fit three denoisers to clean digits.
 pca = PCA(20).fit(X_fit)
 kernel_pca = KernelPCA(
     64, kernel="rbf", gamma=0.2, fit_inverse_transform=True, alpha=5e-3
@@ -48,11 +48,11 @@ for name, rows in pictures.items():
     print(f"{name:10} mean squared error {error(rows):.4f}")
 
 # %%
-# A damage that no name stands for: pairs show what it is, and what it should become.
+# Give pairs of rows, damaged and clean, if no parameter describes the damage.
 
 
 def blur(rows):
-    """Return digits whose pixels are means of 3 x 3, with a little noise."""
+    """Replace each pixel by the mean of 3 x 3 pixels, and add a little noise."""
     images = uniform_filter(rows.reshape(-1, 8, 8), size=(1, 3, 3), mode="constant")
     noise = np.random.default_rng(2).normal(0, 0.02, images.shape)
     return (images + noise).reshape(rows.shape)
@@ -65,7 +65,7 @@ print(f"\nblurred    mean squared error {error(pictures['blurred']):.4f}")
 print(f"sharpened  mean squared error {error(pictures['sharpened']):.4f}")
 
 # %%
-# The picture: a row a method.
+# Draw the digits, one row for each method.
 figure, axes = plt.subplots(len(pictures), 12, figsize=(8, 5.2))
 for row, (name, images) in zip(axes, pictures.items(), strict=True):
     row[0].set_title(f"{name}: {error(images):.4f}", loc="left", fontsize=9)

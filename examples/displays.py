@@ -1,11 +1,11 @@
 """
-Displays: what training did, what codes hold, what comes back
-=============================================================
+Displays: losses, codes, reconstructions, scores and rates
+==========================================================
 
-One picture for each question, in the convention of scikit-learn's displays:
-``from_estimator`` draws, ``plot(ax=...)`` draws again into other axes, and ``figure_`` and
-``ax_`` change the picture. Displays take pipelines, searches and wrappers. Most of them
-draw PCA too.
+Draw one picture for each question. The methods are those of scikit-learn's displays:
+``from_estimator`` draws, and ``plot(ax=...)`` draws again into other axes. Change the
+picture by ``figure_`` and ``ax_``. The estimator may be a step of a Pipeline or of a
+search. Most displays draw PCA too.
 """
 
 # %%
@@ -45,13 +45,14 @@ def save(display, name: str) -> None:
 
 
 # %%
-# Did training converge, and which epoch was kept? Each term of the loss has its colour: for
-# a variational autoencoder the error and the divergence of its codes from the prior.
+# Did training converge, and which epoch is the best? Each term of the loss has a colour. A
+# variational autoencoder has two: the error, and the divergence of its codes from the
+# prior.
 vae = VAETransformer(2, max_epochs=40, random_state=0).fit(X_fit)
 save(LossCurveDisplay.from_estimator(vae), "loss")
 
 # %%
-# What is in two components? In one figure with PCA.
+# Which digits have similar codes? PCA is on the left.
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 for reducer, ax in zip([PCA(2).fit(X_fit), vae], axes, strict=True):
     display = CodeDisplay.from_estimator(reducer, X_test, y_test, ax=ax)
@@ -59,11 +60,11 @@ axes[0].get_legend().remove()
 save(display, "codes")
 
 # %%
-# What does each code decode to? A grid of codes, at quantiles of the prior.
+# Which digit does each code stand for? The codes are a grid, at quantiles of the prior.
 save(TraversalDisplay.from_estimator(vae, image_shape=(8, 8)), "plane")
 
 # %%
-# How well are images reconstructed? By a denoiser and by PCA, from noisy images.
+# How well are images reconstructed from noisy ones, by a denoiser and by PCA?
 noisy = X_test + np.random.default_rng(0).normal(0, 4, X_test.shape)
 denoiser = DenoisingAutoencoder(
     noise_level=4, scaling=None, max_epochs=15, random_state=0
@@ -91,8 +92,8 @@ save(display, "features")
 save(TraversalDisplay.from_estimator(ours, means), "components")
 
 # %%
-# Where is the threshold of a detector, and why are the most unusual rows unusual? 20
-# malignant tumours are among the rows. The detector gets no labels.
+# Where is the threshold of a detector, and which columns make rows outliers? 20 malignant
+# tumours are among the rows. The detector gets no labels.
 kinds = cancer.target.map({0: "malignant", 1: "benign"})
 kept = [*kinds.index[kinds == "benign"], *kinds.index[kinds == "malignant"][:20]]
 tumours = cancer.data.loc[kept]
@@ -107,7 +108,7 @@ compressor = AutoencoderCompressor(inner, bytes_per_row=3, random_state=0).fit(X
 save(RateDistortionDisplay.from_estimator(compressor, X_test), "rate")
 
 # %%
-# A report on the detector, on one page. A notebook shows it, and ``.save("report.html")``
-# writes it as one file.
+# Report on the detector on one page. A notebook shows the page, and
+# ``.save("report.html")`` writes it to a file.
 print(f"{'report':22} one page, shown below")
 report(detector, tumours, kinds[kept])

@@ -2,12 +2,13 @@
 Export: a Pipeline as ONNX, without Python where it runs
 ========================================================
 
-A scaler, an autoencoder and a classifier become one ONNX model, and so do a scaler and an
-outlier detector. onnxruntime gives the same numbers, and those of few rows much faster.
+Export a Pipeline of a scaler, an autoencoder and a classifier to one ONNX model, and a
+Pipeline with an outlier detector to another. onnxruntime computes the same numbers, and
+takes much less time for few rows.
 """
 
 # %%
-# The data: 30 measurements of breast tumours, in float32 as onnxruntime will see them.
+# The data: 30 measurements of breast tumours, in float32, the precision of the ONNX models.
 from pathlib import Path
 from time import perf_counter
 
@@ -31,7 +32,7 @@ X_train, X_test, y_train, y_test = train_test_split(
 )
 
 # %%
-# One call exports each Pipeline.
+# Export each Pipeline by one call.
 classifier = make_pipeline(
     StandardScaler(), AutoencoderTransformer(8, random_state=0), LogisticRegression()
 ).fit(X_train, y_train)
@@ -42,7 +43,7 @@ for name, pipeline in pipelines.items():
     Path(f"{name}.onnx").write_bytes(to_onnx(pipeline).SerializeToString())
 
 # %%
-# Where they run, the models need onnxruntime and nothing else.
+# Run the models. This needs onnxruntime and no other package.
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = 1
 classify, detect = (
@@ -60,7 +61,7 @@ for name, found, wished in [
     print(f"largest difference of the {name}: {np.abs(found - wished).max():.1e}")
 
 # %%
-# The time of a call, for one row and for many: the best of several.
+# Measure the time of a call with few and with many rows, the shortest of ten.
 sizes = [1, 10, 100, 1000, 10_000]
 
 
@@ -86,7 +87,7 @@ for size, slow, fast in zip(sizes, *latency.values(), strict=True):
     print(f"{size:10,}  {slow:9.2f} ms  {fast:9.2f} ms  {slow / fast:5.1f}")
 
 # %%
-# The picture: the scores against each other, and the time of a call.
+# Draw the scores of both against each other, and the time of a call.
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 for kind, title in [(1, "benign"), (0, "malignant")]:
     is_kind = y_test == kind

@@ -2,12 +2,12 @@
 Generation: new digits, beside those of a Gaussian mixture
 ==========================================================
 
-A variational autoencoder learns a density of handwritten digits. It draws new digits, also
-digits like given ones, and computes how probable a row is.
+Draw new handwritten digits by a variational autoencoder, also digits like given ones.
+Compute how probable a row is. Then draw rows of a table with given cells.
 """
 
 # %%
-# The data: 8 x 8 pixels. A few images are turned by a quarter.
+# The data: 8 x 8 pixels. ``turned`` has the held-out digits, rotated by 90 degrees.
 import matplotlib
 import numpy as np
 from sklearn.datasets import load_digits
@@ -24,7 +24,7 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, random_
 turned = np.rot90(X_test.reshape(-1, 8, 8), axes=(1, 2)).reshape(-1, 64)
 
 # %%
-# Both draw rows by the same method. ``like`` asks for rows like those of one class.
+# Fit both models. ``sample`` draws rows, and with ``like`` rows that are like given ones.
 vae = VAETransformer(random_state=0).fit(X_train)
 mixture = GaussianMixture(10, random_state=0, reg_covar=0.1).fit(X_train)
 eights = vae.sample(64, random_state=0, like=X_train[y_train == 8])
@@ -34,13 +34,16 @@ print(
 )
 
 # %%
-# How probable are rows? The bound is one on the log-likelihood of all 64 pixels, in nats.
+# Compute how probable rows are: a lower bound on the log-likelihood of all 64 pixels, in
+# nats.
 usual, unusual = vae.score_samples(X_test), vae.score_samples(turned)
-print(f"Mean log-likelihood: held-out {usual.mean():.0f}, turned {unusual.mean():.0f} nats")
+print(
+    f"Mean log-likelihood: held-out {usual.mean():.0f}, rotated {unusual.mean():.0f} nats"
+)
 
 
 def tiles(rows):
-    """Return 64 images as one, with a margin around each."""
+    """Put 64 images into one, with a margin around each."""
     images = np.pad(rows[:64].reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)))
     return images.reshape(8, 8, 10, 10).swapaxes(1, 2).reshape(80, 80)
 
@@ -60,15 +63,15 @@ for title, rows in shown.items():
     axes[title].set(title=title, xticks=[], yticks=[])
 bins = np.linspace(np.percentile(unusual, 5), usual.max(), 50)
 axes["nats"].hist(usual, bins, alpha=0.6, label="held-out digits")
-axes["nats"].hist(unusual, bins, alpha=0.6, label="turned by a quarter")
+axes["nats"].hist(unusual, bins, alpha=0.6, label="rotated by 90°")
 axes["nats"].set(title="log-likelihood", xlabel="nats", yticks=[])
 axes["nats"].legend(loc="upper left")
 figure.savefig("generation.png", dpi=150)
 print("\nPicture: generation.png")
 
 # %%
-# Draw rows of a table with given cells. Here rows of a rare class are drawn until both
-# classes are equally frequent, since the classifier would ignore the rare class otherwise.
+# Draw rows of a table with given cells. Here one class is rare, and a classifier would
+# ignore it. Draw rows of this class until both classes are equally frequent.
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
@@ -95,7 +98,7 @@ for name, rows in (
     print(f"Balanced accuracy, trained on the table {name}: {score:.3f}")
 
 # %%
-# Do drawn rows pass for real ones? Each measure stands beside that of real rows.
+# How real are drawn rows? The picture has each measure beside that of real rows.
 half = len(table) // 2
 shuffled = table.sample(frac=1, random_state=0)
 fitted, new = shuffled[:half], shuffled[half:]

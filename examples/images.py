@@ -2,9 +2,9 @@
 Images: convolutional autoencoders
 ==================================
 
-Convolutions know which pixels are neighbours. Here they take noise off the bundled digits,
-as the counterpart of scikit-learn's example "Image denoising using kernel PCA", and find
-codes from which a digit can be drawn again.
+Remove noise from images of handwritten digits, and reduce them to codes, by networks of
+convolutions. Convolutions use which pixels are neighbours. The first part corresponds to
+scikit-learn's example "Image denoising using kernel PCA".
 """
 
 # %%
@@ -26,8 +26,8 @@ X_fit, clean = X[:1400], X[1400:]
 noisy = clean + np.random.default_rng(1).normal(0, 0.25, clean.shape)
 
 # %%
-# Any autoencoder becomes convolutional by its ``network``. Denoisers that have seen clean
-# digits:
+# Make any autoencoder convolutional by its ``network``. All denoisers are fitted to clean
+# digits.
 pca = PCA(20).fit(X_fit)
 kernel_pca = KernelPCA(
     64, kernel="rbf", gamma=0.2, fit_inverse_transform=True, alpha=5e-3
@@ -54,7 +54,7 @@ for name, rows in pictures.items():
     print(f"{name:13} mean squared error {np.mean((rows - clean) ** 2):.4f}")
 
 # %%
-# Eight numbers a digit, and back.
+# Reduce each digit to eight numbers, and reconstruct it.
 codes = {
     "PCA, 8 components": PCA(8),
     "convolutional, 8 components": ConvolutionalAutoencoder(
@@ -68,7 +68,7 @@ for name, model in codes.items():
     print(f"{name:27} {np.mean((pictures[name] - clean) ** 2):.4f}")
 
 # %%
-# Ten digits each.
+# Draw ten digits for each method.
 figure, axes = plt.subplots(len(pictures), 10, figsize=(8, 6.6), layout="constrained")
 for line, (name, rows) in zip(axes, pictures.items(), strict=True):
     for ax, row in zip(line, rows, strict=False):

@@ -1,14 +1,14 @@
 """
-Missing values: filled in, drawn several times, or simply accepted
-==================================================================
+Missing values: impute them once, draw them, or do without
+==========================================================
 
-Breast tumours again, with a third of their measurements lost. ``AutoencoderImputer()``
-replaces ``IterativeImputer()`` in a line; a variational one draws what may have stood
-there, with its uncertainty; and the outlier detector needs no imputer at all.
+Impute missing measurements of breast tumours. Put ``AutoencoderImputer()`` in place of
+``IterativeImputer()``. With ``sample_posterior=True`` it draws several tables, whose
+differences show how uncertain a cell is. The outlier detector needs no imputer.
 """
 
 # %%
-# The data: 30 measurements a tumour, one scale, a third of the cells missing at random.
+# The data: 30 standardised measurements a tumour. A third of the cells is hidden at random.
 import time
 
 import matplotlib
@@ -34,7 +34,7 @@ fit, new, _, whole, _, lost, _, y_new = train_test_split(
 )
 
 # %%
-# Four imputers with default parameters, on rows that they were not fitted to.
+# Compare four imputers with default parameters on rows that they were not fitted to.
 imputers = [
     SimpleImputer(),
     KNNImputer(),
@@ -52,19 +52,19 @@ for imputer in imputers:
     print(f"{name:20}  {errors[name]:27.2f}  {seconds:7.1f}")
 
 # %%
-# Multiple imputation: ten tables from one fit, each as likely as the others.
+# Draw ten tables from one fit. How to analyse and pool them is in the user guide.
 drawing = AutoencoderImputer(sample_posterior=True, random_state=0).fit(fit)
 draws = drawing.multiple_impute(new, n_imputations=10, random_state=0)
 spread = draws.std(axis=0, ddof=1)
 
 # %%
-# Rows with holes go through the detector as they are.
+# Give the detector rows with missing cells.
 detector = AutoencoderOutlierDetector(random_state=0).fit(fit)
 auc = roc_auc_score(y_new == 0, -detector.score_samples(new))
 print(f"\nAUROC of malignant tumours, a third of the cells missing: {auc:.2f}")
 
 # %%
-# The picture: errors, and draws of the cells that are least certain.
+# Draw the errors of the imputers, and the drawn values of 40 cells.
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 left.barh(list(errors), list(errors.values()), color=["C7", "C7", "C7", "C0"])
 left.invert_yaxis()

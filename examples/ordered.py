@@ -2,15 +2,15 @@
 Components in order
 ===================
 
-PCA's components are in order: the first two of ten are those of a PCA to two. With
-``ordered=True`` those of an autoencoder are too. One fit serves every width, its shares of
-the variance can be read, and each width keeps more of digits than PCA does.
+Put the components of an autoencoder in order by ``ordered=True``. PCA has this order: the
+first two of its ten components are those of a fit with two. One fit then gives codes of any
+number of components, and the share of the variance that each component explains.
 """
 
 # %%
-# One fit, every width
-# --------------------
-# The digits are flattened to 64 columns. A third of them is kept for the end.
+# One fit for any number of components
+# ------------------------------------
+# The data: 64 pixels of handwritten digits. A third of them is held out.
 
 import matplotlib
 from sklearn.datasets import load_digits
@@ -27,7 +27,8 @@ ordered = AutoencoderTransformer(16, ordered=True, random_state=0).fit(X_fit)
 pca = PCA(16).fit(X_fit)
 
 # %%
-# ``explained_variance_ratio_`` is measured on rows that were held out.
+# Compare the explained shares of the variance. Those of the autoencoder are measured on
+# validation rows.
 
 display = ScreeDisplay.from_estimator(ordered)
 ScreeDisplay.from_estimator(pca, ax=display.ax_)
@@ -41,8 +42,8 @@ for share in (0.5, 0.6, 0.7):
 # %%
 # The first columns of codes
 # --------------------------
-# ``inverse_transform`` takes the first columns alone. ``AutoencoderTransformer(0.7,
-# ordered=True)`` takes as many as explain that share.
+# Reconstruct digits from the first columns of their codes. ``AutoencoderTransformer(0.7,
+# ordered=True)`` chooses as many components as explain this share of the variance.
 
 codes, axes = ordered.transform(X_new), pca.transform(X_new)
 widths = (1, 2, 4, 8, 16)
@@ -60,4 +61,4 @@ for line, (name, reconstructions) in zip(panels, rows.items(), strict=True):
 for panel in panels.flat:
     panel.set_axis_off()
 figure.savefig("ordered.png", dpi=120)
-print("-> ordered.png")
+print("\nPicture: ordered.png")

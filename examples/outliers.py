@@ -1,10 +1,10 @@
 """
-Outliers: a threshold without a known share, and why a row is one
-=================================================================
+Outliers: scores, a threshold, and the measurements that make a row an outlier
+==============================================================================
 
-Breast tumours: the rows are 357 benign ones and 20 malignant ones that nobody marked. The
-detector replaces ``IsolationForest()`` in a line; it ranks better, flags by itself, and
-says which measurements make a row unusual.
+Find 20 malignant tumours among 357 benign ones, without labels. Put
+``AutoencoderOutlierDetector()`` in place of ``IsolationForest()``. Its scores rank the
+tumours better. ``explain`` shows which measurements make a row an outlier.
 """
 
 # %%
@@ -25,7 +25,7 @@ X = data.data.loc[[*benign.index, *malignant.index]]
 is_outlier = data.target[X.index] == 0
 
 # %%
-# Both detectors, with default parameters and no label.
+# Fit both detectors with default parameters.
 detectors = [IsolationForest(random_state=0), AutoencoderOutlierDetector(random_state=0)]
 print(f"{'':26}  AUROC  average precision  flagged")
 for detector in detectors:
@@ -37,8 +37,9 @@ for detector in detectors:
     print(f"{name:26}  {auc:5.3f}  {precision:17.3f}  {share:7.1%}")
 
 # %%
-# Why is a row an outlier? Shares of the measurements sum to minus its score. Of the flagged
-# rows, take the one that a single measurement gives away most.
+# Why is a row an outlier? ``explain`` gives each measurement a share. The shares of a row
+# sum to minus its score. This is the flagged row in which one measurement has the largest
+# part of the sum.
 shares = detector.explain(X)
 flagged = shares[detector.predict(X) == -1]
 row = (flagged.max(axis=1) / flagged.sum(axis=1)).idxmax()
@@ -47,8 +48,8 @@ print(f"\nRow {row} is {shares.loc[row].sum():.1f} times as unusual as the media
 print(largest.round(2).to_string())
 
 # %%
-# Training rows that are known to be regular say more: fit to most of the benign tumours,
-# and ask for p-values of the others and of all malignant ones.
+# Set ``novelty=True`` if all training rows are regular. Here 250 benign tumours are the
+# training rows. Compute p-values of the other benign tumours and of all malignant ones.
 regular, rest = benign[:250], benign[250:]
 every_malignant = data.data[data.target == 0]
 novelty = AutoencoderOutlierDetector(novelty=True, random_state=0).fit(regular)
@@ -57,7 +58,8 @@ for name, rows in (("benign", rest), ("malignant", every_malignant)):
     print(f"p <= 0.05: {share:5.1%} of {len(rows)} new {name} tumours")
 
 # %%
-# The picture: scores with the threshold, and the largest shares of the most unusual rows.
+# Draw the scores with the threshold, and the largest shares of the rows with the lowest
+# scores.
 kinds = is_outlier.map({False: "benign", True: "malignant"})
 display = OutlierScoreDisplay.from_estimator(detector, X, kinds)
 display.figure_.savefig("outliers.png", dpi=150)

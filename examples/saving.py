@@ -2,8 +2,8 @@
 Saving a model: one file, without pickle
 ========================================
 
-Fit a pipeline, save it and load it. The file holds arrays and JSON. ``load`` imports only
-what is trusted, so that a network of your own has to be named.
+Fit a Pipeline, save it and load it. The file holds arrays and JSON. ``load`` imports only
+trusted classes. Name the class of your own network to trust it.
 """
 
 # %%

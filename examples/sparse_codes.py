@@ -2,13 +2,14 @@
 Sparse codes: a dictionary of image patches, and atoms where they are needed
 ============================================================================
 
-Patches of 8 x 8 pixels of two photographs, each described by five atoms on average.
-``SparseAutoencoder()`` replaces ``MiniBatchDictionaryLearning()`` in a line; it spends
-atoms on busy patches and saves them on plain ones.
+Describe patches of two photographs by five of 100 atoms, in the mean. Put
+``SparseAutoencoder()`` in place of ``MiniBatchDictionaryLearning()``. It takes more atoms
+for patches with much detail, and fewer for plain ones.
 """
 
 # %%
-# The data: grey patches without their means, flat ones left out. Half of them are new.
+# The data: grey patches of 8 x 8 pixels, less their means, without constant ones. Half of
+# them are held out.
 import matplotlib
 import numpy as np
 from sklearn.datasets import load_sample_images
@@ -31,7 +32,7 @@ X = X[X.std(axis=1) > 0]
 X, X_new = train_test_split(X, test_size=0.5, random_state=0)
 
 # %%
-# Both with 100 atoms, and five a patch: always, or on average.
+# Fit both with 100 atoms. Each patch has five of them, or five in the mean.
 rival = MiniBatchDictionaryLearning(
     100, alpha=0.2, transform_algorithm="omp", transform_n_nonzero_coefs=5, random_state=0
 )
@@ -42,7 +43,7 @@ n_atoms = np.diff(codes.indptr)  # of each patch: the codes are a CSR matrix
 
 
 def r2(rows):
-    """Return the share of the variance of the new patches that `rows` explain."""
+    """Compute the share of the variance of the new patches that `rows` explain."""
     return 1 - ((rows - X_new) ** 2).sum() / ((X_new - X_new.mean(axis=0)) ** 2).sum()
 
 
@@ -54,7 +55,7 @@ score = r2(autoencoder.inverse_transform(codes))
 print(f"{'SparseAutoencoder':27}  {n_atoms.mean():13.1f}  {score:5.3f}")
 
 # %%
-# The picture: the atoms, the most used ones first, and how many a patch takes.
+# Draw the atoms, those of most patches first, and the number of atoms of each patch.
 used = np.asarray((codes != 0).sum(axis=0)).ravel()
 atoms = autoencoder.components_[np.argsort(-used)].reshape(10, 10, 8, 8)
 wall = np.pad(atoms, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-0.4)
@@ -70,6 +71,6 @@ right.plot(
 )
 right.axhline(5, color="black", linestyle="--", label="MiniBatchDictionaryLearning")
 right.legend()
-right.set(xlabel="contrast of a patch", ylabel="atoms it takes")
+right.set(xlabel="contrast of a patch", ylabel="atoms of a patch")
 figure.savefig("sparse_codes.png", dpi=150)
 print("\nPicture: sparse_codes.png")

@@ -1,10 +1,11 @@
 """
-Stacked: layers trained one after the other, then as a whole
-============================================================
+Stacked autoencoder: layers trained one after the other, then together
+======================================================================
 
-300 bundled digits and a network with three hidden layers: few rows for a deep network. Each
-layer is first trained alone, to give back what the layer before it makes; then all of them
-together. The picture shows what each depth still knows of a digit.
+Train a network with three hidden layers on 300 handwritten digits, which are few rows for a
+deep network. Each layer is first trained alone, to reconstruct the output of the layer
+before it. Then all layers are trained together. The picture shows how well each depth
+reconstructs a digit.
 """
 
 # %%
@@ -22,7 +23,8 @@ X = load_digits().data[np.random.default_rng(0).permutation(1797)]
 X_fit, X = X[:300], X[300:]
 
 # %%
-# The same network three times: trained from random weights, layer by layer, and both ways.
+# Train the same network in three ways: from random weights, layer by layer, and layer by
+# layer with all layers together after it.
 shape = {"n_components": 10, "hidden_layer_sizes": (128, 64, 32), "max_epochs": 50}
 shape["random_state"] = 0
 methods = {
@@ -35,7 +37,8 @@ for name, autoencoder in methods.items():
     print(f"{name:14} {autoencoder.fit(X_fit).score(X):.3f}")
 
 # %%
-# The stages are autoencoders themselves: go some layers down, and up again.
+# ``layers_`` holds the autoencoder of each layer. Encode digits by the first layers, and
+# decode them by the same layers.
 layers = methods["layers alone"].layers_
 pictures, codes = {"digits": X[:12]}, X[:12]
 for depth, layer in enumerate(layers, start=1):
@@ -45,7 +48,7 @@ for depth, layer in enumerate(layers, start=1):
     pictures[f"{codes.shape[1]} numbers after {depth} of {len(layers)} layers"] = rows
 
 # %%
-# The picture: a row a depth, and the whole stack after fine-tuning.
+# Draw one row for each depth, and one for all layers trained together.
 pictures["10 numbers, fine-tuned as a whole"] = methods["stacked"].reconstruct(X[:12])
 figure, axes = plt.subplots(len(pictures), 12, figsize=(8, 4.6))
 for row, (name, images) in zip(axes, pictures.items(), strict=True):

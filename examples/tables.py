@@ -2,15 +2,16 @@
 Tables as they are: categories, dates and missing cells
 =======================================================
 
-A personnel file: departments, roles, pay, dates, truth values, and holes in every column.
-The frame goes into each estimator as it is, and frames come back. Codes keep more of a row
-than those of PCA on zeros and ones; the detector says which cells of a row do not belong
-together; the imputer knows how sure it is of a category.
+Fit three estimators to a frame of employees, with categories, numbers, dates, booleans and
+missing cells. The frame needs no preparation. Reconstructed and imputed rows are frames
+too. The transformer reconstructs more roles than PCA of zeros and ones. The imputer gives
+probabilities of missing roles. The detector shows which cells of a row do not fit the
+others.
 """
 
 # %%
-# The data: a role is one of its department, pay follows role and years of service, and the
-# city is a matter of chance.
+# The data: each department has roles of its own. Pay depends on the role and on years of
+# service. The city is random.
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -53,12 +54,12 @@ people = pd.DataFrame(
         "city": rng.choice(["Ghent", "Ulm", "Turin"], n),
     }
 )
-people = people.mask(rng.random(people.shape) < 0.05)  # holes
+people = people.mask(rng.random(people.shape) < 0.05)  # missing cells
 fit, new = train_test_split(people, test_size=0.3, random_state=0)
 print(new.head(3).to_string())
 
 # %%
-# Two components a row, beside PCA of the columns as zeros, ones and numbers.
+# Reduce rows to two components, also by PCA of the columns as zeros, ones and numbers.
 pca = make_pipeline(TableEncoder(fill_missing=True), PCA(2)).fit(fit)
 autoencoder = AutoencoderTransformer(2, random_state=0).fit(fit)
 rebuilt = {
@@ -75,7 +76,7 @@ for name, table in rebuilt.items():
     )
 
 # %%
-# Missing cells: a frame without holes, and the probabilities of a role.
+# Impute missing cells, and predict the probabilities of missing roles.
 imputer = AutoencoderImputer(random_state=0).fit(fit)
 filled = imputer.transform(new)
 probabilities = pd.DataFrame(
@@ -88,7 +89,8 @@ print("\nRoles that are missing:")
 print(probabilities.loc[holed].round(2).to_string())
 
 # %%
-# A row whose cells do not belong together, and why.
+# Score a row whose cells do not fit each other. ``explain`` gives the share of each column
+# in the score.
 detector = AutoencoderOutlierDetector(random_state=0).fit(fit)
 odd = new.head(1).assign(department="kitchen", role="lawyer", at_night=True, shifts=8)
 why = detector.explain(odd).iloc[0]
@@ -98,7 +100,7 @@ print(
 print(why.sort_values(ascending=False).round(2).head(4).to_string())
 
 # %%
-# The picture: codes of both, and the explanation.
+# Draw the codes of both, and the shares of the columns.
 figure, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
 planes = {"PCA": pca, "AutoencoderTransformer": autoencoder}
 for ax, (name, method) in zip(axes, planes.items(), strict=False):

@@ -2,10 +2,10 @@
 Text: codes of documents beside latent semantic analysis
 ========================================================
 
-Which package of scikit-learn is a paragraph of its documentation about? Words weighted by
-tf-idf go through ``TruncatedSVD(50)``, known as latent semantic analysis, and through an
-autoencoder in its place: with a loss that looks at the shares of the words, it finds
-better neighbours, and a linear model predicts better from its codes.
+Predict which package of scikit-learn a paragraph of its documentation is about. Put
+``TextAutoencoder(50)`` in place of ``TruncatedSVD(50)``, known as latent semantic analysis.
+Its loss compares the shares of words. Nearest neighbours and a linear model predict better
+from its codes.
 """
 
 # %%
@@ -40,7 +40,7 @@ fit, new, y, y_new = train_test_split(
 )
 
 # %%
-# The same Pipeline twice, and two models of the codes.
+# Fit the same Pipeline with both reducers, and two classifiers to the codes of each.
 reducers = {
     "TruncatedSVD": TruncatedSVD(50, random_state=0),
     "TextAutoencoder": TextAutoencoder(50, random_state=0),
@@ -60,8 +60,8 @@ for name, reducer in reducers.items():
     print(f"{name:24}", *(f"{k} {a:.3f}  " for k, a in zip(models, found, strict=True)))
 
 # %%
-# ``inverse_transform`` gives the weight of every term. What does the code of a text stand
-# for? Its terms, and others that go with them.
+# Compute the weight of every term from the code of a text by ``inverse_transform``. Terms
+# that often occur together with those of the text have weights too.
 vectorizer, autoencoder = codes[0], codes[-1]
 terms = vectorizer.get_feature_names_out()
 usual = autoencoder.inverse_transform(autoencoder.transform(vectorizer.transform(fit)))
@@ -72,6 +72,7 @@ top = np.argsort(weights[0] - usual.mean(axis=0))[-16:]
 print("top terms:", *terms[top[::-1]])
 
 # %%
+# Draw the accuracies, and the terms with the largest weights.
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
 for i, (name, values) in enumerate(accuracy.items()):
     bars = left.bar(np.arange(2) + 0.4 * (i - 0.5), values, width=0.36, label=name)

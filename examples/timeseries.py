@@ -1,16 +1,16 @@
 """
-Time series: stretches that are not as the others
-=================================================
+Time series: find unusual stretches
+===================================
 
-Two channels of a machine that turns, and three things that go wrong: a wave that stalls, a
-channel that comes late, and a short burst. Each single value is an ordinary one, so
-``IsolationForest()`` on rows sees little of it. ``TimeSeriesOutlierDetector()`` looks at
-windows, finds their length itself, and scores every timestamp; ``find_anomalies`` makes
-stretches of them.
+Find unusual stretches of a series with two channels. In the first the wave stands still, in
+the second one channel is late, and in the third values have a random order. No single value
+is unusual, so that ``IsolationForest()`` on timestamps finds little.
+``TimeSeriesOutlierDetector()`` compares windows. It chooses their length and scores every
+timestamp. ``find_anomalies`` gives a table of stretches.
 """
 
 # %%
-# The data: 4,000 timestamps, some of them missing.
+# The data: 4,000 timestamps, 60 of them missing, and the three unusual stretches.
 import matplotlib
 import numpy as np
 from sklearn.ensemble import IsolationForest
@@ -41,7 +41,8 @@ for stretch in stretches.values():
     is_outlier[stretch] = True
 
 # %%
-# Rows one by one, windows for trees, and windows for an autoencoder.
+# Score timestamps by ``IsolationForest``, by ``IsolationForest`` on windows, and by the
+# default detector.
 forest = IsolationForest(random_state=0).fit(np.nan_to_num(X))
 detector = TimeSeriesOutlierDetector(random_state=0, contamination=0.08).fit(X)
 around = TimeSeriesOutlierDetector(IsolationForest(random_state=0), window=detector.window_)
@@ -62,7 +63,7 @@ for name, stretch in stretches.items():
     )
 
 # %%
-# The outliers as stretches, with the channels that they show in.
+# Find stretches, and the channels that are unusual in each.
 table = detector.find_anomalies(X)
 for stretch in table:
     print(
@@ -73,6 +74,8 @@ score = vus_pr_score(is_outlier, -scores["TimeSeriesOutlierDetector"], max_windo
 print(f"VUS-PR {score:.3f}")
 
 # %%
+# Draw both channels and the scores: found stretches in orange, true ones in red at the
+# bottom.
 figure, axes = plt.subplots(3, 1, figsize=(10, 5.5), sharex=True, layout="constrained")
 for channel, ax in enumerate(axes[:2]):
     ax.plot(t, X[:, channel], lw=0.6, color="0.4")
