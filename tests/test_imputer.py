@@ -20,7 +20,7 @@ from sk_autoencoder import (
     VAETransformer,
 )
 from sk_autoencoder.core._data import Batch, RowSource
-from sk_autoencoder.impute._autoencoder import count_corruptions
+from sk_autoencoder.impute._autoencoder import ImputationAutoencoder, count_corruptions
 from sk_autoencoder.impute._neighbors import (
     PRIOR_CELLS,
     CalibrationSet,
@@ -478,6 +478,18 @@ def test_stacked_members_have_the_losses_and_gradients_that_vmap_gives():
 def test_entries_of_few_validation_rows_are_hidden_several_times():
     measured = {"hidden_fraction": 0.2}
     assert [count_corruptions(n, measured) for n in (40, 400, 4_000)] == [6, 3, 1]
+
+
+def test_training_ends_early_where_the_start_is_best():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 3)) @ rng.normal(size=(3, 5)) + rng.normal(size=(150, 5))
+    X[rng.random(X.shape) < 0.2] = np.nan  # normal rows: the factor model is right
+    autoencoder = ImputationAutoencoder(
+        max_epochs=60, n_iter_no_change=20, lr=0.1, tol=0.5, random_state=0
+    )
+    imputer = AutoencoderImputer(autoencoder, random_state=0).fit(X)
+    assert imputer.autoencoder_.best_epoch_ == 0
+    assert len(imputer.autoencoder_.history_) == 10  # half of the patience
 
 
 @pytest.mark.slow

@@ -54,12 +54,14 @@ class EarlyStoppingWithRestarts(Callback):
         n_lr_reductions: int = 2,
         factor: float = 0.3,
         keeps_start: bool = False,
+        start_patience: int | None = None,
     ):
         self.patience = patience
         self.tol = tol
         self.n_lr_reductions = n_lr_reductions
         self.factor = factor
         self.keeps_start = keeps_start
+        self.start_patience = start_patience
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         self.best_epoch_ = self.n_stale_ = self.n_restarts_ = 0
@@ -80,7 +82,10 @@ class EarlyStoppingWithRestarts(Callback):
         else:
             self.n_stale_ += 1
         self.is_done_ = len(net.history) == net.max_epochs
-        if self.n_stale_ >= self.patience:
+        patience = self.patience
+        if self.best_epoch_ == 0 and self.start_patience is not None:
+            patience = self.start_patience
+        if self.n_stale_ >= patience:
             self._restart(net)
 
     def on_train_end(self, net, X=None, y=None, **kwargs):

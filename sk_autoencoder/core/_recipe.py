@@ -157,6 +157,7 @@ class Schedule:
     tol: float  # relative decrease of the validation loss that counts
     n_lr_reductions: int = 2  # restarts with a smaller learning rate, before the end
     keeps_start: bool = False  # that no epoch before the first restart improves
+    start_patience: int | None = None  # the same before the first improvement, if given
     cosine_decay: bool = False  # of the learning rate, with early stopping too
     steps_per_epoch: int | None = None  # None stands for a pass through the rows
 
@@ -186,7 +187,11 @@ class Schedule:
         if not self.early_stopping:
             return [("schedule", CosineAnnealing())]
         stopping = EarlyStoppingWithRestarts(
-            self.patience, self.tol, self.n_lr_reductions, keeps_start=self.keeps_start
+            self.patience,
+            self.tol,
+            self.n_lr_reductions,
+            keeps_start=self.keeps_start,
+            start_patience=self.start_patience,
         )
         decay = [("decay", CosineAnnealing())] if self.cosine_decay else []
         return [("schedule", stopping), *decay]
