@@ -250,6 +250,37 @@ class TwoSampleTest:
         return nn_two_sample_accuracy(self.real, self._scale(sampled))
 
 
+def select_row_density(
+    real: np.ndarray, knots: np.ndarray, test: TwoSampleTest, best: float
+) -> dict[str, Any]:
+    """Fit a density of rows, and take it if a test finds its rows harder to tell.
+
+    Parameters
+    ----------
+    real : ndarray of shape (n_rows, n_features)
+        Training rows.
+    knots : ndarray of shape (n_levels, n_features)
+        Their quantiles.
+    test : TwoSampleTest
+        Computes the accuracy at which drawn rows are told from training rows.
+    best : float
+        The accuracy for decoded rows, which that for rows of the density has to undercut.
+
+    Returns
+    -------
+    learned : dict
+        The density and the quantiles that match its rows to training rows, or nothing.
+    """
+    density = fit_row_mixture(real, knots, draw_torch_seed())
+    scores = sample_within(density, {}, MAX_SAMPLED_ROWS, draw_uniform)
+    pair = np.stack([find_quantiles(scores, len(knots)), knots])
+    rows = sample_within(density, {}, len(test.real), draw_uniform)
+    if test(match_rows(rows, pair)) >= best:
+        return {}
+    arrays = dict(zip(ROW_MIXTURE, density, strict=True))
+    return {"row_density_": arrays, "marginals_": pair}
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
 class GenerativeAutoencoder(BaseAutoencoder):
     """Base class of autoencoders that sample new rows.
@@ -454,29 +485,23 @@ class GenerativeAutoencoder(BaseAutoencoder):
             for noise in choices:
                 marginals[noise] = fit_marginals(fitted, sampler, density, real, noise)
         has_rows = self._table is None and self._may_have_row_density(sampler, train)
-        noise, row_density = choices[0], None
-        if len(choices) > 1 or has_rows:
-            chosen = torch.randperm(len(real))[:MAX_NOISE_ROWS].numpy()
-            knots = find_quantiles(real, count_levels(*real.shape))
-            are_pixels = holds_pixels(train)
-            is_ranked = is_matched and not are_pixels
-            test = TwoSampleTest(real[chosen], knots if is_ranked else None)
-            codes = sample_codes(sampler, density, len(chosen), fitted.n_components)
-            accuracies = {}
-            for choice in choices:
-                rows = np.nan_to_num(decode_samples(fitted, sampler, codes, choice))
-                accuracies[choice] = test(match_rows(rows, marginals[choice]))
-            if accuracies[choices[-1]] < accuracies[noise] - MIN_NOISE_GAIN:
-                noise = choices[-1]
+        if len(choices) == 1 and not has_rows:
+            return {"output_noise_": choices[0], "marginals_": marginals[choices[0]]}
+        are_pixels = holds_pixels(train)
+        chosen = torch.randperm(len(real))[:MAX_NOISE_ROWS].numpy()
+        knots = find_quantiles(real, count_levels(*real.shape))
+        is_ranked = is_matched and not are_pixels
+        test = TwoSampleTest(real[chosen], knots if is_ranked else None)
+        codes = sample_codes(sampler, density, len(chosen), fitted.n_components)
+        accuracies = {}
+        for noise in choices:
+            rows = np.nan_to_num(decode_samples(fitted, sampler, codes, noise))
+            accuracies[noise] = test(match_rows(rows, marginals[noise]))
+        has_noise = accuracies[choices[-1]] < accuracies[choices[0]] - MIN_NOISE_GAIN
+        noise = choices[-1] if has_noise else choices[0]
         learned = {"output_noise_": noise, "marginals_": marginals[noise]}
         if has_rows:
-            row_density = fit_row_mixture(real, knots, draw_torch_seed())
-            scores = sample_within(row_density, {}, MAX_SAMPLED_ROWS, draw_uniform)
-            pair = np.stack([find_quantiles(scores, len(knots)), knots])
-            rows = sample_within(row_density, {}, len(chosen), draw_uniform)
-            accuracy = test(match_rows(rows, pair))
             least_gain = MIN_NOISE_GAIN if are_pixels else -MIN_NOISE_GAIN
-            if self.row_density is True or accuracy < accuracies[noise] - least_gain:
-                arrays = dict(zip(ROW_MIXTURE, row_density, strict=True))
-                learned |= {"row_density_": arrays, "marginals_": pair}
+            best = np.inf if self.row_density is True else accuracies[noise] - least_gain
+            learned |= select_row_density(real, knots, test, best)
         return learned

@@ -74,7 +74,8 @@ class AutoencoderImputer(
     r"""Imputation of missing values by autoencoders, in IterativeImputer's contract.
 
     The default design is an ensemble of denoising autoencoders [1]_ on top of a linear
-    imputation. A factor model, fitted by EM, imputes missing entries. Residual networks
+    imputation. A factor model, fitted by EM, imputes missing entries; in tables of mixed
+    columns its covariance is averaged with that of the rows. Residual networks
     learn to correct it by hiding observed entries and minimising the error of the hidden
     ones. Kernel regression on near training rows then shrinks the result. Validation rows,
     hidden in several ways where they are few, select the weight of each stage, so that
