@@ -309,7 +309,7 @@ def test_the_fill_is_the_conditional_mean(model, convert, n_rows):
 def test_many_rows_are_imputed_in_parts(model, monkeypatch):
     rows, fill = torch.from_numpy(holed_rows()), as_gaussian(model)
     at_once = fill(rows)
-    monkeypatch.setattr("sk_autoencoder.nn._missing.MAX_PRECISION_ENTRIES", 75)
+    monkeypatch.setattr("sk_autoencoder.nn._missing.GROUP_ENTRIES", 25)
     torch.testing.assert_close(fill(rows), at_once)
 
 

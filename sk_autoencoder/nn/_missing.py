@@ -13,7 +13,7 @@ from sk_autoencoder.nn._dense import Linear
 from sk_autoencoder.utils._torch_compat import is_batched, is_exporting
 
 MIN_PATTERN_ROWS = 64  # among which equal missing entries are worth the search
-MAX_PRECISION_ENTRIES = 2**22  # gathered at once
+GROUP_ENTRIES, MIN_GROUP_ROWS = 2**18, 16  # of matrices that are solved at once
 CORRECTION_WIDTH = 64  # hidden units of the correction of the imputed values
 
 
@@ -105,9 +105,12 @@ class GaussianImputer(ConditionalMeanImputer):
         """Compute the mean of all entries (batch, n_features) given `x`."""
         if is_exporting() or is_batched(x) or is_batched(self.mean):
             return self._solve_all(x)
-        size = max(MAX_PRECISION_ENTRIES // x.shape[-1] ** 2, 1)
-        parts = [self._solve_missing(part) for part in x.split(size, dim=-2)]
-        return torch.cat(parts, dim=-2)
+        # The systems of a group are as large as that of the row with most missing entries.
+        rank = x.isnan().sum(-1).argsort(dim=-1, stable=True)
+        size = max(GROUP_ENTRIES // x.shape[-1] ** 2, MIN_GROUP_ROWS)
+        groups = select_rows(x, rank).split(size, dim=-2)
+        means = torch.cat([self._solve_missing(group) for group in groups], dim=-2)
+        return select_rows(means, rank.argsort(dim=-1))
 
     def _pull(self, x: Tensor) -> Tensor:
         """Compute ``-precision @ (x - mean)`` over the observed entries of each row."""
@@ -141,6 +144,11 @@ class GaussianImputer(ConditionalMeanImputer):
         """Solve for all entries, in shapes that do not depend on values."""
         matrix = self.precision if self.precision.ndim == 2 else self.precision[:, None]
         return align_rows(self.mean) + _solve_masked(matrix, self._pull(x), x.isnan())
+
+
+def select_rows(x: Tensor, index: Tensor) -> Tensor:
+    """Select rows of `x` (..., batch, n_features) by `index` (..., batch)."""
+    return x.gather(-2, index[..., None].expand_as(x))
 
 
 def _solve_masked(matrix: Tensor, right: Tensor, mask: Tensor) -> Tensor:
