@@ -33,6 +33,9 @@ class EarlyStoppingWithRestarts(Callback):
     keeps_start : bool, default=False
         Whether initial weights that no epoch before the first restart has improved are
         kept without a restart.
+    start_patience : int or None, default=None
+        Epochs that end a stage before the first improvement on the initial weights. None
+        stands for `patience`.
 
     Attributes
     ----------

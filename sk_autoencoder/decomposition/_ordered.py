@@ -240,10 +240,10 @@ def keep_fraction(fitted: Fitted, fraction: float, rows: RowDataset) -> None:
     n_kept = int(np.argmax(is_enough)) + 1
     if n_kept == len(shares):
         return
-    kept = shares[:n_kept]
-    variance = fitted.learned["explained_variance_"][:n_kept].sum() / kept.sum()
+    shares = shares[:n_kept]
+    variance = fitted.learned["explained_variance_"][:n_kept].sum() / shares.sum()
     n_dimensions = min(len(rows), rows.source.n_features)
-    fitted.learned |= describe_shares(kept, variance, n_dimensions)
+    fitted.learned |= describe_shares(shares, variance, n_dimensions)
     network = fitted.module.network
     while not isinstance(network, OrderedNetwork):
         network = network.network  # behind an imputation

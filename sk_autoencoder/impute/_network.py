@@ -8,7 +8,7 @@ from torch.distributions import Normal
 
 from sk_autoencoder.nn._base import Network
 from sk_autoencoder.nn._dense import Linear
-from sk_autoencoder.nn._missing import ConditionalMeanImputer, GaussianImputer
+from sk_autoencoder.nn._missing import ConditionalMeanImputer, FactorModelImputer
 from sk_autoencoder.utils._torch_compat import is_exporting
 
 N_QUANTILES = 25  # of each column, between which normal scores are interpolated
@@ -93,7 +93,7 @@ class ImputationNetwork(Network):
     def __init__(self, n_features: int, width: int, n_blocks: int, dropout: float) -> None:
         super().__init__()
         zeros, ones = torch.zeros(n_features), torch.ones(n_features)
-        self.fill = GaussianImputer(zeros, torch.eye(n_features), -ones, ones)
+        self.fill = FactorModelImputer(zeros, zeros[:, None], ones, -ones, ones)
         self.scores = RankToNormal(torch.stack([-ones, ones]))
         blocks = [ResidualBlock(width, dropout) for _ in range(n_blocks)]
         last = Linear(width, n_features)

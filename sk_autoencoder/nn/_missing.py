@@ -54,9 +54,12 @@ class ConditionalMeanImputer(nn.Module):
         return x.index_copy(0, where, self._impute(x[where]))
 
     def is_traced(self, x: Tensor) -> bool:
-        """Check whether shapes may not depend on values: in vmap, exports and ensembles."""
-        is_stacked = self.mean.ndim > 1
-        return is_exporting() or is_stacked or is_batched(x) or is_batched(self.mean)
+        """Check whether all rows are imputed: in ensembles, vmap and exports."""
+        return self.mean.ndim > 1 or self.has_fixed_shapes(x)
+
+    def has_fixed_shapes(self, x: Tensor) -> bool:
+        """Check whether shapes may not depend on values: in vmap and exports."""
+        return is_exporting() or is_batched(x) or is_batched(self.mean)
 
     def _impute(self, x: Tensor) -> Tensor:
         bounds = align_rows(self.low), align_rows(self.high)
@@ -103,14 +106,14 @@ class GaussianImputer(ConditionalMeanImputer):
 
     def conditional_mean(self, x: Tensor) -> Tensor:
         """Compute the mean of all entries (batch, n_features) given `x`."""
-        if is_exporting() or is_batched(x) or is_batched(self.mean):
+        if self.has_fixed_shapes(x):
             return self._solve_all(x)
         # The systems of a group are as large as that of the row with most missing entries.
         rank = x.isnan().sum(-1).argsort(dim=-1, stable=True)
         size = max(GROUP_ENTRIES // x.shape[-1] ** 2, MIN_GROUP_ROWS)
-        groups = select_rows(x, rank).split(size, dim=-2)
+        groups = x.take_along_dim(rank[..., None], -2).split(size, dim=-2)
         means = torch.cat([self._solve_missing(group) for group in groups], dim=-2)
-        return select_rows(means, rank.argsort(dim=-1))
+        return means.take_along_dim(rank.argsort(dim=-1)[..., None], -2)
 
     def _pull(self, x: Tensor) -> Tensor:
         """Compute ``-precision @ (x - mean)`` over the observed entries of each row."""
@@ -131,24 +134,18 @@ class GaussianImputer(ConditionalMeanImputer):
 
     def _gather_blocks(self, order: Tensor) -> Tensor:
         """Gather the rows and columns `order` (..., n) of the matrix, (..., n, n)."""
-        n_features, n = self.precision.shape[-1], order.shape[-1]
-        row = order
+        n_features, row = self.precision.shape[-1], order
         if self.precision.ndim > 2:  # of each member
             member = torch.arange(len(self.precision), device=order.device)
             row = order + n_features * member[:, None, None]
         rows = self.precision.reshape(-1, n_features).index_select(0, row.flatten())
-        columns = order[..., None, :].expand(*order.shape, n)
-        return rows.view(*order.shape, n_features).gather(-1, columns)
+        rows = rows.view(*order.shape, n_features)
+        return rows.take_along_dim(order[..., None, :], -1)
 
     def _solve_all(self, x: Tensor) -> Tensor:
         """Solve for all entries, in shapes that do not depend on values."""
         matrix = self.precision if self.precision.ndim == 2 else self.precision[:, None]
         return align_rows(self.mean) + _solve_masked(matrix, self._pull(x), x.isnan())
-
-
-def select_rows(x: Tensor, index: Tensor) -> Tensor:
-    """Select rows of `x` (..., batch, n_features) by `index` (..., batch)."""
-    return x.gather(-2, index[..., None].expand_as(x))
 
 
 def _solve_masked(matrix: Tensor, right: Tensor, mask: Tensor) -> Tensor:
