@@ -17,7 +17,7 @@ OLDEST_TESTS ?= $(OLDEST:%=tests/test_%.py)
 FUZZ_MINUTES ?= 10
 
 .PHONY: install demo gains test test-all test-oldest fuzz lint docs docs-pages docs-html
-.PHONY: docs-look clean
+.PHONY: docs-look recipes clean
 
 # torch is pinned in both files of constraints; an open range would fetch several GB of CUDA packages.
 # pip compiles modules with one processor; compileall takes all, leaves the tests of packages
@@ -78,5 +78,12 @@ docs-html: $(VENV)/all,docs,test.installed
 docs-look: docs $(VENV)/look.installed
 	$(RUN) -m tools.look_at_docs
 
+# Runs each script of docs/recipes, with packages that no test needs.
+RECIPES = $(wildcard docs/recipes/*.py)
+recipes: VENV = .venv-recipes
+recipes:
+	$(MAKE) $(VENV)/recipes.installed VENV=$(VENV)
+	for script in $(RECIPES); do $(RUN) $$script || exit 1; done
+
 clean:
-	rm -rf $(VENV) $(OLDEST_VENV) docs/_build docs/auto_examples docs/generated
+	rm -rf .venv-recipes $(VENV) $(OLDEST_VENV) docs/_build docs/auto_examples docs/generated

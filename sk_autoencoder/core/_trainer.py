@@ -47,11 +47,23 @@ def rate_factor(step: int, n_steps: int) -> float:
     return min(progress / WARM_UP, 1.0, max(1 - progress, 0) / (1 - DECAY_START))
 
 
+def print_line(text: str) -> None:
+    """Print a line at once.
+
+    Some programs, Ray among them, replace ``print`` itself: a file that names it is refused
+    elsewhere.
+    """
+    print(text, flush=True)
+
+
 class EpochLog(PrintLog):
     """Print all terms of the history if the net is very verbose.
 
     skorch lays out the table in any case.
     """
+
+    def __init__(self) -> None:
+        super().__init__(sink=print_line)
 
     def on_epoch_end(self, net, **kwargs):
         if net.verbose > 1:

@@ -39,12 +39,13 @@ FUNCTIONS = (
     "sklearn.metrics",
     "torch.nn.functional",
 )
-NAMES = {  # others, of skorch's nets and scikit-learn's searches; no callback with files
+NAMES = {  # others, of nets and of scikit-learn's searches; no callback with files
     "builtins.dict",
     "builtins.object",
     "builtins.print",
     "functools.partial",
     "numpy.dtype",
+    "sk_autoencoder.core.print_line",
     "sklearn.metrics._scorer._PassthroughScorer",
     "sklearn.metrics._scorer._Scorer",
     "sklearn.utils._bunch.Bunch",
