@@ -10,6 +10,9 @@
 2. Series with published results of TSB-AD: VUS-PR beside these, and ranks. Here both fits
    are measured on the whole series, as TSB-AD does.
 3. Heart beats (ECG5000), each a row: fitted to regular ones, AUROC of the others.
+4. P-values behind the beginning of the series of part 1: the share of blocks without a
+   marked timestamp that have a p-value of at most 0.05, 0.1 and 0.2, and the share of the
+   other blocks that have one of at most 0.1. A block is as long as a window.
 
 Without data, generated series stand in.
 """
@@ -46,6 +49,7 @@ OF_CLAIM = ("IsolationForest", *LINEAR, "histograms")
 FITS = ("whole", "beginning")
 NEIGHBOURS = 5
 N_BINS = 10
+LEVELS = 0.05, 0.1, 0.2  # of p-values
 N_BEST = 2  # series without which ours has to stay ahead
 
 
@@ -218,6 +222,34 @@ def claim_channels(fit: str, vus_pr: list[dict[str, float]], claims: Claims) -> 
     claims.add(what, behind, "<=", 0.1)
 
 
+def show_p_values(all_series: list[Labelled], options) -> None:
+    """Show how often p-values are small in regular blocks, and in others, by group."""
+    columns = ["group", "series", "blocks", *(f"regular, p <= {p}" for p in LEVELS)]
+    report = Table("p-values behind the beginning", [*columns, f"others, p <= {LEVELS[1]}"])
+    shares: dict[str, list[list[float]]] = {}
+    for series in all_series:
+        detector = TimeSeriesOutlierDetector(
+            window=options.window or "auto", calibrate=True, random_state=options.seed
+        )
+        try:
+            detector.fit(series.X[: series.n_fit])
+        except ValueError as error:  # too short for four windows
+            print(f"{series.name}: {error}")
+            continue
+        starts = np.arange(0, len(series.X) - series.n_fit, detector.window_)
+        p_values = detector.p_values(series.X)[series.n_fit :]
+        least = np.minimum.reduceat(p_values, starts)
+        is_regular = ~np.logical_or.reduceat(series.is_outlier[series.n_fit :], starts)
+        regular, others = least[is_regular], least[~is_regular]
+        found = [float((regular <= p).mean()) for p in LEVELS]
+        found.append(float((others <= LEVELS[1]).mean()))
+        shares.setdefault(series.group, []).append([len(regular), *found])
+    for group, values in shares.items():
+        n_blocks, *means = np.nanmean(values, axis=0)
+        report.add(group, len(values), n_blocks, *means)
+    report.show(options.out, "timeseries_p_values")
+
+
 def claim_published(all_series: list[Labelled], options, claims: Claims) -> None:
     """State how ours compares with the published results of TSB-AD."""
     published = read_published(options.published)
@@ -307,7 +339,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="take each n-th series")
     parser.add_argument("--window", type=int, help="of all series, instead of found ones")
     parser.add_argument("--neighbours", type=int, default=1, help="0 leaves them out")
-    parser.add_argument("--parts", default="rivals,published,beats")
+    parser.add_argument("--parts", default="rivals,published,beats,p_values")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default="results", help="folder for the tables")
     options = parser.parse_args()
@@ -319,6 +351,8 @@ def main() -> None:
         claim(compare(some[:: options.every], options), claims)
     if "published" in parts and options.published:
         claim_published(given, options, claims)
+    if "p_values" in parts:
+        show_p_values(some[:: options.every], options)
     for folder in options.data:
         if "beats" in parts and (path := folder / "ecg5000.npz").exists():
             claim_beats(path, options, claims)

@@ -1,5 +1,6 @@
 """Time series: windows without copies, a score for every timestamp, several series."""
 
+import pickle
 import warnings
 
 import numpy as np
@@ -533,3 +534,56 @@ def test_every_kind_of_rows_has_its_table(waves):
     none = detector.find_anomalies(waves[:40])
     assert len(none) == 0
     assert none.dtype == table.dtype
+
+
+@pytest.mark.parametrize("window", [1, 5])
+def test_p_values_rank_among_blocks_by_hand(window):
+    # The sum of scaled values has the order of the values, whatever the scale.
+    X, new = np.random.default_rng(0).normal(size=(2, 400, 1))
+    detector = TimeSeriesOutlierDetector(Sum(), window=window, calibrate=True).fit(X)
+    n_blocks = 400 // window
+    minima = detector.score_samples(X).reshape(n_blocks, window).min(axis=1)
+    lower = (minima <= detector.score_samples(new)[:, None]).sum(axis=1)
+    np.testing.assert_allclose(detector.p_values(new), (1 + lower) / (1 + n_blocks))
+
+
+def test_p_values_hold_for_blocks_of_a_regular_series():
+    detector = TimeSeriesOutlierDetector(window=10, calibrate=True, random_state=0)
+    shares = []
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        t = np.arange(1000)
+        X, new = np.sin(t / 3)[:, None] + rng.normal(0, 0.3, (2, 1000, 1))
+        blocks = detector.fit(X).p_values(new).reshape(100, 10).min(axis=1)
+        shares.append([(blocks <= p).mean() for p in (0.05, 0.1, 0.2)])
+    assert (abs(np.mean(shares, axis=0) - [0.05, 0.1, 0.2]) < [0.04, 0.06, 0.08]).all()
+    new[500:540] += 2
+    p_values = detector.p_values(new)
+    assert p_values.min() == p_values[505:535].min() == 1 / 101
+
+
+def test_anomalies_have_a_p_value_if_calibrated(waves):
+    frame = pd.DataFrame(waves, columns=list("abc"))
+    frame["state"] = pd.Categorical(np.where(np.arange(1000) % 50 < 25, "on", "off"))
+    groups = np.repeat([0, 1], 500)
+    detector = TimeSeriesOutlierDetector(
+        IsolationForest(n_estimators=10), window=20, calibrate=True, random_state=0
+    )
+    table = detector.fit(frame, groups=groups).find_anomalies(frame, groups)
+    p_values = detector.p_values(frame, groups)
+    assert table["p_value"].tolist() == p_values[table["peak"]].tolist()
+    assert ((table["p_value"] > 0) & (table["p_value"] <= 1)).all()
+    again = pickle.loads(pickle.dumps(detector)).p_values(frame, groups)
+    assert (again == p_values).all()
+    assert "p_value" not in detector.set_params(calibrate=False).fit(frame).find_anomalies(
+        frame
+    )
+
+
+def test_p_values_need_calibration(waves):
+    detector = TimeSeriesOutlierDetector(IsolationForest(n_estimators=2), window=20)
+    assert not hasattr(detector.fit(waves), "p_values")
+    detector.set_params(calibrate=True)
+    assert not hasattr(detector, "p_values")  # before the next fit
+    with pytest.raises(ValueError, match="at least 4 windows, and one has 79"):
+        detector.fit(waves[:79])

@@ -29,6 +29,7 @@ from sk_autoencoder.outliers._companions import (
     measure_distances,
     measure_spread,
 )
+from sk_autoencoder.outliers._held_out import compute_p_values, fit_folds
 from sk_autoencoder.outliers._period import estimate_window
 from sk_autoencoder.outliers._rows import AutoencoderOutlierDetector
 from sk_autoencoder.outliers._stretches import (
@@ -63,6 +64,10 @@ from sk_autoencoder.utils._sklearn_compat import (
 )
 from sk_autoencoder.utils._transactions import as_fitted, atomic
 from sk_autoencoder.utils._validation import validate_rows
+
+
+def _is_calibrated(detector: "TimeSeriesOutlierDetector") -> bool:
+    return bool(getattr(detector, "folds_", detector.calibrate))
 
 
 def _explains(detector: "TimeSeriesOutlierDetector") -> bool:
@@ -110,6 +115,9 @@ class TimeSeriesOutlierDetector(
         Columns to take for categories: a mask, indices or names. ``"from_dtype"`` takes
         columns of text and of categorical dtypes, and encodes booleans, dates and durations
         too. None takes all columns for numbers.
+    calibrate : bool, default=False
+        Whether to compute ``p_values``. That takes four more fits, each to three quarters
+        of each series.
 
     Attributes
     ----------
@@ -119,6 +127,9 @@ class TimeSeriesOutlierDetector(
         Number of timestamps in a window.
     offset_ : float
         Threshold: timestamps with lower ``score_samples`` are outliers.
+    folds_ : list
+        Detectors that were fitted without a quarter of each series, and their lowest scores
+        of the blocks of the quarters, for ``p_values``; empty without `calibrate`.
     scaler_ : StandardScaler
         Mean and standard deviation of each channel over the training timestamps.
     n_features_in_ : int
@@ -210,6 +221,7 @@ class TimeSeriesOutlierDetector(
     contamination: float | str = "auto"
     random_state: Any = None
     categorical_features: Any = "from_dtype"
+    calibrate: bool = False
 
     _parameter_constraints: ClassVar[dict] = {
         "detector": [HasMethods(["fit", "score_samples"]), None],
@@ -224,6 +236,7 @@ class TimeSeriesOutlierDetector(
         ],
         "random_state": ["random_state"],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+        "calibrate": ["boolean"],
     }
 
     @fit_context
@@ -249,11 +262,11 @@ class TimeSeriesOutlierDetector(
         Raises
         ------
         ValueError
-            If a parameter or X is invalid, a series is shorter than a window, or a
-            DatetimeIndex is not in the order of time.
+            If a parameter or X is invalid, a series is shorter than a window (with
+            `calibrate`, than four), or a DatetimeIndex is not in the order of time.
         """
-        X, times = as_frame(X), read_timestamps(X)
-        X = self._check_X(X, reset=True, ensure_min_samples=2)
+        given, times = as_frame(X), read_timestamps(X)
+        X = self._check_X(given, reset=True, ensure_min_samples=2)
         check_columns(X)
         with np.errstate(over="ignore", invalid="ignore"):
             self.scaler_ = StandardScaler().fit(X)
@@ -275,6 +288,10 @@ class TimeSeriesOutlierDetector(
             parts = self._fit_companion(windows, series, seed)
         scores = self._score(series, parts)
         self.offset_ = find_offset(scores, self.contamination)
+        self.folds_ = []
+        if self.calibrate:
+            rows = given if hasattr(given, "columns") else X
+            self.folds_ = fit_folds(self, rows, groups)
         return self
 
     def _check_X(self, X, *, reset: bool, ensure_min_samples: int = 1):
@@ -501,6 +518,30 @@ class TimeSeriesOutlierDetector(
         """
         return self.fit(X, groups=groups).predict(X, groups)
 
+    @available_if(_is_calibrated)
+    def p_values(self, X, groups=None):
+        """Compute p-values: how probable as low a score is in a regular block of a series.
+
+        A block has `window_` timestamps: scores of neighbours are alike, and no evidence of
+        their own. If the training series is regular, and later ones behave as it does, at
+        most a share of about p of all regular blocks has a timestamp with a p-value of p or
+        less. Outliers in the training series make p-values larger.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_timestamps, n_channels), or a pandas or polars Series
+            Rows in the order of time.
+        groups : array-like of shape (n_timestamps,), default=None
+            The series of each row.
+
+        Returns
+        -------
+        p_values : ndarray of shape (n_timestamps,)
+            In (0, 1], at least 1 / (n + 1) for n blocks in ``fit``.
+        """
+        check_is_fitted(self)
+        return compute_p_values(self.folds_, X, groups)
+
     def find_anomalies(self, X, groups=None):
         """Find the stretches of outliers, in the order of time.
 
@@ -522,7 +563,8 @@ class TimeSeriesOutlierDetector(
             labels of the index of a pandas object, and else positions of rows.
             ``"channels"`` lists the names, or else the numbers, of the channels that have
             half of the sum of ``explain``, the largest first; it is left out if the
-            detector has no ``explain``. ``"series"`` comes first if there are `groups`.
+            detector has no ``explain``. ``"p_value"`` is that of the peak; it is left out
+            without `calibrate`. ``"series"`` comes first if there are `groups`.
         """
         scores = self.score_samples(X, groups)
         X = as_frame(X)
@@ -542,6 +584,8 @@ class TimeSeriesOutlierDetector(
             columns["series"] = np.array(names, np.asarray(groups).dtype)
         columns |= {"start": read_labels(X, starts), "end": read_labels(X, ends)}
         columns |= {"peak": read_labels(X, at_peak), "score": scores[at_peak]}
+        if _is_calibrated(self):
+            columns["p_value"] = self.p_values(X, groups)[at_peak]
         if _explains(self):
             columns["channels"] = self._name_channels(X, groups, stretches)
         return make_table(X, columns)
