@@ -1,8 +1,8 @@
 """Log parameters and the losses of each epoch in MLflow."""
 
 import mlflow
-from skorch.callbacks import Callback
 from sklearn.datasets import load_digits
+from skorch.callbacks import Callback
 
 from sk_autoencoder import AutoencoderTransformer
 
