@@ -68,7 +68,7 @@ def fit_folds(detector: Any, X: Any, groups: Any) -> list[Fold]:
 
 
 def find_minima(scores: np.ndarray, size: int) -> np.ndarray:
-    """Find the lowest score of each block of `size` timestamps; the last ones are left."""
+    """Find the lowest score of each block of `size` timestamps, but for a shorter rest."""
     n_blocks = len(scores) // size
     return scores[: n_blocks * size].reshape(n_blocks, size).min(axis=1)
 
