@@ -230,10 +230,10 @@ def test_usual_errors_are_quantiles_and_the_median_row_is_a_one():
     scale, weight, unusual = _scores.fit_error_scale(errors, np.zeros((2, 3)))
     quantiles = np.array([1.645, 16.45, 164.5])  # and a hundredth of the largest
     np.testing.assert_allclose(scale, [quantiles + 1.645] * 2, rtol=0.1)
-    np.testing.assert_allclose(np.median(unusual, axis=0), 1)
+    np.testing.assert_allclose(np.median(unusual.sum(axis=2), axis=0), 1)
     u = np.abs(errors[0]) / scale
     cells = np.where(u < 4, u, 5 - 4 / np.maximum(u, 4))
-    np.testing.assert_allclose(unusual[0], cells.sum(axis=1) * weight)
+    np.testing.assert_allclose(unusual[0], cells * weight[:, None])
 
 
 def test_a_sample_gives_a_row_back_as_the_nearest_of_its_own():
@@ -429,6 +429,41 @@ def test_a_planted_fault_is_found(correlated, autoencoder, novelty):
     shift = 8 * correlated.std(axis=0)[cells] * rng.choice([-1, 1], 200)
     rows[np.arange(200), cells] += shift
     assert (detector.explain(rows).argmax(axis=1) == cells).mean() >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("autoencoder", "novelty"),
+    [(None, False), (None, True), (AutoencoderTransformer(5, **QUICK), False)],
+    ids=["default", "novelty", "given"],
+)
+def test_p_values_of_features_hold_and_name_a_planted_fault(
+    correlated, autoencoder, novelty
+):
+    detector = AutoencoderOutlierDetector(autoencoder, novelty=novelty, random_state=0)
+    detector.fit(correlated[:1000])
+    new = correlated[1000:].copy()
+    shares, p_values = detector.explain(new), detector.explain(new, p_values=True)
+    assert p_values.shape == new.shape
+    for p in (0.05, 0.2):
+        assert 0.5 * p < (p_values <= p).mean() < 1.5 * p
+    for share, p_value in zip(shares.T, p_values.T, strict=True):
+        assert (np.diff(p_value[share.argsort()]) <= 0).all()
+    new[:, 3] += 8 * correlated[:, 3].std()
+    assert (detector.explain(new, p_values=True)[:, 3] <= 0.01).mean() > 0.95
+
+
+def test_p_values_of_columns_of_a_table():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(400, 3)), columns=list("abc"))
+    frame["kind"] = rng.choice(["x", "y"], 400)
+    frame.loc[7, "kind"], frame.loc[5, "a"] = "z", np.nan
+    p_values = (
+        AutoencoderOutlierDetector(random_state=0).fit(frame).explain(frame, p_values=True)
+    )
+    assert list(p_values.columns) == ["a", "b", "c", "kind"]
+    assert p_values["kind"].idxmin() == 7
+    assert p_values.loc[7, "kind"] < 0.01
+    assert p_values.loc[5, "a"] == 1  # a missing cell is not unusual
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])

@@ -98,39 +98,64 @@ def make_distances(memory: Memory, cells: Cells) -> Callable:
 
 
 def iterate_distances(memory: Memory, cells: Cells) -> Callable:
-    """Make the function ``(module, x) -> distances`` (batch, 2), by member."""
+    """Make the function ``(module, x) -> values`` (batch, 2, 1 + n_cells), by member.
+
+    Of rows and of points, these are distances, and then squared differences of cells.
+    """
     distances = make_distances(memory, cells)
 
     def iterate(module: nn.Module, x: Tensor) -> Iterator[Tensor]:
         for pair in distances(module, x):
-            yield torch.stack([distance for distance, _ in pair], -1)
+            yield torch.stack([torch.cat([d[:, None], cells], 1) for d, cells in pair], 1)
 
     return iterate
 
 
-def fit_distances(
-    distances: np.ndarray, is_unseen: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Find usual distances, and score rows by members that do not hold them.
+def share_out(squares: Tensor, ratio: Tensor) -> Tensor:
+    """Compute the shares of cells in squared distances, (..., n_cells).
 
     Parameters
     ----------
-    distances : ndarray of shape (n_samples, n_members, 2)
+    squares : Tensor of shape (..., n_cells)
+        Squared differences.
+    ratio : Tensor of shape (...)
+        Distances, in usual ones. At no distance to speak of the differences are rounding,
+        and shares are equal.
+    """
+    sums = squares.sum(-1, keepdim=True)
+    parts = squares / sums.clamp(min=torch.finfo(sums.dtype).tiny)
+    is_far = (ratio > MIN_DISTANCE)[..., None] & (sums > 0)
+    return torch.where(is_far, parts, torch.full_like(squares, 1 / squares.shape[-1]))
+
+
+def fit_distances(
+    values: np.ndarray, is_unseen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find usual distances, and score cells by members that do not hold them.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, n_members, 2, 1 + n_cells)
+        Distances, and then squared differences of cells.
     is_unseen : ndarray of shape (n_samples, n_members)
 
     Returns
     -------
     usual : ndarray of shape (2, n_members)
         Medians; means where most rows are at no distance, and 1 where all are.
-    scores : ndarray of shape (n_samples,)
-        NaN for rows that all members hold.
+    cells : ndarray of shape (n_samples, n_cells)
+        Scores of cells; NaN for rows that all members hold.
     """
+    distances, squares = values[..., 0], values[..., 1:]
     known = np.ma.array(distances, mask=np.repeat(~is_unseen[..., None], 2, axis=-1))
     usual = np.ma.median(known, axis=0).filled(0)
     usual = np.where(usual > LEAST_DISTANCE, usual, known.mean(axis=0).filled(0))
     usual = np.where(usual > LEAST_DISTANCE, usual, 1)
-    logs = np.log(np.maximum(distances / usual, MIN_DISTANCE)).mean(axis=-1)
-    return usual.T, np.exp(judge(logs, is_unseen))
+    ratio = distances / usual
+    logs = np.log(np.maximum(ratio, MIN_DISTANCE)).mean(axis=-1)
+    scores = np.exp(judge(logs, is_unseen))
+    shares = share_out(torch.from_numpy(squares), torch.from_numpy(ratio)).mean(2)
+    return usual.T, scores[:, None] * judge(shares.numpy(), is_unseen)
 
 
 def make_novelty_score(
@@ -150,13 +175,7 @@ def make_novelty_score(
                 ratio = (distance / float(size)).clamp(min=MIN_DISTANCE)
                 total = total + ratio.log()
                 if by_cell:
-                    sums = squares.sum(-1, keepdim=True)
-                    tiny = torch.finfo(sums.dtype).tiny
-                    even = torch.full_like(squares, 1 / squares.shape[-1])
-                    parts = squares / sums.clamp(min=tiny)
-                    # At no distance to speak of the differences are rounding.
-                    is_far = (ratio > MIN_DISTANCE)[:, None] & (sums > 0)
-                    shares = shares + torch.where(is_far, parts, even)
+                    shares = shares + share_out(squares, ratio)
         n_terms = memory.usual.size
         scores = (total / n_terms).exp()
         return (scores[:, None] * shares / n_terms if by_cell else scores).to(rows)

@@ -15,7 +15,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._chunkwise import ChunkwiseMixin
-from sk_autoencoder.core._data import RowSource, iter_chunks, spread_indices
+from sk_autoencoder.core._data import (
+    RowSource,
+    evenly_spaced_indices,
+    iter_chunks,
+    spread_indices,
+)
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
 from sk_autoencoder.core._fit_summary import FitSummaryMixin
 from sk_autoencoder.core._inference import pad_rows
@@ -42,7 +47,7 @@ from sk_autoencoder.outliers._scores import (
     ENTRIES,
     Cells,
     Part,
-    combine,
+    combine_cells,
     fit_part,
     iterate_members,
     judge,
@@ -218,6 +223,9 @@ class AutoencoderOutlierDetector(
     calibration_scores_ : ndarray of shape (n_scores,)
         Sorted scores of calibration rows, for ``p_values``. Rows behind a valley are left
         out.
+    calibration_shares_ : ndarray of shape (n_scores, n_features) or None
+        Sorted contributions of each feature to minus these scores, at most 1,024, for
+        ``explain(X, p_values=True)``; None for ``"score_samples"``.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -396,8 +404,13 @@ class AutoencoderOutlierDetector(
             vars(self).pop(name, None)
         self._samples = self._memory = None
         self.method_ = "reconstruction" if self._scores_errors() else "score_samples"
-        scores = self._calibrate(X, weight, rows, rng)
+        scores, cells = self._calibrate(X, weight, rows, rng)
         self.offset_ = self._find_offset(X, weight, scores)
+        self.calibration_shares_ = None
+        if cells is not None:
+            regular = np.sort(cells[scores >= self.calibration_scores_[0]], axis=0)
+            chosen = evenly_spaced_indices(len(regular), N_CALIBRATION_ROWS)
+            self.calibration_shares_ = regular[chosen].astype(np.float32)
         return self
 
     def _find_offset(self, X, weight: np.ndarray | None, scores: np.ndarray) -> float:
@@ -480,8 +493,17 @@ class AutoencoderOutlierDetector(
 
     # Calibration
 
-    def _calibrate(self, X, weight: np.ndarray | None, rows: np.ndarray, rng) -> np.ndarray:
-        """Fit what the score needs; score training rows by members not fitted to them."""
+    def _calibrate(
+        self, X, weight: np.ndarray | None, rows: np.ndarray, rng
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Fit what the score needs; score training rows by members not fitted to them.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_scores,)
+        cells : ndarray of shape (n_scores, n_cells) or None
+            Contributions of cells to minus the scores, if they are known.
+        """
         n_values = max(2 * len(rows), N_SAMPLES) * X.shape[1]  # in two precisions
         row_bytes = n_values * np.dtype(np.float64).itemsize
         n_rows = max(N_CALIBRATION_ROWS, N_FLAGGED_ROWS / (self.false_positive_rate or 1))
@@ -496,11 +518,13 @@ class AutoencoderOutlierDetector(
         is_unseen = mark_unseen(indices, rows)
         if self.method_ == "score_samples":
             scores = judge(self._score(X[indices])[:, None], is_unseen)
-        elif self.novelty:
-            scores = -self._fit_memory(X, rows, indices, is_unseen)
+            return scores[~np.isnan(scores)], None
+        if self.novelty:
+            cells = self._fit_memory(X, rows, indices, is_unseen)
         else:
-            scores = -self._fit_parts(X, weight, indices, is_unseen, rng)
-        return scores[~np.isnan(scores)]
+            cells = self._fit_parts(X, weight, indices, is_unseen, rng)
+        cells = cells[~np.isnan(cells[:, 0])]
+        return -cells.sum(axis=1), cells
 
     def _fit_parts(self, X, weight, indices, is_unseen: np.ndarray, rng) -> np.ndarray:
         """Fit the usual errors of autoencoders, and of samples of rows beside them."""
@@ -512,11 +536,11 @@ class AutoencoderOutlierDetector(
             both = self._map_rows(stack_in_two_precisions(compare), X[indices])
             errors, coarse = both.swapaxes(0, 1)
             rounding = measure_rounding(errors, coarse)
-        self.error_scale_, self.error_weight_, scores = fit_part(
+        self.error_scale_, self.error_weight_, shares = fit_part(
             errors, is_unseen, rounding
         )
         if self.autoencoder is not None:
-            return scores
+            return shares
         drawn = draw_samples(X.shape[0], rng, weight)
         rows = self._map_rows(scale_rows, X[drawn.ravel()])
         rows = rows.reshape(*drawn.shape, -1).astype(np.float32)
@@ -525,7 +549,7 @@ class AutoencoderOutlierDetector(
             self._map_rows(nearest, X[indices]), mark_unseen(indices, drawn)
         )
         self._samples = {"rows": rows, "scale": scale, "weight": weight}
-        return combine([scores, others])
+        return combine_cells([torch.from_numpy(part) for part in (shares, others)]).numpy()
 
     def _fit_memory(self, X, rows, indices, is_unseen: np.ndarray) -> np.ndarray:
         """Keep the rows of each member, and fit usual distances to them."""
@@ -544,9 +568,9 @@ class AutoencoderOutlierDetector(
         }
         distances = stack_members(iterate_distances(Memory(**memory), cells), dtype)
         values = self._map_rows(distances, X[indices])
-        memory["usual"], scores = fit_distances(values, is_unseen)
+        memory["usual"], shares = fit_distances(values, is_unseen)
         self._memory = memory
-        return scores
+        return shares
 
     def _scores_errors(self) -> bool:
         if self.method == "auto":
@@ -705,22 +729,31 @@ class AutoencoderOutlierDetector(
 
     @available_if(_explains)
     @as_fitted
-    def explain(self, X):
+    def explain(self, X, *, p_values: bool = False):
         """Compute the contribution of each feature to the anomaly scores of rows.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        p_values : bool, default=False
+            Whether to give p-values in place of contributions: for each feature, how
+            probable as large a contribution is for a regular row. The same holds for them
+            as for ``p_values``, one feature at a time.
 
         Returns
         -------
         shares : ndarray of shape (n_samples, n_features), or a frame like X
             Contributions, 0 or larger, in multiples of the median anomaly score. They sum
-            over features to ``-score_samples(X)``.
+            over features to ``-score_samples(X)``. Or p-values, in (0, 1].
         """
         check_is_fitted(self)
         rows = self.check_rows(X, reset=False)
         shares = self._map_rows(self._anomaly_function(by_cell=True), rows)
+        if p_values:
+            shares = shares.astype(np.float32)  # as those of calibration rows
+            pairs = zip(shares.T, self.calibration_shares_.T, strict=True)
+            ranks = [rank_scores(-share, -known[::-1]) for share, known in pairs]
+            shares = np.stack(ranks, axis=1)
         return wrap_like(X, shares)
 
     @as_fitted

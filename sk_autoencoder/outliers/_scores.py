@@ -165,7 +165,7 @@ def measure_rounding(errors: np.ndarray, errors_in_float32: np.ndarray) -> np.nd
 def fit_error_scale(
     errors: np.ndarray, rounding: np.ndarray | float = 0.0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Estimate error scales and member weights, and score the rows by each member.
+    """Estimate error scales and member weights, and score the cells by each member.
 
     Parameters
     ----------
@@ -180,8 +180,9 @@ def fit_error_scale(
         Scale of the absolute errors of a feature.
     weight : ndarray of shape (n_members,)
         Reciprocal of the median score of a member; 1 where that is nearly 0.
-    scores : ndarray of shape (n_samples, n_members)
-        Anomaly scores, with the median 1 for each member that makes errors.
+    cells : ndarray of shape (n_samples, n_members, n_features)
+        Anomaly scores of cells. Their sums over features have the median 1 for each member
+        that makes errors.
     """
     errors = np.abs(errors)
     n_observed = (~np.isnan(errors)).sum(axis=0)
@@ -197,9 +198,10 @@ def fit_error_scale(
     scale = np.where(scale < MIN_SCALE, 1, scale)
     entries = cap_errors(torch.from_numpy(errors / scale)).movedim(0, 1)
     entries = rescale_observed(entries, find_missing(torch.from_numpy(errors[:, 0])))
-    scores = entries.sum(-1).T.numpy()
-    weight = 1 / usual_size(scores)
-    return scale, weight, scores * weight
+    weight = 1 / usual_size(entries.sum(-1).T.numpy())
+    cells = entries.movedim(0, 1).numpy()
+    cells *= weight[:, None]
+    return scale, weight, cells
 
 
 def usual_size(scores: np.ndarray) -> np.ndarray:
@@ -225,29 +227,34 @@ def mark_unseen(indices: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def judge(scores: np.ndarray, is_unseen: np.ndarray) -> np.ndarray:
-    """Average scores (n_samples, n_members) of unseen rows; NaN for rows all have seen."""
+    """Average scores (n_samples, n_members, ...) over members that have not seen a row.
+
+    Rows that all members have seen are NaN.
+    """
     n_scores = is_unseen.sum(axis=1)
-    total = (scores * is_unseen).sum(axis=1)
-    return np.where(n_scores > 0, total / np.maximum(n_scores, 1), np.nan)
+    weights = is_unseen / np.where(n_scores > 0, n_scores, np.nan)[:, None]
+    return np.einsum("nm...,nm->n...", scores, weights)
 
 
 def fit_part(
     errors: np.ndarray, is_unseen: np.ndarray, rounding: np.ndarray | float = 0.0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Fit scales and weights to errors, and score each row by those it is unseen by.
+    """Fit scales and weights to errors, and score each cell by those it is unseen by.
 
     Returns
     -------
     scale : ndarray of shape (n_members, n_features)
     weight : ndarray of shape (n_members,)
-        Of the errors, such that the median of `scores` is 1 if rows have errors.
-    scores : ndarray of shape (n_samples,)
-        NaN for rows that all members have seen.
+        Of the errors, such that the median score is 1 if rows have errors.
+    cells : ndarray of shape (n_samples, n_features)
+        Scores of cells, whose sum is that of the row; NaN for rows that all members have
+        seen.
     """
-    scale, weight, member_scores = fit_error_scale(errors, rounding)
-    scores = judge(member_scores, is_unseen)
+    scale, weight, member_cells = fit_error_scale(errors, rounding)
+    cells = judge(member_cells, is_unseen)
+    scores = cells.sum(axis=1)
     usual = usual_size(scores[~np.isnan(scores)])
-    return scale, weight / usual, scores / usual
+    return scale, weight / usual, cells / usual
 
 
 # Scores
