@@ -62,6 +62,12 @@ def load_holed(folders: list[Path], max_rows: int, with_text: bool) -> Iterator[
             yield _cut(table, max_rows)
 
 
+def strata(y: np.ndarray | None) -> np.ndarray | None:
+    """Return the classes if a split can be stratified by them, else None."""
+    is_split = y is not None and np.unique(y, return_counts=True)[1].min() > 1
+    return y if is_split else None
+
+
 def is_named(table: Table, patterns: str) -> bool:
     """Return whether the table's name fits one of the patterns, with commas between."""
     return is_named_any(table.name, patterns)
@@ -70,6 +76,12 @@ def is_named(table: Table, patterns: str) -> bool:
 def is_named_any(name: str, patterns: str) -> bool:
     """Return whether a name fits one of the patterns, with commas between."""
     return any(fnmatch(name, pattern) for pattern in patterns.split(","))
+
+
+def known_or_all(names: list[str], patterns: str) -> str:
+    """Return the patterns of known data if they fit a name, else one that fits all."""
+    is_known = any(is_named_any(name, patterns) for name in names)
+    return patterns if is_known else "*"
 
 
 def _cut(table: Table, max_rows: int) -> Table:
@@ -140,6 +152,7 @@ def _read_holed(path: Path, with_text: bool) -> Table:
 
 def _classes(target: pd.Series) -> np.ndarray | None:
     is_number = pd.api.types.is_numeric_dtype(target)
-    if is_number and (target.nunique() > MAX_CLASSES or (target % 1 != 0).any()):
+    is_measured = is_number and (target.nunique() > MAX_CLASSES or (target % 1 != 0).any())
+    if is_measured or target.nunique() < 2:
         return None
     return pd.factorize(target, sort=True)[0]

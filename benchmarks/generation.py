@@ -189,8 +189,14 @@ def make_method(name: str, rows: Rows, seed: int) -> BaseEstimator:
 
 
 def usable(table: _datasets.Table) -> bool:
-    """Return whether a table is large enough."""
-    return len(table.X) >= MIN_ROWS
+    """Return whether a table is large enough, and has a column of numbers."""
+    n_values = [len(np.unique(column)) for column in table.X.T]
+    return len(table.X) >= MIN_ROWS and max(n_values) >= least_values(table)
+
+
+def least_values(table: _datasets.Table) -> int:
+    """Return how many values a column of numbers has: flags of text are no measurements."""
+    return 2 if image_shape(table) else 3
 
 
 def image_shape(table: _datasets.Table) -> tuple[int, ...]:
@@ -201,13 +207,16 @@ def image_shape(table: _datasets.Table) -> tuple[int, ...]:
 def divide(table: _datasets.Table, seed: int) -> Rows:
     """Return the rows to fit to and those held out."""
     fit, held = train_test_split(
-        np.arange(len(table.X)), test_size=0.3, random_state=seed, stratify=table.y
+        np.arange(len(table.X)),
+        test_size=0.3,
+        random_state=seed,
+        stratify=_datasets.strata(table.y),
     )
     fit, held = fit[:FIT_ROWS], held[:HELD_ROWS]
     X = table.X[fit]
     shape = image_shape(table)
-    least = 1 if shape else 2  # values; flags of text are no measurements
-    kept = np.flatnonzero([len(np.unique(column)) > least for column in X.T])
+    least = least_values(table)
+    kept = np.flatnonzero([len(np.unique(column)) >= least for column in X.T])
     y, y_held = (None, None) if table.y is None else (table.y[fit], table.y[held])
     return Rows(X[:, kept], table.X[np.ix_(held, kept)], y, y_held, kept, shape)
 
@@ -359,27 +368,28 @@ def claim_tables(results: dict[str, dict], claims: Claims) -> None:
 # Mixed tables
 
 
-def read_mixed(folders: list[Path], patterns: str) -> dict[str, pd.DataFrame]:
+def read_mixed(folders: list[Path], patterns: str | None) -> dict[str, pd.DataFrame]:
     """Return the tables with categories, whose target is the last column, by name."""
+    paths = [path for folder in folders for path in sorted(folder.glob("*.csv*"))]
+    by_name = {path.name.split(".csv")[0]: path for path in paths}
+    patterns = patterns or _datasets.known_or_all(list(by_name), MIXED)
     result = {}
-    for folder in folders:
-        for path in sorted(folder.glob("*.csv*")):
-            name = path.name.split(".csv")[0]
-            if not _datasets.is_named_any(name, patterns):
-                continue
-            frame = pd.read_csv(path)
-            frame = frame[frame.iloc[:, -1].notna()]
-            n_levels = frame.iloc[:, -1].nunique()
-            if n_levels > MAX_LEVELS:
-                continue
-            frame.isetitem(-1, frame.iloc[:, -1].astype(str).add("_"))  # a category
-            for column in list(frame):
-                try:
-                    TableEncoder().fit(frame[[column]])
-                except ValueError:  # free text or ids
-                    frame = frame.drop(columns=column)
-            if len(categories_of(frame)) > 1:
-                result[name] = frame
+    for name, path in by_name.items():
+        if not _datasets.is_named_any(name, patterns):
+            continue
+        frame = pd.read_csv(path)
+        frame = frame[frame.iloc[:, -1].notna()]
+        n_levels = frame.iloc[:, -1].nunique()
+        if n_levels > MAX_LEVELS:
+            continue
+        frame.isetitem(-1, frame.iloc[:, -1].astype(str).add("_"))  # a category
+        for column in list(frame):
+            try:
+                TableEncoder().fit(frame[[column]])
+            except ValueError:  # free text or ids
+                frame = frame.drop(columns=column)
+        if len(categories_of(frame)) > 1:
+            result[name] = frame
     return result
 
 
@@ -565,7 +575,9 @@ def main() -> None:
         "--data", type=Path, action="append", default=[], help="a folder of tables"
     )
     parser.add_argument("--only", default="*", help="names or patterns (cal*), with commas")
-    parser.add_argument("--mixed", default=MIXED, help="mixed tables: names or patterns")
+    parser.add_argument(
+        "--mixed", help=f"names of mixed tables; {MIXED}, or all if there is none"
+    )
     parser.add_argument("--parts", default="numbers,mixed", help="parts to run")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", default="results", help="folder for the tables")

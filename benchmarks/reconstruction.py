@@ -35,8 +35,8 @@ KEPT = 1e-6  # a smaller gain is rounding: PCA itself was kept
 def split(table: _datasets.Table, seed: int):
     """Return X and y of both parts; constant columns of the first are left out."""
     y = np.zeros(len(table.X)) if table.y is None else table.y
-    strata = y if np.unique(y, return_counts=True)[1].min() > 1 else None
-    parts = train_test_split(table.X, y, test_size=0.3, random_state=seed, stratify=strata)
+    how = {"test_size": 0.3, "random_state": seed, "stratify": _datasets.strata(y)}
+    parts = train_test_split(table.X, y, **how)
     varies = parts[0].std(axis=0) > 0
     return parts[0][:, varies], parts[1][:, varies], parts[2], parts[3]
 

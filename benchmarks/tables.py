@@ -48,7 +48,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from benchmarks._datasets import is_named_any
+from benchmarks._datasets import is_named_any, known_or_all
 from benchmarks._report import Claims, Table
 from sk_autoencoder import (
     AutoencoderImputer,
@@ -86,10 +86,13 @@ class Frame:
         return [column for column in self.X if column not in self.categories]
 
 
-def read(folders: list[Path], patterns: str, max_rows: int) -> Iterator[Frame]:
+def read(folders: list[Path], patterns: str | None, max_rows: int) -> Iterator[Frame]:
     """Yield the tables of all folders by size, cut to a random draw of `max_rows`."""
     paths = [path for folder in folders for path in sorted(folder.glob("*.csv*"))]
-    frames = [read_file(p) for p in paths if is_named_any(p.name.split(".")[0], patterns)]
+    names = [path.name.split(".")[0] for path in paths]
+    patterns = patterns or known_or_all(names, NAMES)
+    pairs = zip(paths, names, strict=True)
+    frames = [read_file(path) for path, name in pairs if is_named_any(name, patterns)]
     for frame in sorted(frames, key=lambda f: f.X.size):
         rows = np.random.default_rng(0).permutation(len(frame.X))[:max_rows]
         X = frame.X.iloc[rows].reset_index(drop=True)
@@ -112,7 +115,7 @@ def read_file(path: Path) -> Frame:
         X[column] = X[column].astype("category")
     kinds = TableEncoder().fit(X).kinds_
     categories = [c for c, kind in zip(X, kinds, strict=True) if kind == "category"]
-    is_class = target.nunique() <= 50
+    is_class = 2 <= target.nunique() <= 50
     y = pd.factorize(target, sort=True)[0] if is_class else None
     return Frame(path.name.split(".csv")[0], X, y, categories)
 
@@ -526,7 +529,9 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, action="append", default=[], help="a folder of tables"
     )
-    parser.add_argument("--only", default=NAMES, help="names or patterns, with commas")
+    parser.add_argument(
+        "--only", help=f"names or patterns, with commas; {NAMES}, or all if there is none"
+    )
     parser.add_argument(
         "--parts", default="codes,outliers,imputation,drawing,cost", help="parts to run"
     )
