@@ -516,3 +516,14 @@ def test_rows_are_copied_once_when_they_are_imputed():
     assert peak_memory(lambda: imputer.fit(X)) < 0.8 * X.nbytes
     assert peak_memory(lambda: imputer.transform(X)) < 1.7 * X.nbytes  # 1 for the result
     np.testing.assert_array_equal(X, before)
+
+
+@pytest.mark.parametrize("n_rows", [45, 60, 90])
+def test_a_second_training_has_enough_rows_for_what_the_first_had_not(n_rows):
+    # Around 40 training rows the start of an imputation chooses, or does not.
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.choice(list("xyz"), (n_rows, 3)), columns=list("abc"))
+    frame = frame.mask(rng.random(frame.shape) < 0.2)
+    filled = AutoencoderImputer(random_state=0).fit_transform(frame)
+    assert not filled.isna().any(axis=None)
+    assert filled.where(frame.notna()).equals(frame)

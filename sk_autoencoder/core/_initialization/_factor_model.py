@@ -179,7 +179,7 @@ def fit_factor_model(
         Index of the column of each entry of an encoded table. Cells of some rows, hidden
         for that, choose the number of factors then: entries of one category depend on each
         other, and many factors fit that alone. :func:`average_covariances`
-        adds what few factors do not explain.
+        adds what few factors do not explain. Fewer than 40 rows choose nothing.
 
     References
     ----------
@@ -194,14 +194,19 @@ def fit_factor_model(
     subset = indices[spread_indices(len(indices), n_max, weight)]
     n_rows, inputs = len(subset), RowSource(source.X)
     x = RowDataset(inputs, scaler, subset)[np.arange(n_rows)].x.cpu().double()
-    if columns is None or n_rows < MIN_SELECTION_ROWS:
+    if columns is None:
         return _fit_scaled(x, seed, MAX_FACTORS).float()
-    sample = x[evenly_spaced_indices(n_rows, MAX_SELECTION_ROWS)]
-    model = _fit_scaled(x, seed, _select_n_factors(sample, seed, columns))
+    n_factors, covariance_weight = MAX_FACTORS, 0.0
+    if n_rows >= MIN_SELECTION_ROWS:
+        sample = x[evenly_spaced_indices(n_rows, MAX_SELECTION_ROWS)]
+        n_factors = _select_n_factors(sample, seed, columns)
+        covariance_weight = COVARIANCE_WEIGHT
+    model = _fit_scaled(x, seed, n_factors)
+    # Members, and trainings on more rows, have tensors of the same shapes.
     if x.shape[1] <= MAX_COVARIANCE_FEATURES:
-        return average_covariances(model, x).float()
+        return average_covariances(model, x, covariance_weight).float()
     n_unused = MAX_FACTORS - model.loadings.shape[1]
-    model.loadings = F.pad(model.loadings, (0, n_unused))  # members have the same shapes
+    model.loadings = F.pad(model.loadings, (0, n_unused))
     return model.float()
 
 
@@ -227,7 +232,9 @@ def _select_n_factors(x: Tensor, seed: int, columns: Tensor) -> int:
     return min(N_FACTORS, key=error)
 
 
-def average_covariances(model: FactorModelImputer, x: Tensor) -> GaussianImputer:
+def average_covariances(
+    model: FactorModelImputer, x: Tensor, weight: float
+) -> GaussianImputer:
     r"""Average the covariance of a factor model with that of rows.
 
     The covariance of the rows, imputed by the model, tells what few factors do not
@@ -238,6 +245,8 @@ def average_covariances(model: FactorModelImputer, x: Tensor) -> GaussianImputer
     model : FactorModelImputer
     x : Tensor of shape (n_rows, n_features)
         Scaled rows, with NaN for missing entries.
+    weight : float
+        Weight of the covariance of the rows; 0 takes that of the model.
 
     References
     ----------
@@ -261,7 +270,7 @@ def average_covariances(model: FactorModelImputer, x: Tensor) -> GaussianImputer
     mean = rows.mean(0)
     covariance = (covariance + (rows - mean).T @ (rows - mean)) / len(rows)
     target = loadings @ loadings.T + noise.diag()
-    precision = torch.linalg.inv(target.lerp(covariance, COVARIANCE_WEIGHT))
+    precision = torch.linalg.inv(target.lerp(covariance, weight))
     return GaussianImputer(mean, precision, model.low, model.high)
 
 
