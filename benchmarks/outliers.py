@@ -364,7 +364,7 @@ def main() -> None:
     clean: dict[str, dict] = {}
     claims = Claims()
     for table in _datasets.load(options.data, options.max_rows, with_bundled=False):
-        if _datasets.strata(table.y) is None or (table.y == 1).sum() < MIN_OUTLIERS:
+        if _datasets.strata(table.y) is None or np.sum(table.y == 1) < MIN_OUTLIERS:
             print(f"{table.name}: left out, with fewer than {MIN_OUTLIERS} outliers")
             continue
         seeds = range(options.seeds)
