@@ -134,6 +134,16 @@ def test_a_fraction_is_explained_by_the_fewest_components():
     assert again.inverse_transform(codes[:, :1]).shape == TEST.shape
 
 
+@pytest.mark.parametrize("random_state", range(4))
+def test_a_fraction_counts_rows_that_no_validation_row_is_like(random_state):
+    pairs = np.random.default_rng(0).normal(size=(1500, 2))
+    X = np.c_[pairs, pairs, np.zeros(1500)]
+    X[::500, 4] = 30, -30, 30  # a fifth of the variance of standardised columns
+    parameters = QUICK | {"random_state": random_state}
+    fitted = AutoencoderTransformer(0.9, **parameters).fit(X)
+    assert fitted.n_components_ == 3
+
+
 def test_a_fraction_survives_files_copies_and_exports(tmp_path):
 
     fitted = AutoencoderTransformer(0.7, max_epochs=3, **QUICK).fit(TRAIN)

@@ -234,9 +234,15 @@ def describe_shares(
 
 
 def keep_fraction(fitted: Fitted, fraction: float, rows: RowDataset) -> None:
-    """Keep the fewest first components that explain a `fraction` of the variance."""
+    """Keep the fewest first components that explain a `fraction` of the variance.
+
+    They explain it in validation rows and in all `rows`: few validation rows miss rare rows
+    that are far from the others.
+    """
     shares = fitted.learned["explained_variance_ratio_"]
-    is_enough = np.append(np.cumsum(shares)[:-1] >= fraction, True)
+    of_all = measure_shares(fitted, rows)["explained_variance_ratio_"]
+    explained = np.minimum(np.cumsum(shares), np.cumsum(of_all))
+    is_enough = np.append(explained[:-1] >= fraction, True)
     n_kept = int(np.argmax(is_enough)) + 1
     if n_kept == len(shares):
         return
