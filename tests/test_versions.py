@@ -25,7 +25,7 @@ from sk_autoencoder.utils._optional import require
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-FOR_DEVELOPERS = {"all", "benchmarks", "docs", "look", "test"}
+FOR_DEVELOPERS = {"all", "benchmarks", "docs", "look", "recipes", "test"}
 FOR_USERS = EXTRAS.keys() - FOR_DEVELOPERS
 
 

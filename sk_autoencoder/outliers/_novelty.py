@@ -106,7 +106,8 @@ def iterate_distances(memory: Memory, cells: Cells) -> Callable:
 
     def iterate(module: nn.Module, x: Tensor) -> Iterator[Tensor]:
         for pair in distances(module, x):
-            yield torch.stack([torch.cat([d[:, None], cells], 1) for d, cells in pair], 1)
+            parts = [torch.cat([d[:, None], squares], 1) for d, squares in pair]
+            yield torch.stack(parts, 1)
 
     return iterate
 
