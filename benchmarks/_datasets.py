@@ -78,10 +78,15 @@ def is_named_any(name: str, patterns: str) -> bool:
     return any(fnmatch(name, pattern) for pattern in patterns.split(","))
 
 
-def known_or_all(names: list[str], patterns: str) -> str:
-    """Return the patterns of known data if they fit a name, else one that fits all."""
-    is_known = any(is_named_any(name, patterns) for name in names)
-    return patterns if is_known else "*"
+def find_tables(
+    folders: list[Path], patterns: str | None, known: str
+) -> list[tuple[str, Path]]:
+    """Return names and files of tables that fit patterns; None: known ones, or all."""
+    paths = [path for folder in folders for path in sorted(folder.glob("*.csv*"))]
+    pairs = [(path.name.split(".csv")[0], path) for path in paths]
+    if patterns is None:
+        patterns = known if any(is_named_any(name, known) for name, _ in pairs) else "*"
+    return [pair for pair in pairs if is_named_any(pair[0], patterns)]
 
 
 def _cut(table: Table, max_rows: int) -> Table:

@@ -370,13 +370,8 @@ def claim_tables(results: dict[str, dict], claims: Claims) -> None:
 
 def read_mixed(folders: list[Path], patterns: str | None) -> dict[str, pd.DataFrame]:
     """Return the tables with categories, whose target is the last column, by name."""
-    paths = [path for folder in folders for path in sorted(folder.glob("*.csv*"))]
-    by_name = {path.name.split(".csv")[0]: path for path in paths}
-    patterns = patterns or _datasets.known_or_all(list(by_name), MIXED)
     result = {}
-    for name, path in by_name.items():
-        if not _datasets.is_named_any(name, patterns):
-            continue
+    for name, path in _datasets.find_tables(folders, patterns, MIXED):
         frame = pd.read_csv(path)
         frame = frame[frame.iloc[:, -1].notna()]
         n_levels = frame.iloc[:, -1].nunique()

@@ -48,7 +48,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from benchmarks._datasets import is_named_any, known_or_all
+from benchmarks._datasets import find_tables
 from benchmarks._report import Claims, Table
 from sk_autoencoder import (
     AutoencoderImputer,
@@ -88,11 +88,7 @@ class Frame:
 
 def read(folders: list[Path], patterns: str | None, max_rows: int) -> Iterator[Frame]:
     """Yield the tables of all folders by size, cut to a random draw of `max_rows`."""
-    paths = [path for folder in folders for path in sorted(folder.glob("*.csv*"))]
-    names = [path.name.split(".")[0] for path in paths]
-    patterns = patterns or known_or_all(names, NAMES)
-    pairs = zip(paths, names, strict=True)
-    frames = [read_file(path) for path, name in pairs if is_named_any(name, patterns)]
+    frames = [read_file(path) for _, path in find_tables(folders, patterns, NAMES)]
     for frame in sorted(frames, key=lambda f: f.X.size):
         rows = np.random.default_rng(0).permutation(len(frame.X))[:max_rows]
         X = frame.X.iloc[rows].reset_index(drop=True)

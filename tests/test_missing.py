@@ -330,7 +330,7 @@ def test_covariances_are_averaged(model):
         spread = covariance - covariance[:, seen] @ gain
         scatter += spread * np.outer(missing, missing)
     target = (1 - COVARIANCE_WEIGHT) * covariance + COVARIANCE_WEIGHT * scatter / 300
-    found = average_covariances(model, rows, 0.7)
+    found = average_covariances(model, rows, COVARIANCE_WEIGHT)
     np.testing.assert_allclose(found.precision.inverse(), target)
     np.testing.assert_allclose(found.mean, imputed.mean(0))
 

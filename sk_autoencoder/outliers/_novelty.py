@@ -69,7 +69,7 @@ def make_distances(memory: Memory, cells: Cells) -> Callable:
     of cells (batch, n_cells).
     """
     points = make_points(memory.scale, cells)
-    kept = [as_tensor(each, "cpu") for each in (memory.rows, memory.points)]
+    known = [as_tensor(values, "cpu") for values in (memory.rows, memory.points)]
 
     def subtract_nearest(x: Tensor, others: Tensor) -> Tensor:
         size = ROW_MULTIPLE * max(MAX_DISTANCES // (ROW_MULTIPLE * len(others)), 1)
@@ -81,14 +81,14 @@ def make_distances(memory: Memory, cells: Cells) -> Callable:
         n_cells = memory.scale.shape[1]
         bounded = module.scaler.bound(x)
         is_missing = find_missing(cells.mark_missing(x))
-        for rows, others, own in zip(
-            *(tensor.to(x) for tensor in kept),
+        for rows, others, point in zip(
+            *(tensor.to(x) for tensor in known),
             points(module, x),
             strict=True,
         ):
             by_row = cells.measure(subtract_nearest(bounded, rows)).square()
             by_row = rescale_observed(by_row, is_missing)
-            difference = subtract_nearest(own, others).square()
+            difference = subtract_nearest(point, others).square()
             yield (
                 (by_row.sum(-1).sqrt(), by_row),
                 (difference.sum(-1).sqrt(), difference[:, -n_cells:]),
