@@ -1,5 +1,6 @@
 """Components in order, beside PCA."""
 
+import copy
 import io
 
 import joblib
@@ -15,6 +16,7 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
 from tables import pandas_frame
 
 from sk_autoencoder import (
@@ -110,28 +112,67 @@ def test_components_are_derivatives_in_the_units_of_the_rows(ordered):
     np.testing.assert_allclose(ordered.components_, (ahead - behind) / 2e-5, atol=1e-4)
 
 
-def test_a_fraction_is_explained_by_the_fewest_components():
-    parameters = {**QUICK, "max_epochs": 30}
-    fitted = AutoencoderTransformer(0.8, **parameters).fit(TRAIN)
-    n_components = fitted.n_components_
-    assert n_components < PCA(0.8).fit(TRAIN).n_components_
+def make_curve(n_rows, random_state=0):
+    """Draw rows near a curve that fills as many dimensions as there are columns."""
+    rng = np.random.default_rng(random_state)
+    angles = rng.uniform(0, np.pi, (n_rows, 1)) * np.arange(1, 6)
+    X = np.c_[np.cos(angles), np.sin(angles)]
+    return X + rng.normal(0, 0.05, X.shape)
+
+
+@pytest.fixture(scope="module")
+def curve_fit():
+    parameters = QUICK | {"max_epochs": 20}
+    return AutoencoderTransformer(0.9, **parameters).fit(make_curve(1200))
+
+
+def test_a_fraction_is_explained_by_few_components(curve_fit):
+    X, X_new = make_curve(1200), make_curve(300, random_state=1)
+    fitted, n_components = curve_fit, curve_fit.n_components_
+    assert n_components <= 0.7 * PCA(0.9).fit(X).n_components_
     assert len(fitted.explained_variance_ratio_) == n_components == len(fitted.components_)
     shares = np.cumsum(fitted.explained_variance_ratio_)
-    assert shares[-1] >= 0.8 > shares[-2]
-    codes = fitted.transform(TEST)
-    assert codes.shape == (len(TEST), n_components)
+    assert shares[-1] >= 0.9 > shares[-2]
+    codes = fitted.transform(X_new)
+    assert codes.shape == (len(X_new), n_components)
     assert len(fitted.get_feature_names_out()) == n_components
     rows = fitted.inverse_transform(codes)
-    np.testing.assert_allclose(fitted.reconstruct(TEST), rows)
-    assert r2(TEST, rows) == pytest.approx(fitted.score(TEST))
-    assert r2(TEST, rows) > 0.75
-    left = fitted.noise_variance_ * (TRAIN.shape[1] - n_components)
+    np.testing.assert_allclose(fitted.reconstruct(X_new), rows)
+    assert fitted.score(X_new) >= 0.9
+    assert r2(X_new, rows) >= 0.9
+    left = fitted.noise_variance_ * (X.shape[1] - n_components)
     total = fitted.explained_variance_.sum() + left
     assert left / total == pytest.approx(1 - shares[-1], abs=1e-6)
-    again = fitted.set_params(warm_start=True, max_epochs=2).fit(TRAIN)
-    assert again.transform(TEST).shape == codes.shape
-    again.partial_fit(TRAIN[:50])
-    assert again.inverse_transform(codes[:, :1]).shape == TEST.shape
+
+
+def test_a_fit_for_a_fraction_is_that_of_as_many_components(curve_fit):
+    X, X_new = make_curve(1200), make_curve(300, random_state=1)
+    own = clone(curve_fit).set_params(n_components=curve_fit.n_components_).fit(X)
+    np.testing.assert_array_equal(own.transform(X_new), curve_fit.transform(X_new))
+
+
+def test_training_goes_on_with_the_components_of_a_fraction(curve_fit):
+    X, n_components = make_curve(1200), curve_fit.n_components_
+    again = copy.deepcopy(curve_fit).set_params(warm_start=True, max_epochs=2).fit(X)
+    assert again.transform(X).shape[1] == n_components
+    again.partial_fit(X[:50])
+    codes = again.transform(X)
+    assert codes.shape[1] == n_components
+    assert again.inverse_transform(codes[:, :1]).shape == X.shape
+
+
+def test_an_interrupt_ends_the_search_for_a_fraction():
+    epochs = []
+
+    class Interrupt(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            epochs.append(len(net.history))
+            raise KeyboardInterrupt
+
+    X = make_curve(600)
+    fitted = AutoencoderTransformer(0.9, callbacks=[Interrupt()], **QUICK).fit(X)
+    assert epochs == [1]
+    assert fitted.n_components_ <= PCA(0.9).fit(X).n_components_
 
 
 @pytest.mark.parametrize("random_state", range(4))
@@ -139,7 +180,7 @@ def test_a_fraction_counts_rows_that_no_validation_row_is_like(random_state):
     pairs = np.random.default_rng(0).normal(size=(1500, 2))
     X = np.c_[pairs, pairs, np.zeros(1500)]
     X[::500, 4] = 30, -30, 30  # a fifth of the variance of standardised columns
-    parameters = QUICK | {"random_state": random_state}
+    parameters = QUICK | {"random_state": random_state, "max_epochs": 5}
     fitted = AutoencoderTransformer(0.9, **parameters).fit(X)
     assert fitted.n_components_ == 3
 

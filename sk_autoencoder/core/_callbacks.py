@@ -211,6 +211,8 @@ class EpochTable(Callback):
 
     Parameters
     ----------
+    title : str, default=""
+        Line above the table.
     is_second : bool, default=False
         Whether it is a second training, with the rows that were held out in the first.
     is_printed : bool, default=True
@@ -218,7 +220,10 @@ class EpochTable(Callback):
         losses, since each has a part of the rows.
     """
 
-    def __init__(self, is_second: bool = False, is_printed: bool = True) -> None:
+    def __init__(
+        self, title: str = "", is_second: bool = False, is_printed: bool = True
+    ) -> None:
+        self.title = title
         self.is_second = is_second
         self.is_printed = is_printed
 
@@ -226,8 +231,8 @@ class EpochTable(Callback):
         train, self.valid_ = (X[0], None) if self.is_second else X
         self.train_ = train.in_memory().thin(N_PRINTED_ROWS if X[1] is None else len(X[1]))
         self.begin_ = perf_counter()
-        if self.is_second:
-            self._print("Training once more, with the rows that were held out")
+        if self.title:
+            self._print(self.title)
         self._print(f"{'':9} {'loss of a row':>18}")
         self._print(
             f"{'epoch':>9} {'training':>11} {'held out':>11} {'seconds':>8} {'left':>8}"

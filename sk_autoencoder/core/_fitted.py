@@ -41,6 +41,8 @@ class Fitted:
         Further attributes of the estimator.
     earlier : list of dict, default=[]
         History of the trainings before, which this one went on from.
+    is_complete : bool, default=True
+        Whether training came to its end; it did not if a callback or a user interrupted it.
     is_partial : bool, default=False
         Whether the last rows came by ``partial_fit``.
     moments : Moments or None, default=None
@@ -65,6 +67,7 @@ class Fitted:
     measured: dict[str, Any]
     learned: dict[str, Any]
     earlier: list[dict[str, Any]] = field(default_factory=list)
+    is_complete: bool = True
     is_partial: bool = False
     moments: Moments | None = None
     n_compared: float = 0.0

@@ -263,6 +263,9 @@ class Recipe:
         rows selected, before a second training.
     summarize : callable
         ``(fitted, train, valid) -> dict`` of attributes, when training has ended.
+    search : callable
+        ``(fitted, rows, retrain) -> Fitted``: chooses among fits with different numbers of
+        components, where ``retrain(n_components)`` makes further ones.
     finish : callable
         ``(fitted, rows) -> None``: changes the fitted module at the end. Validation rows
         are among the rows.
@@ -302,6 +305,7 @@ class Recipe:
     refits_trained: bool = True
     calibrate: Callable[..., dict[str, Any]] = learn_nothing
     summarize: Callable[..., dict[str, Any]] = learn_nothing
+    search: Callable[..., Fitted] = lambda fitted, rows, retrain: fitted
     finish: Callable[[Fitted, RowDataset], None] = change_nothing
     score: Callable[..., Callable]
     reconstruct: Callable[..., Callable]

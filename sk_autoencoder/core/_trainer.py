@@ -338,6 +338,12 @@ class AutoencoderNet(NeuralNet):
         return dict(self.callbacks_)["schedule"]
 
     @property
+    def is_complete(self) -> bool:
+        """Whether training came to its end, without an interrupt."""
+        is_done = getattr(self.schedule, "is_done_", False)
+        return is_done or len(self.history) == self.max_epochs
+
+    @property
     def best_epoch(self) -> int:
         """The epoch of the final weights: the last epoch without validation rows."""
         epoch = getattr(self.schedule, "best_epoch_", None)

@@ -71,9 +71,56 @@ def train(
     -------
     fitted : Fitted
     """
-    train_indices, validation_indices = recipe.split(rows.shape[1])
+    indices = recipe.split(rows.shape[1])
     if recipe.bootstraps:
-        rows = bootstrap(rows, validation_indices)
+        rows = bootstrap(rows, indices[1])
+    rng_state = torch.get_rng_state()
+
+    def train_once(recipe: Recipe, report: Callable | None, title: str = "") -> Fitted:
+        torch.set_rng_state(rng_state)
+        return _train_once(
+            recipe,
+            source,
+            rows,
+            *indices,
+            seed=seed,
+            device=device,
+            report=report,
+            title=title,
+            previous=previous,
+            backend=backend,
+        )
+
+    def retrain(n_components: int) -> Fitted:
+        title = f"Training with {n_components} components"
+        return train_once(replace(recipe, n_components=n_components), None, title)
+
+    def list_rows(fitted: Fitted) -> RowDataset:
+        return RowDataset(source, fitted.module.scaler, rows)
+
+    fitted = train_once(recipe, report)
+    with busy_threads(fitted.module, fitted.net.batch_size):
+        if previous is None:
+            fitted = recipe.search(fitted, list_rows(fitted), retrain)
+        recipe.finish(fitted, list_rows(fitted))
+    return end_training(fitted)
+
+
+def _train_once(
+    recipe: Recipe,
+    source: RowSource,
+    rows: np.ndarray,
+    train_indices: np.ndarray,
+    validation_indices: np.ndarray | None,
+    *,
+    seed: int,
+    device: torch.device,
+    report: Callable[[Callable], Callback] | None,
+    title: str,
+    previous: Fitted | None,
+    backend: Backend,
+) -> Fitted:
+    """Train with one number of components, and let validation rows select the weights."""
     all_rows = rows
     if previous is None and _pays_folds(recipe, source, rows, validation_indices):
         rows = make_folds(rows[0], train_indices, validation_indices, recipe.n_folds)
@@ -86,10 +133,11 @@ def train(
     is_trial = len(rows) > len(all_rows)
     n_rows, n_train = map(source.count_rows, (rows[0], rows[0, train_indices]))
     schedule = recipe.schedule.resolve(n_rows, source.n_features)
-    watch = ("report", report(partial(make_trial if is_trial else make_fitted, start)))
-    stop = ("stop", StopWhenDone())
-    table = _make_table(recipe)
-    callbacks = [*schedule.callbacks(), *recipe.callbacks(), *table, watch, stop]
+    callbacks = [*schedule.callbacks(), *recipe.callbacks(), *_make_table(recipe, title)]
+    if report is not None:
+        watch = report(partial(make_trial if is_trial else make_fitted, start))
+        callbacks.append(("report", watch))
+    callbacks.append(("stop", StopWhenDone()))
     net = make_net(recipe, start, callbacks, device, schedule, backend)
     net.set_params(batch_size=recipe.batch_size(n_train), verbose=_choose_verbosity(recipe))
     train_rows = source.training_rows(start.module.scaler, rows[:, train_indices])
@@ -121,15 +169,17 @@ def train(
             elif not source.is_sample:  # held-out rows are few of all
                 _refit(recipe, fitted, source, rows, valid, step, rebuild)
         fitted.learned |= recipe.summarize(fitted, train_rows, valid) | calibrated
-        recipe.finish(fitted, RowDataset(source, fitted.module.scaler, all_rows))
-    return end_training(fitted)
+    fitted.is_complete = net.is_complete
+    return fitted
 
 
-def _make_table(recipe: Recipe, is_second: bool = False) -> list[tuple[str, EpochTable]]:
+def _make_table(
+    recipe: Recipe, title: str, is_second: bool = False
+) -> list[tuple[str, EpochTable]]:
     """Make the callback that prints epochs, if they are to be printed."""
     if recipe.verbose != 1:
         return []
-    return [("epoch_table", EpochTable(is_second, is_printed=not is_silent()))]
+    return [("epoch_table", EpochTable(title, is_second, is_printed=not is_silent()))]
 
 
 def _choose_verbosity(recipe: Recipe) -> int:
@@ -327,7 +377,8 @@ def _repeat(
     # Training must not repeat the random numbers of the initial weights.
     with torch.random.fork_rng(devices=[]):
         start = rebuild(rows)
-    table = _make_table(recipe, is_second=True) if rates else []
+    title = "Training once more, with the rows that were held out"
+    table = _make_table(recipe, title, is_second=True) if rates else []
     callbacks = [("schedule", ReplayLearningRate(rates)), *recipe.callbacks(), *table]
     schedule = recipe.schedule.resolve(rows.shape[1], source.n_features)
     schedule = replace(schedule, max_epochs=len(rates))

@@ -121,7 +121,8 @@ class ContractiveAutoencoder(OrderedAutoencoder):
     ordered : bool, default=False
         Whether the first components reconstruct as well as they can without the others, as
         those of PCA do (Notes of :class:`AutoencoderTransformer`). A float `n_components`
-        takes the fewest of them that explain that fraction.
+        then takes as few as the autoencoder needs for that fraction; several fits find the
+        number.
     whiten : bool, default=False
         Whether the codes of training rows get unit variance and no correlation, by a
         triangular map that changes no reconstruction.

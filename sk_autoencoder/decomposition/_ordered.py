@@ -1,8 +1,8 @@
 """Components in order: what code behind PCA reads, of an autoencoder."""
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import islice
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,11 +12,12 @@ from torch import Tensor
 from torch.func import jacrev
 
 from sk_autoencoder.core._base import BaseAutoencoder
-from sk_autoencoder.core._data import Batch, RowDataset
+from sk_autoencoder.core._data import RowDataset
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._moments import measure_moments
 from sk_autoencoder.core._recipe import Recipe, Start
 from sk_autoencoder.core._training import make_error
+from sk_autoencoder.decomposition._shares import measure_shares
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network, get_activation
 from sk_autoencoder.nn._dense import Dense
@@ -29,7 +30,6 @@ from sk_autoencoder.nn._ordered import (
 from sk_autoencoder.utils._transactions import as_fitted
 
 PREFIX_WEIGHT = 1.0  # of the error of prefixes, beside that of the whole code
-MAX_DECODED = 2**28  # entries of all prefixes of all rows, for shares of the variance
 SMALL_VARIANCE = 1e-10  # in mean variances, added to that of each component to whiten
 TINY_VARIANCE = 1e-30  # added for constant codes
 
@@ -63,8 +63,11 @@ class OrderedAutoencoder(BaseAutoencoder):
         recipe = replace(
             recipe,
             wrap=self._add_decoder,
-            calibrate=lambda fitted, rows, valid: measure_shares(fitted, valid),
+            calibrate=lambda fitted, rows, valid: {"shares": measure_shares(fitted, valid)},
         )
+        if self.n_components is not None and self.n_components < 1:
+            search = partial(find_fewest_components, self.n_components)
+            recipe = replace(recipe, search=search)
         return recipe.add_penalties(penalty).add_summary(summarize_shares)
 
     def _add_decoder(
@@ -76,11 +79,10 @@ class OrderedAutoencoder(BaseAutoencoder):
         return OrderedNetwork(network, decoder)
 
     def _finish(self, fitted: Fitted, rows: RowDataset) -> None:
+        if "shares" in fitted.learned:
+            fitted.learned |= fitted.learned.pop("shares").make_attributes()
         if fitted.module.n_members > 1:  # the codes of several are not for the user
             return
-        is_fraction = self.n_components is not None and self.n_components < 1
-        if self.ordered and is_fraction and not fitted.is_partial:
-            keep_fraction(fitted, self.n_components, rows)
         remove_whitening(fitted)
         if self.whiten:
             whiten(fitted, rows)
@@ -176,84 +178,52 @@ def summarize_shares(
     datasets = [train] if valid is None else [train, valid]
     rows = np.unique(np.concatenate([dataset.indices for dataset in datasets]))
     mean = measure_moments(source.targets, rows, weight=source.weight).mean
-    return measure_shares(fitted, train if valid is None else valid) | {"mean_": mean}
+    shares = measure_shares(fitted, train if valid is None else valid)
+    return {"shares": shares, "mean_": mean}
 
 
-def measure_shares(fitted: Fitted, rows: RowDataset) -> dict[str, Any]:
-    """Measure the shares of the variance of `rows` that components explain.
+def find_fewest_components(
+    fraction: float, fitted: Fitted, rows: RowDataset, retrain: Callable[[int], Fitted]
+) -> Fitted:
+    """Find a fit whose components are few and explain a `fraction` of the variance.
 
-    The variance is that of scaled units, as in ``score``.
+    A fit of its own for fewer components explains more than the first components of a wider
+    fit. The number is bisected, to an eighth. An interrupt ends the search.
     """
-    n_components = fitted.n_components // fitted.module.n_members
-    n_features = rows.source.n_features
-    stride = math.ceil(len(rows) * n_components * n_features / MAX_DECODED)
-    batches = islice(fitted.net.get_iterator(rows), 0, None, stride)
-    residual = torch.zeros(n_components, dtype=torch.float64)
-    sums = torch.zeros(3, n_features, dtype=torch.float64)  # of ones, rows, squares
-
-    def measure(autoencoder: Autoencoder, batch: Batch) -> tuple[Tensor, Tensor]:
-        code, weight = autoencoder(batch.x).code, batch.weight
-        weight = torch.ones_like(batch.target[:, 0]) if weight is None else weight
-        is_observed = ~batch.target.isnan()
-        target = batch.target.nan_to_num()
-        errors = []
-        for n_kept in range(1, n_components + 1):
-            output = autoencoder.link(autoencoder.network.decode(code[:, :n_kept]))
-            output = autoencoder.scaler.match_scaled(output, target)
-            square = (output - target).square() * is_observed
-            errors.append(weight @ square.sum(-1))
-        powers = torch.stack([is_observed, target, target.square()])
-        return torch.stack(errors), weight @ powers
-
-    fitted.module.eval()
-    with torch.no_grad():
-        for batch in batches:
-            errors, powers = fitted.module.map_batch(measure, batch)
-            residual += errors.cpu().double().reshape(-1, n_components).sum(0)
-            sums += powers.cpu().double().reshape(-1, 3, n_features).sum(0)
-    n_observed, total, squares = sums
-    deviation = (squares - total.square() / n_observed.clamp(min=1)).clamp(min=0).sum()
-    explained = 1 - residual / deviation if deviation > 0 else torch.zeros(n_components)
-    shares = np.diff(explained.numpy(), prepend=0.0)
-    n_rows = float(n_observed.max())
-    variance = float(deviation) / max(n_rows - 1, 1)
-    return describe_shares(shares, variance, min(n_features, n_rows))
+    if not (keep_fraction(fitted, fraction, rows) and fitted.is_complete):
+        return fitted
+    n_few = 0  # components that explain less
+    while fitted.n_components - n_few > max(1, fitted.n_components // 8):
+        n_components = (fitted.n_components + n_few) // 2
+        trial = retrain(n_components)
+        if not trial.is_complete:
+            break
+        if keep_fraction(trial, fraction, rows):
+            fitted = trial
+        else:
+            n_few = n_components
+    return fitted
 
 
-def describe_shares(
-    shares: np.ndarray, variance: float, n_dimensions: float
-) -> dict[str, Any]:
-    """Make the attributes that tell which shares of a total variance are explained."""
-    n_unexplained = n_dimensions - len(shares)
-    unexplained = max(variance * (1 - shares.sum()), 0.0)
-    return {
-        "explained_variance_ratio_": shares,
-        "explained_variance_": shares * variance,
-        "noise_variance_": float(unexplained / n_unexplained) if n_unexplained > 0 else 0.0,
-    }
-
-
-def keep_fraction(fitted: Fitted, fraction: float, rows: RowDataset) -> None:
+def keep_fraction(fitted: Fitted, fraction: float, rows: RowDataset) -> bool:
     """Keep the fewest first components that explain a `fraction` of the variance.
 
-    They explain it in validation rows and in all `rows`: few validation rows miss rare rows
-    that are far from the others.
+    They explain it in validation rows, less a standard error, and in all `rows`: few
+    validation rows miss rare rows that are far from the others. If no number of components
+    explains it, all are kept and the result is False.
     """
-    shares = fitted.learned["explained_variance_ratio_"]
-    of_all = measure_shares(fitted, rows)["explained_variance_ratio_"]
-    explained = np.minimum(np.cumsum(shares), np.cumsum(of_all))
-    is_enough = np.append(explained[:-1] >= fraction, True)
-    n_kept = int(np.argmax(is_enough)) + 1
-    if n_kept == len(shares):
-        return
-    shares = shares[:n_kept]
-    variance = fitted.learned["explained_variance_"][:n_kept].sum() / shares.sum()
-    n_dimensions = min(len(rows), rows.source.n_features)
-    fitted.learned |= describe_shares(shares, variance, n_dimensions)
+    shares = fitted.learned["shares"]
+    of_all = measure_shares(fitted, rows)
+    explained = np.minimum(shares.explained - shares.error, of_all.explained)
+    if not (explained >= fraction).any():
+        return False
+    n_kept = int(np.argmax(explained >= fraction)) + 1
+    fitted.learned["shares"] = shares.keep_first(n_kept)
     network = fitted.module.network
     while not isinstance(network, OrderedNetwork):
         network = network.network  # behind an imputation
     network.n_kept = fitted.n_components = n_kept
+    return True
 
 
 def whiten(fitted: Fitted, rows: RowDataset) -> None:
