@@ -102,6 +102,9 @@ def run(rows, rank):
     results["noise"] = fit(shard, max_epochs=20, callbacks=[RecordNoise])
     results["drawn"] = RecordNoise.drawn
     results["stopping"] = fit(shard, **stopping_early())
+    ordered = clone(PLAIN).set_params(n_components=0.9, ordered=True, max_epochs=5)
+    distributed.fit(ordered, shard)
+    results["fraction"] = ordered.explained_variance_ratio_
     results["no seed"] = fit(shard, random_state=None, max_epochs=1)
     detector = distributed.fit(AutoencoderOutlierDetector(random_state=0), shard)
     results["detector"] = detector.score_samples(rows)

@@ -130,6 +130,12 @@ def test_processes_stop_early_together(results):
     assert first["best_epoch"] == second["best_epoch"]
 
 
+def test_processes_agree_on_the_components_for_a_fraction(results):
+    first, second = (result["fraction"] for result in results)
+    np.testing.assert_array_equal(first, second)
+    assert first.sum() >= 0.9 > first[:-1].sum()
+
+
 def test_one_process_prints_the_epochs(results):
     # Every process printed its table: losses of all rows, as many times as processes.
     first, second = (result["printed"] for result in results)
