@@ -116,9 +116,8 @@ class AutoencoderTransformer(OrderedAutoencoder):
         too. None takes all columns for numbers.
     ordered : bool, default=False
         Whether the first components reconstruct as well as they can without the others, as
-        those of PCA do (Notes of :class:`AutoencoderTransformer`). A float `n_components`
-        then takes as few as the autoencoder needs for that fraction; several fits find the
-        number.
+        those of PCA do (Notes of :class:`AutoencoderTransformer`). For a float
+        `n_components`, several fits find the fewest that explain that fraction.
     whiten : bool, default=False
         Whether the codes of training rows get unit variance and no correlation, by a
         triangular map that changes no reconstruction.
