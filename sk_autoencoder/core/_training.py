@@ -76,29 +76,26 @@ def train(
         rows = bootstrap(rows, indices[1])
     rng_state = torch.get_rng_state()
 
-    def train_once(recipe: Recipe, report: Callable | None, title: str = "") -> Fitted:
-        torch.set_rng_state(rng_state)
-        return _train_once(
-            recipe,
-            source,
-            rows,
-            *indices,
-            seed=seed,
-            device=device,
-            report=report,
-            title=title,
-            previous=previous,
-            backend=backend,
-        )
+    train_once = partial(
+        _train_once,
+        source=source,
+        rows=rows,
+        indices=indices,
+        seed=seed,
+        device=device,
+        previous=previous,
+        backend=backend,
+    )
 
     def retrain(n_components: int) -> Fitted:
+        torch.set_rng_state(rng_state)
         title = f"Training with {n_components} components"
-        return train_once(replace(recipe, n_components=n_components), None, title)
+        return train_once(replace(recipe, n_components=n_components), title=title)
 
     def list_rows(fitted: Fitted) -> RowDataset:
         return RowDataset(source, fitted.module.scaler, rows)
 
-    fitted = train_once(recipe, report)
+    fitted = train_once(recipe, report=report)
     with busy_threads(fitted.module, fitted.net.batch_size):
         if previous is None:
             fitted = recipe.search(fitted, list_rows(fitted), retrain)
@@ -108,19 +105,19 @@ def train(
 
 def _train_once(
     recipe: Recipe,
+    *,
     source: RowSource,
     rows: np.ndarray,
-    train_indices: np.ndarray,
-    validation_indices: np.ndarray | None,
-    *,
+    indices: tuple[np.ndarray, np.ndarray | None],
     seed: int,
     device: torch.device,
-    report: Callable[[Callable], Callback] | None,
-    title: str,
+    report: Callable[[Callable], Callback] | None = None,
+    title: str = "",
     previous: Fitted | None,
     backend: Backend,
 ) -> Fitted:
     """Train with one number of components, and let validation rows select the weights."""
+    train_indices, validation_indices = indices
     all_rows = rows
     if previous is None and _pays_folds(recipe, source, rows, validation_indices):
         rows = make_folds(rows[0], train_indices, validation_indices, recipe.n_folds)

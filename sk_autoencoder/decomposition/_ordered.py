@@ -63,7 +63,7 @@ class OrderedAutoencoder(BaseAutoencoder):
         recipe = replace(
             recipe,
             wrap=self._add_decoder,
-            calibrate=lambda fitted, rows, valid: {"shares": measure_shares(fitted, valid)},
+            calibrate=measure_held_out_shares,
         )
         if self.n_components is not None and self.n_components < 1:
             search = partial(find_fewest_components, self.n_components)
@@ -170,6 +170,19 @@ class OrderedAutoencoder(BaseAutoencoder):
         return self._fitted.learned[name]
 
 
+def measure_held_out_shares(
+    fitted: Fitted, rows: np.ndarray, valid: RowDataset
+) -> dict[str, Any]:
+    """Measure shares of the variance on validation rows, before a second training."""
+    if len(valid) == 1:  # a single row has no variance
+        return {}
+    shares = measure_shares(fitted, valid)
+    unexplained = 1 - shares.explained[-1] + shares.error[-1]
+    if fitted.start_loss and fitted.validation_loss:
+        unexplained *= fitted.start_loss / fitted.validation_loss
+    return {"shares": replace(shares, of_start=float(1 - unexplained))}
+
+
 def summarize_shares(
     fitted: Fitted, train: RowDataset, valid: RowDataset | None
 ) -> dict[str, Any]:
@@ -178,8 +191,9 @@ def summarize_shares(
     datasets = [train] if valid is None else [train, valid]
     rows = np.unique(np.concatenate([dataset.indices for dataset in datasets]))
     mean = measure_moments(source.targets, rows, weight=source.weight).mean
-    shares = measure_shares(fitted, train if valid is None else valid)
-    return {"shares": shares, "mean_": mean}
+    if valid is None or len(valid) == 1:
+        valid = train
+    return {"shares": measure_shares(fitted, valid), "mean_": mean}
 
 
 def find_fewest_components(
@@ -187,10 +201,14 @@ def find_fewest_components(
 ) -> Fitted:
     """Find a fit whose components are few and explain a `fraction` of the variance.
 
-    A fit of its own for fewer components explains more than the first components of a wider
-    fit. The number is bisected, to an eighth. An interrupt ends the search.
+    They explain it in all `rows`, and in held-out rows, less a standard error; or as much
+    of held-out rows as the principal axes that explain it in training rows. A fit of its
+    own for fewer components explains more than the first components of a wider fit.
+    The number is bisected, to an eighth. An interrupt ends the search.
     """
-    if not (keep_fraction(fitted, fraction, rows) and fitted.is_complete):
+    least = min(fraction, fitted.learned["shares"].of_start)
+    is_enough = keep_fewest(fitted, rows, fraction, least)
+    if not (is_enough and fitted.is_complete):
         return fitted
     n_few = 0  # components that explain less
     while fitted.n_components - n_few > max(1, fitted.n_components // 8):
@@ -198,26 +216,26 @@ def find_fewest_components(
         trial = retrain(n_components)
         if not trial.is_complete:
             break
-        if keep_fraction(trial, fraction, rows):
+        if keep_fewest(trial, rows, fraction, least):
             fitted = trial
         else:
             n_few = n_components
     return fitted
 
 
-def keep_fraction(fitted: Fitted, fraction: float, rows: RowDataset) -> bool:
-    """Keep the fewest first components that explain a `fraction` of the variance.
+def keep_fewest(fitted: Fitted, rows: RowDataset, fraction: float, least: float) -> bool:
+    """Keep the fewest first components that explain enough of the variance.
 
-    They explain it in validation rows, less a standard error, and in all `rows`: few
-    validation rows miss rare rows that are far from the others. If no number of components
-    explains it, all are kept and the result is False.
+    That is a `fraction` in all `rows`, and the share `least` in held-out ones: few held-out
+    rows miss rare rows that are far from the others. If no number of components explains so
+    much, all are kept and the result is False.
     """
     shares = fitted.learned["shares"]
     of_all = measure_shares(fitted, rows)
-    explained = np.minimum(shares.explained - shares.error, of_all.explained)
-    if not (explained >= fraction).any():
+    is_enough = (of_all.explained >= fraction) & (shares.explained - shares.error >= least)
+    if not is_enough.any():
         return False
-    n_kept = int(np.argmax(explained >= fraction)) + 1
+    n_kept = int(np.argmax(is_enough)) + 1
     fitted.learned["shares"] = shares.keep_first(n_kept)
     network = fitted.module.network
     while not isinstance(network, OrderedNetwork):

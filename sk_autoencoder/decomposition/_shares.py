@@ -1,7 +1,7 @@
 """The shares of the variance that the first components explain."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -29,18 +29,21 @@ class VarianceShares:
         The whole variance.
     n_dimensions : float
         Dimensions over which the variance is spread.
+    of_start : float, default=1.0
+        Share that all components explained where training started, at PCA, less its
+        standard error.
     """
 
     explained: np.ndarray
     error: np.ndarray
     variance: float
     n_dimensions: float
+    of_start: float = 1.0
 
     def keep_first(self, n_components: int) -> "VarianceShares":
         """Make the shares of the first components only."""
-        first = slice(n_components)
-        explained, error = self.explained[first], self.error[first]
-        return VarianceShares(explained, error, self.variance, self.n_dimensions)
+        explained, error = self.explained[:n_components], self.error[:n_components]
+        return replace(self, explained=explained, error=error)
 
     def make_attributes(self) -> dict[str, np.ndarray | float]:
         """Make the attributes that PCA has too."""
