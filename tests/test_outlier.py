@@ -169,9 +169,9 @@ def test_the_threshold_comes_from_rows_not_trained_on():
 
 
 def test_the_fence_and_the_quantile_of_known_scores():
-    scores = np.arange(1.0, 102.0)  # quantiles 21 and 61
-    assert _threshold.find_fence(scores) == pytest.approx(61 + 1.5 * 40)
-    assert _threshold.find_offset(-scores, "auto") == pytest.approx(-121, rel=1e-4)
+    scores = np.arange(1.0, 102.0)  # quantiles 41 and 61
+    assert _threshold.find_fence(scores) == pytest.approx(61 + 3.3 * 20)
+    assert _threshold.find_offset(-scores, "auto") == pytest.approx(-127, rel=1e-4)
     assert _threshold.find_offset(scores, "auto", 0.05) == pytest.approx(5, abs=1e-2)
     assert _threshold.find_offset(scores, "auto", 0.001) == pytest.approx(1, abs=1e-2)
 

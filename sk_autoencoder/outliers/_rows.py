@@ -253,8 +253,8 @@ class AutoencoderOutlierDetector(
     With ``contamination="auto"`` the threshold lies in the first valley of the density of
     scores, or of their logarithms, behind its mode: where the density rises to twice its
     depth again, and at least 5 rows, 0.2 % and at most 45 % of the rows are behind.
-    Without a valley it is a fence, the 60 % quantile of the anomaly scores plus 1.5 times
-    its distance from the 20 % quantile: up to 40 % of outliers do not move it. Rows with
+    Without a valley it is a fence, the 60 % quantile of the anomaly scores plus 3.3 times
+    its distance from the 40 % quantile: up to 40 % of outliers do not move it. Rows with
     equal scores get one label.
 
     ``p_values`` ranks the score of a row among those of calibration rows. For regular rows
