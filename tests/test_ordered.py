@@ -2,6 +2,8 @@
 
 import copy
 import io
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import joblib
 import numpy as np
@@ -30,7 +32,9 @@ from sk_autoencoder import (
     to_onnx,
 )
 from sk_autoencoder.core._model_selection import select_interpolation
+from sk_autoencoder.decomposition import _ordered
 from sk_autoencoder.decomposition._ordered import OrderedAutoencoder
+from sk_autoencoder.decomposition._shares import VarianceShares
 from sk_autoencoder.nn import Dense, LinearInit, squared_error
 from sk_autoencoder.nn._ordered import OrderedNetwork, PrefixDecoder, PrefixError
 
@@ -159,6 +163,32 @@ def test_training_goes_on_with_the_components_of_a_fraction(curve_fit):
     codes = again.transform(X)
     assert codes.shape[1] == n_components
     assert again.inverse_transform(codes[:, :1]).shape == X.shape
+
+
+@pytest.mark.parametrize(
+    ("held_out", "of_start", "n_kept"),
+    [
+        ([0.5, 0.8, 0.86, 0.89], 1.0, None),  # less than a fraction of .9
+        ([0.5, 0.8, 0.86, 0.91], 1.0, None),  # no standard error above it
+        ([0.5, 0.8, 0.93, 0.94], 1.0, 3),
+        ([0.5, 0.8, 0.86, 0.89], 0.86, 3),  # as much as PCA
+        ([0.5, 0.8, 0.86, 0.89], 0.7, 3),  # two explain .85 of all rows
+    ],
+)
+def test_components_explain_a_fraction_or_as_much_as_pca(
+    monkeypatch, held_out, of_start, n_kept
+):
+    def make_shares(explained):
+        return VarianceShares(np.array(explained), np.full(4, 0.02), 1.0, 10)
+
+    of_all = make_shares([0.6, 0.85, 0.92, 0.95])
+    monkeypatch.setattr(_ordered, "measure_shares", lambda fitted, rows: of_all)
+    network = Mock(spec=OrderedNetwork, n_kept=None)
+    learned = {"shares": make_shares(held_out)}
+    fitted = SimpleNamespace(learned=learned, module=SimpleNamespace(network=network))
+    is_enough = _ordered.keep_fewest(fitted, None, 0.9, of_start)
+    assert (is_enough, network.n_kept) == (n_kept is not None, n_kept)
+    np.testing.assert_array_equal(learned["shares"].explained, held_out[:n_kept])
 
 
 def test_an_interrupt_ends_the_search_for_a_fraction():

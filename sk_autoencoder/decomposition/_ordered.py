@@ -177,7 +177,7 @@ def measure_held_out_shares(
     if len(valid) == 1:  # a single row has no variance
         return {}
     shares = measure_shares(fitted, valid)
-    unexplained = 1 - shares.explained[-1] + shares.error[-1]
+    unexplained = 1 - shares.explained[-1]
     if fitted.start_loss and fitted.validation_loss:
         unexplained *= fitted.start_loss / fitted.validation_loss
     return {"shares": replace(shares, of_start=float(1 - unexplained))}
@@ -201,13 +201,11 @@ def find_fewest_components(
 ) -> Fitted:
     """Find a fit whose components are few and explain a `fraction` of the variance.
 
-    They explain it in all `rows`, and in held-out rows, less a standard error; or as much
-    of held-out rows as the principal axes that explain it in training rows. A fit of its
-    own for fewer components explains more than the first components of a wider fit.
-    The number is bisected, to an eighth. An interrupt ends the search.
+    A fit of its own for fewer components explains more than the first components of a wider
+    fit. The number is bisected, to an eighth. An interrupt ends the search.
     """
-    least = min(fraction, fitted.learned["shares"].of_start)
-    is_enough = keep_fewest(fitted, rows, fraction, least)
+    of_start = fitted.learned["shares"].of_start
+    is_enough = keep_fewest(fitted, rows, fraction, of_start)
     if not (is_enough and fitted.is_complete):
         return fitted
     n_few = 0  # components that explain less
@@ -216,23 +214,26 @@ def find_fewest_components(
         trial = retrain(n_components)
         if not trial.is_complete:
             break
-        if keep_fewest(trial, rows, fraction, least):
+        if keep_fewest(trial, rows, fraction, of_start):
             fitted = trial
         else:
             n_few = n_components
     return fitted
 
 
-def keep_fewest(fitted: Fitted, rows: RowDataset, fraction: float, least: float) -> bool:
-    """Keep the fewest first components that explain enough of the variance.
+def keep_fewest(fitted: Fitted, rows: RowDataset, fraction: float, of_start: float) -> bool:
+    """Keep the fewest first components that explain a `fraction` of the variance.
 
-    That is a `fraction` in all `rows`, and the share `least` in held-out ones: few held-out
-    rows miss rare rows that are far from the others. If no number of components explains so
-    much, all are kept and the result is False.
+    They explain it in all `rows`: few held-out rows miss rare rows that are far from the
+    others. And they explain it in held-out rows, less a standard error, or as much of these
+    as PCA does, `of_start`. If no number of components does, all are kept and the result is
+    False.
     """
     shares = fitted.learned["shares"]
     of_all = measure_shares(fitted, rows)
-    is_enough = (of_all.explained >= fraction) & (shares.explained - shares.error >= least)
+    is_general = shares.explained - shares.error >= fraction
+    is_general |= shares.explained >= of_start
+    is_enough = is_general & (of_all.explained >= fraction)
     if not is_enough.any():
         return False
     n_kept = int(np.argmax(is_enough)) + 1

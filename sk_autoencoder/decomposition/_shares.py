@@ -30,8 +30,7 @@ class VarianceShares:
     n_dimensions : float
         Dimensions over which the variance is spread.
     of_start : float, default=1.0
-        Share that all components explained where training started, at PCA, less its
-        standard error.
+        Share that all components explained where training started, at PCA.
     """
 
     explained: np.ndarray
