@@ -147,10 +147,8 @@ def test_one_process_prints_the_epochs(results):
 
 
 def test_an_error_in_one_process_ends_all(results):
-    (name, seconds), (own_name, _) = (result["error"] for result in results)
-    assert own_name == "OSError"
-    assert name == "RuntimeError"
-    assert seconds < 3  # before the process that failed has ended
+    assert [result["error"] for result in results] == ["RuntimeError", "OSError"]
+    assert all(result["both have"] for result in results)  # while both are alive
 
 
 def test_a_process_that_dies_ends_all(torchrun, results):
