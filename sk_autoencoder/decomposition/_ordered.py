@@ -179,6 +179,7 @@ def measure_held_out_shares(
     shares = measure_shares(fitted, valid)
     unexplained = 1 - shares.explained[-1]
     if fitted.start_loss and fitted.validation_loss:
+        # The loss of these rows has fallen by this factor since the start.
         unexplained *= fitted.start_loss / fitted.validation_loss
     return {"shares": replace(shares, of_start=float(1 - unexplained))}
 
