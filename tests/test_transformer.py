@@ -424,7 +424,9 @@ def test_training_stops_when_the_held_out_loss_stalls(digits):
 
 @pytest.mark.slow
 def test_a_few_held_out_rows_are_no_evidence(curved):
-    autoencoder = AutoencoderTransformer(1, random_state=0, validation_fraction=0.02)
+    autoencoder = AutoencoderTransformer(
+        1, max_epochs=60, random_state=0, validation_fraction=0.02
+    )
     assert autoencoder.fit(curved[:600]).best_epoch_ == 0
     autoencoder.set_params(validation_fraction=0.03)
     assert autoencoder.fit(curved[:600]).best_epoch_ > 0

@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 
 import torch
@@ -16,16 +17,17 @@ N_TRACED_ROWS = 3  # in the example input; the graph takes any number
 LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")  # they report skipped optimisations
 
 
-def solve(matrix: Tensor, right: Tensor) -> Tensor:
+def solve(matrix: Tensor, right: Tensor, join: Callable = torch.cat) -> Tensor:
     """Solve ``matrix @ x = right`` for x (..., n, k), by Gauss-Jordan elimination.
 
-    `matrix` (..., n, n) is symmetric and positive definite, so no pivot is searched.
+    `matrix` (..., n, n) is symmetric and positive definite, so no pivot is searched. `join`
+    concatenates.
     """
-    rows = torch.cat([matrix, right], -1)
+    rows = join([matrix, right], -1)
     for _ in range(matrix.shape[-1]):
         first = rows[..., :1, 1:] / rows[..., :1, :1]
         others = rows[..., 1:, 1:] - rows[..., 1:, :1] * first
-        rows = torch.cat([others, first], -2)  # after n steps in the first order again
+        rows = join([others, first], -2)  # after n steps in the first order again
     return rows
 
 
@@ -80,7 +82,11 @@ SUBSTITUTES = {
 
 
 # Under vmap, torch 2.13 fixes the number of rows of these functions to that of the example.
-UNDER_VMAP = {torch.cat: cat, F.layer_norm: layer_norm}
+UNDER_VMAP = {
+    torch.cat: cat,
+    F.layer_norm: layer_norm,
+    torch.linalg.solve: partial(solve, join=cat),
+}
 
 
 class DecomposeUnsupported(TorchFunctionMode):
