@@ -65,7 +65,7 @@ def test_cross_entropy_is_the_loss_of_the_first_layer(digits):
 @pytest.mark.slow
 def test_each_layer_learns_what_it_sees(digits):
     stacked = StackedAutoencoder(
-        4, layer_noise_level=0, **LAYERS_ALONE | {"max_epochs": 60}
+        4, layer_noise_level=0, **LAYERS_ALONE | {"max_epochs": 200}
     )
     codes = digits
     for layer in stacked.fit(digits).layers_:
