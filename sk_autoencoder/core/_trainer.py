@@ -340,8 +340,9 @@ class AutoencoderNet(NeuralNet):
     @property
     def is_complete(self) -> bool:
         """Whether training came to its end, without an interrupt."""
-        is_done = getattr(self.schedule, "is_done_", False)
-        return is_done or len(self.history) == self.max_epochs
+        is_done = getattr(self.schedule, "is_done_", None)
+        n_epochs = len(self.curve("train_loss"))
+        return n_epochs == self.max_epochs if is_done is None else is_done
 
     @property
     def best_epoch(self) -> int:

@@ -320,7 +320,7 @@ def _refit(
     """
     net = fitted.net
     if step:
-        is_few = net.schedule.is_done_ and rows.shape[1] <= MAX_REFIT_ROWS
+        is_few = net.is_complete and rows.shape[1] <= MAX_REFIT_ROWS
         if not (is_few and recipe.refits_trained):
             return
     elif not recipe.refits_start:
@@ -385,8 +385,7 @@ def _repeat(
         batch_size=recipe.batch_size(rows.shape[1]), verbose=_choose_verbosity(recipe)
     )
     initial = second.get_weights()
-    if net.schedule.is_done_ or not rates:
+    if net.is_complete or not rates:
         second.partial_fit((RowDataset(source, start.module.scaler, rows), valid))
-    is_complete = len(second.curve("train_loss")) == len(rates)
     second.load_weights(interpolate_weights(initial, second.get_weights(), step))
-    return start, second, is_complete
+    return start, second, second.is_complete

@@ -192,6 +192,8 @@ def summarize_shares(
     datasets = [train] if valid is None else [train, valid]
     rows = np.unique(np.concatenate([dataset.indices for dataset in datasets]))
     mean = measure_moments(source.targets, rows, weight=source.weight).mean
+    if "shares" in fitted.learned:  # measured before a second training
+        return {"mean_": mean}
     if valid is None or len(valid) == 1:
         valid = train
     return {"shares": measure_shares(fitted, valid), "mean_": mean}
