@@ -376,7 +376,7 @@ def compare_likelihoods(table: _datasets.Table, seed: int) -> dict[str, float]:
     rows = divide(table, seed)
     front = StandardScaler().fit(rows.X)
     X, held = front.transform(rows.X), front.transform(rows.held)
-    vae = VAETransformer(random_state=seed, row_density=False).fit(X)
+    vae = VAETransformer(random_state=seed).fit(X)
     rivals = {MIXTURE: Mixture(seed=seed), KERNELS: Kernels(seed=seed)}
     found = {
         name: float(rival.fit(X).density_.score_samples(held).mean())

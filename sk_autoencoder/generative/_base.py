@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from sk_autoencoder.core._missing import ImputedRows
 from sk_autoencoder.core._recipe import Recipe, learn_nothing
 from sk_autoencoder.core._scaling import are_like_pixels, scaled_moments
 from sk_autoencoder.core._tables import table_layout
-from sk_autoencoder.generative._density import fit_mixture
+from sk_autoencoder.generative._density import MixtureSize, fit_mixture
 from sk_autoencoder.generative._given import (
     GivenCells,
     as_interval,
@@ -39,10 +39,11 @@ from sk_autoencoder.generative._product_mixture import (
     Cells,
     ProductMixture,
     adapt,
-    fit_product_mixture,
+    fit_parts,
     make_cells,
     restrict,
     sample_cells,
+    select_n_parts,
 )
 from sk_autoencoder.generative._row_mixture import (
     RowMixture,
@@ -100,12 +101,29 @@ class Sampler:
     has_row_density: bool = True
 
 
+class DensitySizes(NamedTuple):
+    """Sizes of densities, as far as they are selected."""
+
+    codes: MixtureSize | None = None
+    table: int | None = None  # number of parts
+
+
+def draw_codes(fitted: Fitted, sampler: Sampler, X, indices: np.ndarray) -> np.ndarray:
+    """Draw codes of the rows `indices` of X, in float64."""
+    codes = np.concatenate(list(fitted.iter_map(sampler.encode, X, indices)))
+    return codes.astype(np.float64)
+
+
 def fit_density(
-    fitted: Fitted, sampler: Sampler, X, indices: np.ndarray
+    fitted: Fitted,
+    sampler: Sampler,
+    X,
+    indices: np.ndarray,
+    size: MixtureSize | None = None,
 ) -> GaussianMixture:
     """Fit a mixture to the codes of the rows `indices` of X."""
-    codes = np.concatenate(list(fitted.iter_map(sampler.encode, X, indices)))
-    return fit_mixture(codes.astype(np.float64), draw_torch_seed())
+    codes = draw_codes(fitted, sampler, X, indices)
+    return fit_mixture(codes, draw_torch_seed(), size)
 
 
 def sample_codes(
@@ -142,17 +160,16 @@ def holds_pixels(rows: RowDataset) -> bool:
     return are_like_pixels(variance)
 
 
-def fit_table_density(table: TableEncoder, encoded: np.ndarray) -> dict[str, np.ndarray]:
-    """Fit a mixture of products to encoded rows."""
+def fit_table_density(
+    table: TableEncoder, encoded: np.ndarray, n_parts: int | None = None
+) -> ProductMixture:
+    """Fit a mixture of products to encoded rows, which select how many if it is None."""
     layout = table_layout(table)
-    is_ordered = np.array([kind != "category" for kind in table.kinds_])[layout.column]
-    mixture = fit_product_mixture(
-        read_cells(table, encoded),
-        torch.from_numpy(layout.column),
-        torch.from_numpy(is_ordered),
-    )
-    tensors = zip(PRODUCT_MIXTURE, mixture, strict=True)
-    return {name: tensor.numpy() for name, tensor in tensors}
+    cells, column = read_cells(table, encoded), torch.from_numpy(layout.column)
+    if n_parts is None:
+        is_ordered = np.array([kind != "category" for kind in table.kinds_])[layout.column]
+        n_parts = select_n_parts(cells, column, torch.from_numpy(is_ordered))
+    return fit_parts(cells, column, n_parts)
 
 
 def check_range_of_column(
@@ -440,14 +457,16 @@ class GenerativeAutoencoder(BaseAutoencoder):
         self, fitted: Fitted, sampler: Sampler, train: RowDataset, indices: np.ndarray
     ) -> dict[str, Any]:
         """Fit densities of codes and of rows, and select what rows are sampled from."""
-        X = train.X
+        X, sizes = train.X, fitted.learned.get("density_sizes", DensitySizes())
         subset = np.sort(indices[torch.randperm(len(indices))[:MAX_DENSITY_ROWS].numpy()])
         density = None
         if self.code_density == "gaussian_mixture":
-            density = fit_density(fitted, sampler, X, subset)
+            density = fit_density(fitted, sampler, X, subset, sizes.codes)
         learned = {"code_density_": density, "marginals_": None, "row_density_": None}
         if self._table is not None and self._may_have_row_density(sampler, train):
-            learned["row_density_"] = fit_table_density(self._table, X[subset])
+            mixture = fit_table_density(self._table, X[subset], sizes.table)
+            arrays = [tensor.numpy() for tensor in mixture]
+            learned["row_density_"] = dict(zip(PRODUCT_MIXTURE, arrays, strict=True))
             return learned | {"output_noise_": self.output_noise is True}
         return learned | self._select_source(fitted, sampler, density, train, subset)
 

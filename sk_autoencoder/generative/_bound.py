@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.quasirandom import SobolEngine
 
+from sk_autoencoder.generative._stacking import Average, ScaledFunction
 from sk_autoencoder.metrics import active_components
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._variational import (
@@ -70,15 +71,10 @@ def warn_of_collapse(
     )
 
 
-def log_likelihood_bound(
-    density: GaussianMixture | None,
-    n_samples: int,
-    n_components: int,
-    observed_share: Callable[[Tensor], Tensor],
-) -> Callable:
-    """Make a function ``(module, rows) -> (batch,)`` that computes the bound.
-
-    The bound is in nats, for rows and densities in the units of X.
+def make_scaled_bound(
+    density: GaussianMixture | None, n_samples: int, n_components: int
+) -> ScaledFunction:
+    """Make a function that computes the bound for densities of scaled rows, in nats.
 
     Parameters
     ----------
@@ -88,8 +84,6 @@ def log_likelihood_bound(
         Number of codes sampled for each row, the same for all rows and all calls.
     n_components : int
         Number of components of one member's code.
-    observed_share : callable
-        ``x -> (batch,)``: the fraction of a row that is observed.
     """
     # A Sobol sequence covers the posterior better than independent samples.
     uniform = SobolEngine(n_components, scramble=True, seed=0).draw(n_samples)
@@ -98,16 +92,43 @@ def log_likelihood_bound(
     ]
     log_prior = _log_density(density)
 
+    def scaled_bound(member: Autoencoder, x: Tensor) -> Tensor:
+        posterior = member.network.posterior(member.scaler.bound(x))
+        return importance_bound(member.network, x, posterior, log_prior, noise.to(x))
+
+    return scaled_bound
+
+
+def log_likelihood_bound(
+    scaled_bound: ScaledFunction,
+    observed_share: Callable[[Tensor], Tensor],
+    average: Average | None = None,
+) -> Callable:
+    """Make a function ``(module, rows) -> (batch,)`` that computes the bound.
+
+    The bound is in nats, for rows and densities in the units of X.
+
+    Parameters
+    ----------
+    scaled_bound : callable
+        Result of :func:`make_scaled_bound`.
+    observed_share : callable
+        ``x -> (batch,)``: the fraction of a row that is observed.
+    average : callable or None, default=None
+        Averages the density with another one, by
+        :func:`~sk_autoencoder.generative._stacking.make_average`.
+    """
+
     def member_bound(member: Autoencoder, rows: Tensor) -> Tensor:
         x = member.scaler(rows)
         # The score of a row without observed entries is that of its imputation.
         is_empty = x.isnan().all(-1, keepdim=True)
         x = torch.where(is_empty, member.reconstruct_scaled(x), x)
-        posterior = member.network.posterior(member.scaler.bound(x))
-        bound = importance_bound(member.network, x, posterior, log_prior, noise.to(x))
         log_det = member.network.likelihood.log_abs_det_jacobian().to(x)
-        log_det = torch.where(x.isnan(), 0.0, log_det)
-        return (bound - log_det.sum(-1)) / observed_share(x)
+        bound = scaled_bound(member, x) - torch.where(x.isnan(), 0.0, log_det).sum(-1)
+        if average is not None:
+            bound = average(bound, rows)
+        return bound / observed_share(x)
 
     def score(module: nn.Module, rows: Tensor) -> Tensor:
         bounds = module.map_members(member_bound, rows)

@@ -1,6 +1,7 @@
 """Gaussian mixtures whose size held-out rows select."""
 
 import warnings
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -23,8 +24,21 @@ class MixtureSize(NamedTuple):
     shrinkage: float
 
 
-def fit_mixture(codes: np.ndarray, seed: int) -> GaussianMixture:
-    """Fit a Gaussian mixture whose size held-out codes select.
+class MixtureFit(NamedTuple):
+    """A mixture, its size, and what a judge says of it."""
+
+    mixture: GaussianMixture
+    size: MixtureSize
+    score: float
+
+
+def fit_mixture(
+    codes: np.ndarray,
+    seed: int,
+    size: MixtureSize | None = None,
+    floor: float = COVARIANCE_FLOOR,
+) -> GaussianMixture:
+    """Fit a Gaussian mixture of a size that held-out codes select, unless it is given.
 
     Covariances are shrunk to the mean covariance within components: those of components of
     few codes most.
@@ -33,47 +47,89 @@ def fit_mixture(codes: np.ndarray, seed: int) -> GaussianMixture:
     ----------
     codes : ndarray of shape (n_codes, n_components)
     seed : int
+    size : MixtureSize or None, default=None
+    floor : float, default=1e-3
+        Added to the variances of each component.
 
     Returns
     -------
     mixture : GaussianMixture
     """
-    # The initialisation by k-means needs numpy, whatever the arrays of the user are.
-    with warnings.catch_warnings(), config_context(array_api_dispatch=False):
-        # Samples of a mixture that has not converged are good enough.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        size = _select_size(codes, seed)
-        mixture = _make_mixture(size.n_parts, seed).fit(codes)
+    size = select_size(codes, seed) if size is None else size
+    mixture = _fit_gaussians(codes, size.n_parts, seed, reg_covar=floor)
     return shrink_covariances(mixture, codes, size.shrinkage)
 
 
-def _make_mixture(n_parts: int, seed: int, **options) -> GaussianMixture:
-    return GaussianMixture(
-        n_parts, reg_covar=COVARIANCE_FLOOR, random_state=seed, **options
-    )
-
-
-def _select_size(codes: np.ndarray, seed: int) -> MixtureSize:
+def select_size(codes: np.ndarray, seed: int) -> MixtureSize:
     """Select the size under which held-out codes are most likely."""
     order = np.random.default_rng(seed).permutation(len(codes))[:MAX_SELECTION_CODES]
     n_held_out = int(HELD_OUT_SHARE * len(order))
     if n_held_out < MIN_HELD_OUT:
         return MixtureSize(1, SHRINKAGES[0])
     held_out, rest = codes[order[:n_held_out]], codes[order[n_held_out:]]
-    best, best_score = MixtureSize(1, SHRINKAGES[0]), -np.inf
+    return search_mixtures(rest, lambda mixture: mixture.score(held_out), seed).size
+
+
+def search_mixtures(
+    codes: np.ndarray,
+    judge: Callable[[GaussianMixture], float],
+    seed: int,
+    *,
+    floor: float = COVARIANCE_FLOOR,
+    shrinkages: tuple[float, ...] = SHRINKAGES,
+    patience: int = 1,
+) -> MixtureFit:
+    """Search for the number of components and the shrinkage that a judge likes best.
+
+    The number grows until the judge likes `patience` numbers no better.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_codes, n_components)
+        To fit mixtures to.
+    judge : callable
+        ``mixture -> float``, the larger the better.
+    seed : int
+    floor : float, default=1e-3
+        Added to the variances of each component of a mixture.
+    shrinkages : tuple of float, default=(0.1, 0.3, 1.0, 3.0)
+    patience : int, default=1
+
+    Returns
+    -------
+    best : MixtureFit
+    """
+    best: MixtureFit | None = None
+    n_worse = 0
     for n_parts in N_PARTS:
-        if n_parts > 1 and len(rest) < MIN_CODES_PER_PART * n_parts:
+        if best is not None and len(codes) < MIN_CODES_PER_PART * n_parts:
             break
-        mixture = _make_mixture(n_parts, seed, max_iter=SELECTION_STEPS).fit(rest)
-        scores = {
-            MixtureSize(n_parts, s): shrink_covariances(mixture, rest, s).score(held_out)
-            for s in (SHRINKAGES if n_parts > 1 else SHRINKAGES[:1])
-        }
-        size = max(scores, key=lambda size: scores[size])
-        if scores[size] <= best_score:
+        options = {"max_iter": SELECTION_STEPS, "reg_covar": floor}
+        mixture = _fit_gaussians(codes, n_parts, seed, **options)
+        fits = []
+        for shrinkage in shrinkages if n_parts > 1 else shrinkages[:1]:
+            shrunk = shrink_covariances(mixture, codes, shrinkage)
+            size = MixtureSize(n_parts, shrinkage)
+            fits.append(MixtureFit(shrunk, size, judge(shrunk)))
+        liked = max(fits, key=lambda fit: fit.score)
+        if best is None or liked.score > best.score:
+            best, n_worse = liked, 0
+            continue
+        n_worse += 1
+        if n_worse == patience:
             break
-        best, best_score = size, scores[size]
+    assert best is not None
     return best
+
+
+def _fit_gaussians(
+    codes: np.ndarray, n_parts: int, seed: int, **options
+) -> GaussianMixture:
+    # The initialisation by k-means needs numpy, whatever the arrays of the user are.
+    with warnings.catch_warnings(), config_context(array_api_dispatch=False):
+        # A mixture that has not converged is good enough.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return GaussianMixture(n_parts, random_state=seed, **options).fit(codes)
 
 
 def shrink_covariances(

@@ -56,11 +56,19 @@ def log_joint(mixture: ProductMixture, cells: Cells) -> Tensor:
     """Compute the log-probability (n_rows, n_parts) of each row and part."""
     missing = mixture.missing.clamp(TINY, 1 - TINY)
     return (
-        cells.levels @ mixture.levels.clamp(min=TINY).log().mT
+        log_joint_of_observed(mixture, cells.levels)
         + cells.missing @ missing.log().mT
         + (1 - cells.missing) @ (1 - missing).log().mT
-        + mixture.weights.log()
     )
+
+
+def log_joint_of_observed(mixture: ProductMixture, levels: Tensor) -> Tensor:
+    """Compute the log-probability (n_rows, n_parts) of observed cells and each part.
+
+    `levels` (n_rows, n_levels) are weights of levels, zeros for missing cells.
+    """
+    log_levels = mixture.levels.to(levels).clamp(min=TINY).log()
+    return levels @ log_levels.mT + mixture.weights.to(levels).log()
 
 
 def update(
@@ -189,11 +197,6 @@ def select_n_parts(cells: Cells, column: Tensor, is_ordered: Tensor) -> int:
                 break
         best, best_scores = n_parts, scores
     return best
-
-
-def fit_product_mixture(cells: Cells, column: Tensor, is_ordered: Tensor) -> ProductMixture:
-    """Fit a mixture of as many parts as held-out rows select."""
-    return fit_parts(cells, column, select_n_parts(cells, column, is_ordered))
 
 
 def adapt(mixture: ProductMixture, cells: Cells, column: Tensor) -> ProductMixture:

@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from sk_autoencoder.core._callbacks import WarmUp
-from sk_autoencoder.core._data import RowDataset
+from sk_autoencoder.core._data import RowDataset, repeat_by_weight
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._initialization._factor_model import (
     factor_model,
@@ -22,12 +22,28 @@ from sk_autoencoder.core._initialization._pca import degrees_of_freedom, princip
 from sk_autoencoder.core._recipe import Initialization, Member, Recipe
 from sk_autoencoder.core._scaling import has_variance, scaled_moments, share_unit
 from sk_autoencoder.core._tables import table_layout
-from sk_autoencoder.generative._base import GenerativeAutoencoder, Sampler
+from sk_autoencoder.generative._base import (
+    MAX_DENSITY_ROWS,
+    DensitySizes,
+    GenerativeAutoencoder,
+    Sampler,
+    draw_codes,
+    fit_table_density,
+    read_cells,
+)
 from sk_autoencoder.generative._bound import (
     component_usage,
     log_likelihood_bound,
+    make_scaled_bound,
     posterior_moments,
     warn_of_collapse,
+)
+from sk_autoencoder.generative._density import MIN_HELD_OUT, fit_mixture, select_size
+from sk_autoencoder.generative._stacking import (
+    make_average,
+    map_scaled,
+    stack_gaussians,
+    stack_products,
 )
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._base import Network
@@ -38,6 +54,7 @@ from sk_autoencoder.nn._tables import TableLikelihood
 from sk_autoencoder.nn._variational import ELBO, KLDivergence, VariationalNetwork
 from sk_autoencoder.utils._checks import check_counts, check_range
 from sk_autoencoder.utils._constraints import count, weight
+from sk_autoencoder.utils._random import draw_torch_seed
 from sk_autoencoder.utils._sklearn_compat import Interval, StrOptions
 from sk_autoencoder.utils._transactions import as_fitted
 
@@ -155,9 +172,9 @@ class VAETransformer(GenerativeAutoencoder):
         training rows. The map keeps the order of rows in a column. Columns of few values or
         of whole numbers stay so.
     row_density : {"auto"} or bool, default="auto"
-        Whether ``sample`` takes rows from a mixture fitted to rows, without codes (Notes).
-        ``"auto"`` does for tables, and for up to 100 columns of numbers unless decoded
-        codes are harder to tell from training rows by nearest neighbours.
+        Whether ``sample`` and ``score_samples`` use mixtures fitted to rows, without codes
+        (Notes). ``"auto"`` does for tables, and for up to 100 columns of numbers; rows are
+        decoded if decoded codes are harder to tell from training rows by their neighbours.
     likelihood : str, default="gaussian"
         Distribution of a row given its code: ``"gaussian"``, ``"bernoulli"`` (X in [0, 1]),
         or for counts with mean :math:`\mu` ``"poisson"`` or ``"negative_binomial"``, of
@@ -217,6 +234,9 @@ class VAETransformer(GenerativeAutoencoder):
         Density of rows: `weights`, `means`, `covariances` of a mixture of normal scores;
         for a table `weights`, `levels`, `missing` of a mixture of products. None: codes are
         decoded.
+    score_density_ : dict of ndarray or None
+        Density that ``score_samples`` averages with that of the autoencoder: `weights`,
+        `means`, `precisions` of Gaussians, or `weights`, `levels` of products, and `share`.
     kl_per_component_ : ndarray of shape (`n_components_`,)
         Mean divergence of the posterior from the prior over training rows, in nats.
     active_components_ : ndarray of shape (`n_components_`,) of bool
@@ -249,8 +269,11 @@ class VAETransformer(GenerativeAutoencoder):
     NOTE[DIFF]: ``sample`` starts at a classical density of rows, and decodes codes where
     these rows are harder to tell from training rows. For columns of numbers that density is
     a Gaussian mixture of their normal scores (a Gaussian mixture copula [7]_), for mixed
-    columns a mixture of products of categorical distributions [8]_. ``score_samples`` is
-    the bound of the autoencoder, whichever rows are sampled.
+    columns a mixture of products of categorical distributions [8]_.
+
+    NOTE[DIFF]: The density of ``score_samples`` is the mean of two, that of the autoencoder
+    and that of a classical mixture, with shares that held-out rows choose (stacking [9]_).
+    After ``partial_fit``, and for rows of numbers with NaN, it is the autoencoder's alone.
 
     In a table of mixed columns, numbers and times are weights of the two nearest of up to
     64 quantiles. The likelihood of a row is that of these bins and of its categories.
@@ -275,8 +298,9 @@ class VAETransformer(GenerativeAutoencoder):
        variational to deterministic autoencoders", ICLR 2020, section 4.
     .. [7] A. Tewari, M. J. Giering and A. Raghunathan, "Parametric characterization of
        multimodal distributions with non-gaussian modes", ICDM workshops, 2011.
-    .. [8] B. S. Everitt and D. J. Hand, "Finite mixture distributions", Chapman and Hall,
-       1981, chapter 4.
+    .. [8] B. S. Everitt and D. J. Hand, "Finite mixture distributions", 1981, chapter 4.
+    .. [9] P. Smyth and D. Wolpert, "Linearly combining density estimators via stacking",
+       Machine Learning 36, 1999.
 
     Examples
     --------
@@ -331,8 +355,11 @@ class VAETransformer(GenerativeAutoencoder):
         recipe = recipe.add_penalties(
             lambda start: {"kl": (self.beta, KLDivergence(self.free_bits))}
         )
+        recipe = recipe.add_summary(self._measure_usage)
         return replace(
-            recipe.add_summary(self._measure_usage),
+            recipe.add_summary(self._stack_density_at_end),
+            calibrate=self._stack_density,
+            finish=forget_sizes,
             columns=self._make_columns(loss, kind),
             check=self._check_values,
             default_n_components=lambda *shape: min(MAX_VAE_COMPONENTS, *shape),
@@ -410,10 +437,68 @@ class VAETransformer(GenerativeAutoencoder):
         return {"kl_per_component_": nats, "active_components_": is_active}
 
     def _make_bound(self, fitted: Fitted, n_samples: int) -> Callable:
+        learned = fitted.learned  # ensembles have no densities
         width = fitted.n_components // fitted.module.n_members
-        density = fitted.learned.get("code_density_")  # ensembles have none
-        share = self._make_loss().observed_share
-        return log_likelihood_bound(density, n_samples, width, share)
+        bound = make_scaled_bound(learned.get("code_density_"), n_samples, width)
+        arrays = learned.get("score_density_")
+        average = None if arrays is None else make_average(arrays)
+        return log_likelihood_bound(bound, self._make_loss().observed_share, average)
+
+    def _stack_density(
+        self, fitted: Fitted, rows: np.ndarray, valid: RowDataset
+    ) -> dict[str, Any]:
+        """Put a classical density beside the autoencoder's, as held-out rows ask for."""
+        indices = np.setdiff1d(rows, valid.indices)
+        indices = repeat_by_weight(indices, valid.source.weight)
+        if not self._may_stack(fitted, indices, valid):
+            return {"score_density_": None, "density_sizes": DensitySizes()}
+        with torch.random.fork_rng(devices=[]):  # later steps draw what they drew
+            return self._fit_score_density(fitted, indices, valid)
+
+    def _stack_density_at_end(
+        self, fitted: Fitted, train: RowDataset, valid: RowDataset | None
+    ) -> dict[str, Any]:
+        """Do so at the end of a training that did not start from PCA."""
+        if "density_sizes" in fitted.learned:
+            return {}
+        if valid is None:
+            return {"score_density_": None}
+        return self._stack_density(fitted, train.indices, valid)
+
+    def _may_stack(self, fitted: Fitted, indices: np.ndarray, valid: RowDataset) -> bool:
+        """Judge whether there are rows, complete ones, for a density beside this one."""
+        sampler = self._make_sampler()
+        has_rows = len(indices) > 1 and len(valid) >= MIN_HELD_OUT
+        is_complete = self._table is not None or not fitted.is_incomplete
+        is_single = fitted.module.n_members == 1
+        may_have_density = self._may_have_row_density(sampler, valid)
+        has_density = sampler.has_row_density and may_have_density
+        return has_rows and is_complete and is_single and has_density
+
+    def _fit_score_density(
+        self, fitted: Fitted, indices: np.ndarray, valid: RowDataset
+    ) -> dict[str, Any]:
+        """Fit a classical density to the rows `indices`; held-out rows choose its share."""
+        X, held_out = valid.X, valid.repeated_indices()
+        indices = indices[torch.randperm(len(indices))[:MAX_DENSITY_ROWS].numpy()]
+        density = size = None
+        if self.code_density == "gaussian_mixture":
+            codes = draw_codes(fitted, self._make_sampler(), X, indices)
+            size = select_size(codes, draw_torch_seed())
+            density = fit_mixture(codes, draw_torch_seed(), size)
+        bound = make_scaled_bound(density, self.n_importance_samples, fitted.n_components)
+        log_density = map_scaled(fitted, bound, X, held_out)
+        if self._table is not None:
+            mixture = fit_table_density(self._table, X[indices])
+            levels = read_cells(self._table, X[held_out]).levels
+            sizes = DensitySizes(size, len(mixture.weights))
+            stacked = stack_products(mixture, levels, log_density)
+            return {"score_density_": stacked, "density_sizes": sizes}
+        scaled = partial(map_scaled, fitted, lambda member, x: x, X)
+        likelihood = fitted.module.network.likelihood
+        rows = scaled(indices), scaled(held_out)
+        stacked = stack_gaussians(*rows, log_density, likelihood, draw_torch_seed())
+        return {"score_density_": stacked, "density_sizes": DensitySizes(size)}
 
     # Using
 
@@ -439,6 +524,7 @@ class VAETransformer(GenerativeAutoencoder):
 
         The bound is the importance-weighted one of Burda et al. (2016). It uses
         `n_importance_samples` samples of the code, the same noise for all rows and calls.
+        The density is averaged with `score_density_`, if there is one.
 
         Parameters
         ----------
@@ -477,6 +563,11 @@ class VAETransformer(GenerativeAutoencoder):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+def forget_sizes(fitted: Fitted, rows: RowDataset) -> None:
+    """Forget what is known of the sizes of densities: only a fit asks for it."""
+    fitted.learned.pop("density_sizes", None)
 
 
 def sample_posterior(module: Autoencoder, rows: torch.Tensor) -> torch.Tensor:
