@@ -260,7 +260,7 @@ def test_the_rank_of_gaussian_rows_is_refused_with_the_way_out():
 
 def test_first_components_denoise():
     rng = np.random.default_rng(0)
-    parameters = {**QUICK, "noise_level": 4.0, "scaling": None, "max_epochs": 20}
+    parameters = {**QUICK, "noise_level": 4.0, "scaling": None, "max_epochs": 30}
     denoiser = DenoisingAutoencoder(8, **parameters).fit(TRAIN)
     noisy = TEST + rng.normal(0, 4, TEST.shape)
     codes, pca = denoiser.transform(noisy), PCA(8).fit(TRAIN)
@@ -352,8 +352,8 @@ def test_the_error_of_prefixes_is_that_of_principal_axes():
     errors = penalty.row_errors(network, x, out)
     torch.testing.assert_close(errors, torch.stack(expected, 1), atol=1e-5, rtol=1e-4)
     network.train()
-    steps = [penalty(network, x, out) for _ in range(4)]
-    assert [step is None for step in steps] == [True, False, True, False]
+    steps = [penalty(network, x, out) for _ in range(6)]
+    assert [step is None for step in steps] == [True, True, False] * 2
     assert penalty(network.eval(), x, out) is None
 
 

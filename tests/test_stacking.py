@@ -10,6 +10,7 @@ from sklearn.mixture import GaussianMixture
 from tables import pandas_frame
 
 from sk_autoencoder import VAETransformer
+from sk_autoencoder.generative._density import search_mixtures
 from sk_autoencoder.generative._product_mixture import ProductMixture
 from sk_autoencoder.generative._stacking import (
     choose_share,
@@ -145,6 +146,18 @@ def test_rows_without_a_cell_have_the_density_of_the_autoencoder(clusters):
     arrays = {**clusters.score_density_}
     log_density = make_average(arrays)(torch.zeros(50), torch.tensor(rows))
     np.testing.assert_allclose(log_density * 3 / 2, lost, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("patience", "n_parts"), [(1, 1), (2, 10)])
+def test_the_search_for_a_size_has_patience(patience, n_parts):
+    liked = {1: 0.0, 5: -1.0, 10: 2.0, 20: 1.0, 40: 1.0, 80: 9.0}
+
+    def judge(mixture):
+        return liked[mixture.n_components]
+
+    found = search_mixtures(draw_clusters(400), judge, 0, patience=patience)
+    assert found.size.n_parts == found.mixture.n_components == n_parts
+    assert found.score == liked[n_parts]
 
 
 def test_wild_entries_do_no_harm():
