@@ -36,7 +36,6 @@ def fit_mixture(
     codes: np.ndarray,
     seed: int,
     size: MixtureSize | None = None,
-    floor: float = COVARIANCE_FLOOR,
 ) -> GaussianMixture:
     """Fit a Gaussian mixture of a size that held-out codes select, unless it is given.
 
@@ -48,15 +47,13 @@ def fit_mixture(
     codes : ndarray of shape (n_codes, n_components)
     seed : int
     size : MixtureSize or None, default=None
-    floor : float, default=1e-3
-        Added to the variances of each component.
 
     Returns
     -------
     mixture : GaussianMixture
     """
     size = select_size(codes, seed) if size is None else size
-    mixture = _fit_gaussians(codes, size.n_parts, seed, reg_covar=floor)
+    mixture = _fit_gaussians(codes, size.n_parts, seed, reg_covar=COVARIANCE_FLOOR)
     return shrink_covariances(mixture, codes, size.shrinkage)
 
 
@@ -78,6 +75,7 @@ def search_mixtures(
     floor: float = COVARIANCE_FLOOR,
     shrinkages: tuple[float, ...] = SHRINKAGES,
     patience: int = 1,
+    min_codes: int = MIN_CODES_PER_PART,
 ) -> MixtureFit:
     """Search for the number of components and the shrinkage that a judge likes best.
 
@@ -94,6 +92,8 @@ def search_mixtures(
         Added to the variances of each component of a mixture.
     shrinkages : tuple of float, default=(0.1, 0.3, 1.0, 3.0)
     patience : int, default=1
+    min_codes : int, default=15
+        Number of codes for each component.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def search_mixtures(
     best: MixtureFit | None = None
     n_worse = 0
     for n_parts in N_PARTS:
-        if best is not None and len(codes) < MIN_CODES_PER_PART * n_parts:
+        if best is not None and len(codes) < min_codes * n_parts:
             break
         options = {"max_iter": SELECTION_STEPS, "reg_covar": floor}
         mixture = _fit_gaussians(codes, n_parts, seed, **options)

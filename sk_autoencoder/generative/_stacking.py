@@ -19,7 +19,7 @@ from torch import Tensor
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.generative._density import (
     MAX_SELECTION_CODES,
-    fit_mixture,
+    MIN_CODES_PER_PART,
     search_mixtures,
 )
 from sk_autoencoder.generative._product_mixture import (
@@ -118,6 +118,7 @@ def stack_gaussians(
         ``weights``, ``means`` and ``precisions`` of the mixture, for rows less ``center``
         and over ``scale``, and its ``share``; None if held-out rows gain nothing.
     """
+    rows = rows[:MAX_SELECTION_CODES]
     noise = as_float64(likelihood.variance.expand(rows.shape[1]))
     is_constant = rows.min(axis=0) == rows.max(axis=0)
 
@@ -131,17 +132,15 @@ def stack_gaussians(
         return log_average(log_density, other, choose_share(log_density, other)).mean()
 
     try:
-        best = search_mixtures(
-            rows[:MAX_SELECTION_CODES],
+        mixture = search_mixtures(
+            rows,
             judge,
             seed,
             floor=VARIANCE_FLOOR,
             shrinkages=SHRINKAGES,
             patience=PATIENCE,
-        )
-        mixture = best.mixture
-        if len(rows) > MAX_SELECTION_CODES:
-            mixture = fit_mixture(rows, seed, best.size, VARIANCE_FLOOR)
+            min_codes=max(MIN_CODES_PER_PART, rows.shape[1]),
+        ).mixture
     except (ValueError, np.linalg.LinAlgError):  # of columns of wild entries
         return None
     other = compute_log_density(mixture)
