@@ -36,7 +36,7 @@ class ScreeDisplay:
     >>> from sklearn.decomposition import PCA
     >>> from sk_autoencoder import AutoencoderTransformer, ScreeDisplay
     >>> X = load_digits().data
-    >>> ours = AutoencoderTransformer(4, ordered=True, max_epochs=5, random_state=0)
+    >>> ours = AutoencoderTransformer(4, ordered=True, max_epochs=10, random_state=0)
     >>> display = ScreeDisplay.from_estimator(ours.fit(X))
     >>> beside = ScreeDisplay.from_estimator(PCA(4).fit(X), ax=display.ax_)
     >>> bool((display.line_.get_ydata() > beside.line_.get_ydata()).all())
