@@ -199,7 +199,7 @@ class AutoencoderTransformer(OrderedAutoencoder):
     number of first components [5]_, and no weights are selected whose first 1, 2, 4, ...
     components reconstruct validation rows worse than as many principal axes.
     ``inverse_transform`` takes the first columns of codes then, ``reconstruct(X,
-    n_components=2)`` uses the first two. Training takes about a fifth longer.
+    n_components=2)`` uses the first two. Training takes about a third longer.
 
     **Losses.** ``"huber"`` is squared up to one scaled unit and linear beyond.
     ``"binary_cross_entropy"`` needs X in [0, 1], which is not scaled, and has a sigmoid
