@@ -73,11 +73,12 @@ def choose_share(log_density: np.ndarray, other: np.ndarray) -> float:
     return share
 
 
-def is_gain(log_density: np.ndarray, mean: np.ndarray) -> bool:
-    """Judge by held-out rows whether the mean of two densities beats the first."""
-    gain = mean - log_density
+def find_share(log_density: np.ndarray, other: np.ndarray) -> np.ndarray | None:
+    """Choose the share of the second density; None if held-out rows gain nothing by it."""
+    share = choose_share(log_density, other)
+    gain = log_average(log_density, other, share) - log_density
     error = gain.std() / len(gain) ** 0.5
-    return bool(gain.mean() > MIN_STANDARD_ERRORS * error)
+    return np.array(share) if gain.mean() > MIN_STANDARD_ERRORS * error else None
 
 
 def map_scaled(
@@ -143,9 +144,8 @@ def stack_gaussians(
         ).mixture
     except (ValueError, np.linalg.LinAlgError):  # of columns of wild entries
         return None
-    other = compute_log_density(mixture)
-    share = choose_share(log_density, other)
-    if not is_gain(log_density, log_average(log_density, other, share)):
+    share = find_share(log_density, compute_log_density(mixture))
+    if share is None:
         return None
     precisions = give_variance(mixture.precisions_cholesky_, is_constant, noise)
     return {
@@ -154,7 +154,7 @@ def stack_gaussians(
         "precisions": precisions.astype(np.float32),
         "center": as_float64(likelihood.center),
         "scale": as_float64(likelihood.scale),
-        "share": np.array(share),
+        "share": share,
     }
 
 
@@ -192,13 +192,13 @@ def stack_products(
         gain nothing.
     """
     other = log_joint_of_observed(mixture, held_out).logsumexp(1).double().numpy()
-    share = choose_share(log_density, other)
-    if not is_gain(log_density, log_average(log_density, other, share)):
+    share = find_share(log_density, other)
+    if share is None:
         return None
     return {
         "weights": mixture.weights.numpy(),
         "levels": mixture.levels.numpy(),
-        "share": np.array(share),
+        "share": share,
     }
 
 
