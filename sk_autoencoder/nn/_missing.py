@@ -4,6 +4,7 @@ Missing entries are NaN in a tensor of rows. All rows are in scaled units.
 """
 
 import copy
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +13,25 @@ from sk_autoencoder.nn._base import align_rows
 from sk_autoencoder.nn._dense import Linear
 from sk_autoencoder.utils._torch_compat import is_batched, is_exporting
 
-MIN_PATTERN_ROWS = 64  # among which equal missing entries are worth the search
+MIN_GROUPED_ROWS = 64  # among which equal missing entries are worth the search
 GROUP_ENTRIES, MIN_GROUP_ROWS = 2**18, 16  # of matrices that are solved at once
 CORRECTION_WIDTH = 64  # hidden units of the correction of the imputed values
+
+
+class RowGroups(NamedTuple):
+    """Groups of rows with the same missing entries."""
+
+    of_row: Tensor  # (n_rows,), the group of each row
+    example: Tensor  # (n_groups,), the index of one row of each group
+    size: Tensor  # (n_groups,), numbers of rows
+
+
+def group_by_missing(x: Tensor) -> RowGroups:
+    """Group the rows of `x` (n_rows, n_features) that miss the same entries."""
+    _, of_row, size = x.isnan().unique(dim=0, return_inverse=True, return_counts=True)
+    example = torch.zeros_like(size)
+    example[of_row] = torch.arange(len(x), device=x.device)
+    return RowGroups(of_row, example, size)
 
 
 class ConditionalMeanImputer(nn.Module):
@@ -212,14 +229,18 @@ class FactorModelImputer(ConditionalMeanImputer):
         self.register_buffer("loadings", loadings)
         self.register_buffer("noise", noise)
 
-    def factors(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute factor means (batch, n_factors) given `x`, and Cholesky factors of A."""
+    def factors(self, x: Tensor, groups: RowGroups | None = None) -> tuple[Tensor, Tensor]:
+        """Compute factor means (batch, n_factors) given `x`, and Cholesky factors of A.
+
+        Rows of one group, of `groups` if they are given, share their Cholesky factor.
+        """
         weight, projection = self._weigh(x)
-        if self.is_traced(x) or len(x) < MIN_PATTERN_ROWS:
+        if groups is None and (self.is_traced(x) or len(x) < MIN_GROUPED_ROWS):
             root = torch.linalg.cholesky(self._precision(weight))
-        else:  # rows with the same missing entries share it
-            patterns, inverse = weight.unique(dim=0, return_inverse=True)
-            root = torch.linalg.cholesky(self._precision(patterns))[inverse]
+        else:
+            groups = group_by_missing(x) if groups is None else groups
+            root = torch.linalg.cholesky(self._precision(weight[groups.example]))
+            root = root[groups.of_row]
         return torch.cholesky_solve(projection[..., None], root)[..., 0], root
 
     def conditional_mean(self, x: Tensor) -> Tensor:

@@ -27,6 +27,8 @@ from sk_autoencoder.nn._missing import (
     ConditionalMeanImputer,
     FactorModelImputer,
     GaussianImputer,
+    RowGroups,
+    group_by_missing,
 )
 from sk_autoencoder.nn._scalers import Scaler
 from sk_autoencoder.utils._checks import as_floats
@@ -304,8 +306,7 @@ def _probabilistic_pca(centred: Tensor, seed: int, n_factors: int) -> Tensor:
 def _run_em(
     model: FactorModelImputer, x: Tensor, is_observed: Tensor
 ) -> FactorModelImputer:
-    observed = is_observed.double()
-    n_observed, n_factors = observed.sum(0), model.loadings.shape[1]
+    n_observed, n_factors = is_observed.double().sum(0), model.loadings.shape[1]
     n_rows = n_observed.clamp(min=1)
     values = torch.where(is_observed, x, 0.0)
     squared = values.square().sum(0)
@@ -313,10 +314,11 @@ def _run_em(
     floor = MIN_UNIQUENESS * variance.mean() + MIN_TOTAL_VARIANCE
     prior = torch.eye(n_factors + 1, dtype=x.dtype)
     prior[-1, -1] = 0  # the constant is not shrunk
-    splits = torch.arange(len(x)).split(EM_ROWS)
-    batches = [(rows, _group_by_missing(x[rows])) for rows in splits]
+    # Rows with the same missing entries lie together: a batch has few such groups.
+    order = group_by_missing(x)[0].argsort(stable=True)
+    batches = [(rows, group_by_missing(rows)) for rows in x[order].split(EM_ROWS)]
     for _ in range(EM_STEPS):
-        squares, products = _expect(model, x, values, observed, batches)
+        squares, products = _expect(model, batches)
         shrunken = squares + (SHRINKAGE * n_rows)[:, None, None] * prior
         shrunken[:, -1, -1] += MIN_TOTAL_VARIANCE
         weights = torch.linalg.solve(shrunken, products)  # (n_features, n_factors + 1)
@@ -331,24 +333,20 @@ def _run_em(
     return model
 
 
-def _group_by_missing(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Group rows with the same missing entries: the group of each row, a row of each."""
-    _, pattern = x.isnan().unique(dim=0, return_inverse=True)
-    example = torch.zeros(int(pattern.max()) + 1, dtype=torch.long)
-    example[pattern] = torch.arange(len(x))
-    return pattern, example
-
-
 def _expect(
-    model: FactorModelImputer, x: Tensor, values: Tensor, observed: Tensor, batches: list
+    model: FactorModelImputer, batches: list[tuple[Tensor, RowGroups]]
 ) -> FactorMoments:
-    squares, products = 0.0, 0.0
-    for batch, (pattern, example) in batches:
-        mean, root = model.factors(x[batch])
-        codes = torch.nn.functional.pad(mean, (0, 1), value=1.0)  # and the constant
-        second_moments = codes[:, :, None] * codes[:, None, :]
+    n_features, n_axes = len(model.loadings), model.loadings.shape[1] + 1
+    squares = model.loadings.new_zeros(n_features, n_axes**2)
+    products = model.loadings.new_zeros(n_features, n_axes)
+    for rows, groups in batches:
+        mean, root = model.factors(rows, groups)
+        codes = F.pad(mean, (0, 1), value=1.0)  # and the constant
         # The covariance of factors is that of all rows with the same missing entries.
-        second_moments[:, :-1, :-1] += torch.cholesky_inverse(root[example])[pattern]
-        squares = squares + observed[batch].T @ second_moments.flatten(1)
-        products = products + values[batch].T @ codes
-    return FactorMoments(squares.unflatten(1, second_moments.shape[1:]), products)
+        covariance = torch.cholesky_inverse(root[groups.example])
+        sums = F.pad(covariance * groups.size[:, None, None], (0, 1, 0, 1))
+        sums.index_add_(0, groups.of_row, codes[:, :, None] * codes[:, None, :])
+        observed = (~rows[groups.example].isnan()).to(sums)
+        squares += observed.T @ sums.flatten(1)
+        products += rows.nan_to_num().T @ codes
+    return FactorMoments(squares.unflatten(1, (n_axes, n_axes)), products)
