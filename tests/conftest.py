@@ -27,7 +27,10 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 
 from sk_autoencoder.compression import _autoencoder as _compressing
+from sk_autoencoder.generative import _density, _product_mixture
 from sk_autoencoder.impute import _autoencoder as _imputing
+
+DENSITIES = {module: module.N_PARTS for module in (_density, _product_mixture)}
 
 collect_ignore = [] if find_spec("sklearn.callback") else ["test_sklearn_1_9.py"]
 
@@ -52,9 +55,18 @@ def train_imputers_for(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _quick_designs(monkeypatch, train_imputers_for):
-    """Let the default designs of imputers and compressors train for fewer epochs."""
+    """Let imputers and compressors train for fewer epochs, and densities try two sizes."""
     train_imputers_for(2)
     monkeypatch.setattr(_compressing, "MAX_EPOCHS", 4)
+    for module in DENSITIES:
+        monkeypatch.setattr(module, "N_PARTS", module.N_PARTS[:2])
+
+
+@pytest.fixture
+def all_sizes_of_mixtures(monkeypatch, _quick_designs):
+    """Let densities try all sizes of a mixture."""
+    for module, sizes in DENSITIES.items():
+        monkeypatch.setattr(module, "N_PARTS", sizes)
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,8 @@ from sk_autoencoder.nn._adversarial import PRIORS, prior_moments, sample_normal
 
 QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 8, "random_state": 0}
 
+pytestmark = pytest.mark.usefixtures("all_sizes_of_mixtures")
+
 
 def shifted(n_codes, n_components):
     """Draw from a prior with mean 5 and standard deviation 3."""

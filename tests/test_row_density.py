@@ -31,6 +31,8 @@ from sk_autoencoder.generative._row_mixture import RowMixture, sample_within
 COLUMN = torch.tensor([0, 0, 1, 1, 1, 2, 2])  # of each of seven levels
 START = {"max_epochs": 0, "early_stopping": False, "random_state": 0}
 
+pytestmark = pytest.mark.usefixtures("all_sizes_of_mixtures")
+
 
 @pytest.fixture(scope="module")
 def people():

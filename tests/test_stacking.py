@@ -34,8 +34,8 @@ def draw_clusters(n_rows: int, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def clusters():
-    """A linear fit to 3,000 rows of three clusters."""
-    return VAETransformer(1, **LINEAR).fit(draw_clusters(3_000))
+    """A linear fit to 2,500 rows of three clusters."""
+    return VAETransformer(1, **LINEAR).fit(draw_clusters(2_500))
 
 
 def test_the_share_is_the_most_probable_one():
@@ -64,7 +64,7 @@ def test_rows_are_as_probable_as_under_the_mixture_that_drew_them(clusters):
         stats.multivariate_normal(center, np.eye(3)).pdf(held_out) for center in CENTERS
     )
     truth = np.log(density / 3).mean()
-    alone = VAETransformer(1, **LINEAR, row_density=False).fit(draw_clusters(1_500))
+    alone = VAETransformer(1, **LINEAR, row_density=False).fit(draw_clusters(800))
     assert alone.score_density_ is None
     assert alone.log_likelihood(held_out) < truth - 0.2
     assert truth - 0.03 < clusters.log_likelihood(held_out) < truth + 0.03
@@ -72,15 +72,16 @@ def test_rows_are_as_probable_as_under_the_mixture_that_drew_them(clusters):
 
 
 def test_the_density_integrates_to_one():
-    rows = draw_clusters(1_500)[:, :2]
+    rows = draw_clusters(1_000)[:, :2]
     vae = VAETransformer(1, **LINEAR).fit(rows)
     assert vae.score_density_ is not None
-    axis = np.linspace(-20, 30, 80)
+    axis = np.linspace(-20, 30, 60)
     grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
     total = np.exp(vae.score_samples(grid)).sum() * (axis[1] - axis[0]) ** 2
     assert total == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.usefixtures("all_sizes_of_mixtures")
 def test_few_rows_of_few_values_keep_their_peaks():
     # Validation rows are learned from in the end, which moves the scaling of columns.
     rng = np.random.default_rng(0)
@@ -139,12 +140,13 @@ def test_a_mixture_of_complete_rows_adds_nothing_to_others(clusters):
     np.testing.assert_allclose(log_mean, np.log1p(-density["share"]), rtol=1e-5)
     # The rows of the fit were complete: a cell that is missing in new rows is imputed.
     assert np.isfinite(clusters.score_samples(rows)).all()
-    incomplete = draw_clusters(1_500)
+    incomplete = draw_clusters(600)
     incomplete[0, 0] = np.nan
     vae = VAETransformer(1, **LINEAR).fit(incomplete)
     assert vae.score_density_ is None
 
 
+@pytest.mark.usefixtures("all_sizes_of_mixtures")
 @pytest.mark.parametrize(("patience", "n_parts"), [(1, 1), (2, 10)])
 def test_the_search_for_a_size_has_patience(patience, n_parts):
     liked = {1: 0.0, 5: -1.0, 10: 2.0, 20: 1.0, 40: 1.0, 80: 9.0}
@@ -165,7 +167,7 @@ def test_wild_entries_do_no_harm():
 
 
 def test_frames_have_a_mixture_of_products_beside():
-    frame = pandas_frame(1_200)
+    frame = pandas_frame(1_000)
     vae = VAETransformer(1, **LINEAR).fit(frame)
     assert set(vae.score_density_) == {"weights", "levels", "share"}
     assert "density_sizes" not in vars(vae)
@@ -195,7 +197,7 @@ def test_there_is_no_second_density(options):
 
 
 def test_another_start_has_a_second_density_and_further_rows_end_it():
-    rows = draw_clusters(1_500)
+    rows = draw_clusters(600)
     vae = VAETransformer(1, init="random", max_epochs=1, random_state=0).fit(rows)
     assert vae.score_density_["share"] > 0.9
     assert vae.partial_fit(rows).score_density_ is None

@@ -36,6 +36,8 @@ START = {"max_epochs": 0, "early_stopping": False, "code_density": "prior"}
 QUICK = {"hidden_layer_sizes": (32,), "max_epochs": 8, "random_state": 0}
 SHORT = QUICK | {"max_epochs": 2}
 
+pytestmark = pytest.mark.usefixtures("all_sizes_of_mixtures")
+
 
 @pytest.fixture(scope="module")
 def factor_rows():
