@@ -313,6 +313,27 @@ def test_many_rows_are_imputed_in_parts(model, monkeypatch):
     torch.testing.assert_close(fill(rows), at_once)
 
 
+@pytest.mark.parametrize("n_members", [None, 3])
+@pytest.mark.parametrize("convert", [lambda model: model, as_gaussian])
+def test_known_patterns_give_what_others_give(model, convert, n_members, monkeypatch):
+    if n_members:
+        for name, buffer in list(model.named_buffers()):
+            members = torch.arange(1, n_members + 1).double() / n_members
+            stacked = members.reshape(-1, *[1] * buffer.ndim) * buffer
+            model.register_buffer(name, stacked)
+    fill, x = convert(model), torch.from_numpy(holed_rows())
+    rows = x if n_members is None else torch.stack([x, x.flip(0), x.roll(7, 0)])
+    expected = fill(rows)
+    with fill.knowing(x):
+        assert pickle.loads(pickle.dumps(fill)).known is None
+        with monkeypatch.context() as patch:
+            patch.setattr(type(fill), "conditional_mean", None)  # no row needs it
+            torch.testing.assert_close(fill(rows), expected)
+    with fill.knowing(x[:2]):  # the others miss something else
+        torch.testing.assert_close(fill(rows), expected)
+    assert fill.known is None
+
+
 def test_complete_rows_stay(model):
     rows = torch.randn(3, 5).double()
     assert torch.equal(as_gaussian(model)(rows), rows)

@@ -252,6 +252,11 @@ class RowDataset(Dataset):
         return self.source.X
 
     @property
+    def rows_in_memory(self) -> torch.Tensor | None:
+        """Scaled inputs of all members (n_members * n_rows, n_features), if in memory."""
+        return None if self.cached is None else self.cached.x
+
+    @property
     def weight(self) -> np.ndarray | None:
         """Weights of these rows, of shape (n_members * n_rows,); None for equal ones."""
         return select(self.source.weight, self.indices)

@@ -366,6 +366,7 @@ class StreamedRows:
     """
 
     n_members = 1
+    rows_in_memory = None
 
     def __init__(self, source: SampledSource, scaler: Scaler, indices: np.ndarray) -> None:
         self.source = source

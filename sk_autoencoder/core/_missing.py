@@ -1,13 +1,19 @@
 """Missing entries of X."""
 
 import copy
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import torch
 
-from sk_autoencoder.core._data import as_tensor
-from sk_autoencoder.nn._missing import ConditionalMeanImputer
+from sk_autoencoder.core._data import RowDataset, as_tensor
+from sk_autoencoder.nn._autoencoder import Autoencoder
+from sk_autoencoder.nn._ensemble import Ensemble
+from sk_autoencoder.nn._missing import ConditionalMeanImputer, ImputationLayer
 from sk_autoencoder.nn._scalers import Scaler
+
+MAX_KNOWN_ROWS = 100_000  # whose missing entries are looked at before training
 
 
 class ImputedRows:
@@ -39,3 +45,22 @@ class ImputedRows:
 def missing_fraction(X, indices: np.ndarray) -> float:
     """Compute the fraction of missing entries in the rows `indices` of X."""
     return float(np.isnan(X[np.unique(indices)]).mean())
+
+
+@contextmanager
+def known_patterns(
+    module: Autoencoder | Ensemble, datasets: Iterable[RowDataset | None]
+) -> Iterator[None]:
+    """Within this context, rows in memory are imputed by maps that are computed once.
+
+    A corruption that hides further entries has rows imputed as ever.
+    """
+    tensors = [d.rows_in_memory for d in datasets if d is not None]
+    layers = [m for m in module.network.modules() if isinstance(m, ImputationLayer)]
+    with ExitStack() as stack:
+        if layers and all(rows is not None for rows in tensors):
+            x = torch.cat(tensors)
+            if 0 < len(x) <= MAX_KNOWN_ROWS:
+                for layer in layers:
+                    stack.enter_context(layer.fill.knowing(x))
+        yield

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from sk_autoencoder.core._backend import Backend, LocalBackend
 from sk_autoencoder.core._data import Batch, BatchIterator, RowDataset
 from sk_autoencoder.core._inference import list_tensors
+from sk_autoencoder.core._missing import known_patterns
 from sk_autoencoder.core._model_selection import (
     INTERPOLATION_STEPS,
     Weights,
@@ -143,6 +144,11 @@ class AutoencoderNet(NeuralNet):
         """Iterate over batches of `dataset`, shuffled for training."""
         n_batches = self.steps_per_epoch if training else None
         return BatchIterator(dataset, self.batch_size, training, n_batches)
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        """Train for some epochs, with maps to impute rows by that are computed once."""
+        with known_patterns(self.module_, X):
+            return super().fit_loop(X, y, epochs, **fit_params)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run one epoch and record the mean of each term of the loss."""

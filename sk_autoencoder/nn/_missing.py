@@ -4,7 +4,9 @@ Missing entries are NaN in a tensor of rows. All rows are in scaled units.
 """
 
 import copy
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +17,19 @@ from sk_autoencoder.utils._torch_compat import is_batched, is_exporting
 
 MIN_GROUPED_ROWS = 64  # among which equal missing entries are worth the search
 GROUP_ENTRIES, MIN_GROUP_ROWS = 2**18, 16  # of matrices that are solved at once
+FINGERPRINT_FACTOR = 0x9E3779B97F4A7C1  # odd: all of its powers are
+CHUNK_ROWS = 4_096  # whose missing entries are hashed at once
+MAX_MAP_BYTES = 2**25  # of the maps from observed to missing entries in training
 CORRECTION_WIDTH = 64  # hidden units of the correction of the imputed values
+
+
+def unique_rows(x: Tensor) -> Tensor:
+    """Find the unique rows of bool `x` (n_rows, n_features)."""
+    keys = torch.cat([fingerprint(rows) for rows in x.split(CHUNK_ROWS)])
+    _, of_row = keys.unique(return_inverse=True)
+    example = torch.zeros(int(of_row.max()) + 1, dtype=torch.long, device=x.device)
+    example[of_row] = torch.arange(len(x), device=x.device)
+    return x[example]
 
 
 class RowGroups(NamedTuple):
@@ -32,6 +46,42 @@ def group_by_missing(x: Tensor) -> RowGroups:
     example = torch.zeros_like(size)
     example[of_row] = torch.arange(len(x), device=x.device)
     return RowGroups(of_row, example, size)
+
+
+class KnownPatterns:
+    """Linear maps of observed to missing entries, found again by what a row misses.
+
+    Parameters
+    ----------
+    is_missing : Tensor of bool, of shape (n_patterns, n_features)
+        What the rows of each pattern miss.
+    maps : Tensor of shape (..., n_patterns, n_features, n_features)
+        Rows are of observed entries, columns of missing ones. An ensemble has members along
+        the first axis.
+    """
+
+    def __init__(self, is_missing: Tensor, maps: Tensor) -> None:
+        self.fingerprints, order = fingerprint(is_missing).sort()
+        self.is_missing = is_missing[order]
+        self.maps = maps.index_select(-3, order)
+
+    def find(self, is_missing: Tensor) -> Tensor | None:
+        """Find the maps of rows (..., batch, n_features); None if one is not known."""
+        where = torch.searchsorted(self.fingerprints, fingerprint(is_missing))
+        where = where.clamp(max=len(self.fingerprints) - 1)
+        if not torch.equal(self.is_missing[where], is_missing):
+            return None
+        if self.maps.ndim == 3:
+            return self.maps[where]
+        members = torch.arange(len(self.maps), device=where.device)
+        return self.maps[members[:, None], where]
+
+
+def fingerprint(is_missing: Tensor) -> Tensor:
+    """Hash rows of bool (..., n_features) to integers of 64 bits."""
+    factors = torch.full(is_missing.shape[-1:], FINGERPRINT_FACTOR)
+    factors = factors.to(is_missing.device).cumprod(0)  # modulo 2 ** 64
+    return (is_missing * factors).sum(-1)
 
 
 class ConditionalMeanImputer(nn.Module):
@@ -56,6 +106,38 @@ class ConditionalMeanImputer(nn.Module):
         self.register_buffer("mean", mean)
         self.register_buffer("low", low)
         self.register_buffer("high", high)
+        self.known: KnownPatterns | None = None
+
+    @contextmanager
+    def knowing(self, x: Tensor) -> Iterator[None]:
+        """Within this context, impute rows that miss what rows of `x` miss quickly.
+
+        The conditional mean is a linear function of the observed entries, the same for all
+        rows that miss the same entries, and is computed once for these.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+        """
+        is_missing = unique_rows(x.isnan())
+        n_members = len(self.mean) if self.mean.ndim > 1 else 1
+        n_bytes = is_missing.numel() * x.shape[-1] * n_members * self.mean.itemsize
+        if n_bytes <= MAX_MAP_BYTES:
+            self.known = KnownPatterns(is_missing, self.linear_maps(is_missing))
+        try:
+            yield
+        finally:
+            self.known = None
+
+    def linear_maps(self, is_missing: Tensor) -> Tensor:
+        """Compute the maps (..., n_patterns, n_features, n_features) of patterns.
+
+        The conditional mean is ``mean + (x - mean) @ map`` with observed entries of `x`.
+        """
+        raise NotImplementedError
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "known": None}  # for training alone
 
     def conditional_mean(self, x: Tensor) -> Tensor:
         """Compute the mean of all entries given the observed entries of `x`."""
@@ -80,7 +162,17 @@ class ConditionalMeanImputer(nn.Module):
 
     def _impute(self, x: Tensor) -> Tensor:
         bounds = align_rows(self.low), align_rows(self.high)
-        return torch.where(x.isnan(), self.conditional_mean(x).clamp(*bounds), x)
+        return torch.where(x.isnan(), self._mean_of_row(x).clamp(*bounds), x)
+
+    def _mean_of_row(self, x: Tensor) -> Tensor:
+        """Compute the conditional mean by a known map, if there is one."""
+        if self.known is not None and not self.has_fixed_shapes(x):
+            maps = self.known.find(x.isnan())
+            if maps is not None:
+                mean = align_rows(self.mean)
+                centered = torch.where(x.isnan(), 0.0, x - mean)
+                return mean + (centered[..., None, :] @ maps)[..., 0, :]
+        return self.conditional_mean(x)
 
 
 class GaussianImputer(ConditionalMeanImputer):
@@ -131,6 +223,15 @@ class GaussianImputer(ConditionalMeanImputer):
         groups = x.take_along_dim(rank[..., None], -2).split(size, dim=-2)
         means = torch.cat([self._solve_missing(group) for group in groups], dim=-2)
         return means.take_along_dim(rank.argsort(dim=-1)[..., None], -2)
+
+    def linear_maps(self, is_missing: Tensor) -> Tensor:
+        """Compute the maps (..., n_patterns, n_features, n_features) of patterns."""
+        precision = self.precision[..., None, :, :]
+        rows, columns = is_missing[:, :, None], is_missing[:, None, :]
+        eye = torch.eye(len(rows[0])).to(precision)
+        root = torch.linalg.cholesky(torch.where(rows & columns, precision, eye))
+        pull = torch.where(rows & ~columns, -precision, 0.0)
+        return torch.cholesky_solve(pull, root).mT
 
     def _pull(self, x: Tensor) -> Tensor:
         """Compute ``-precision @ (x - mean)`` over the observed entries of each row."""
@@ -251,6 +352,14 @@ class FactorModelImputer(ConditionalMeanImputer):
         else:
             codes = self.factors(x)[0]
         return align_rows(self.mean) + codes @ self.loadings.mT
+
+    def linear_maps(self, is_missing: Tensor) -> Tensor:
+        """Compute the maps (..., n_patterns, n_features, n_features) of patterns."""
+        weight = torch.where(is_missing, 0.0, 1 / align_rows(self.noise))
+        root = torch.linalg.cholesky(self._precision(weight))
+        loadings = self.loadings[..., None, :, :]
+        codes = torch.cholesky_solve((weight[..., None] * loadings).mT, root)
+        return codes.mT @ loadings.mT
 
     def _weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Weigh entries by their noise, and project the weighted rows on the loadings."""
