@@ -21,6 +21,7 @@ from sk_autoencoder.nn import (
     multinomial,
     squared_error,
 )
+from sk_autoencoder.nn._dense import Dropout
 from sk_autoencoder.nn._losses import LOSSES, softmax_init
 from sk_autoencoder.nn._penalties import l1_norm
 from sk_autoencoder.nn._scalers import RowScaler, Scaler, row_lengths
@@ -186,6 +187,25 @@ def test_networks_without_a_linear_path_say_so():
 
     assert not Plain().start_from(None)
     assert isinstance(Plain()(torch.zeros(1, 2)), NetworkOutput)
+
+
+@pytest.mark.parametrize("p", [0.001, 0.1, 0.5, 1.0])
+def test_dropout_drops_its_share_and_keeps_the_mean(p):
+    torch.manual_seed(0)
+    x, dropout = torch.ones(50, 4_001, requires_grad=True), Dropout(p)
+    out = dropout(x)
+    n_dropped = int((out == 0).sum())
+    rounded = round(p * 256) / 256 or p
+    spread = (p * (1 - p) * x.numel()) ** 0.5
+    assert abs(n_dropped - rounded * x.numel()) <= 4 * spread
+    if p < 1:
+        kept = out[out != 0]
+        torch.testing.assert_close(kept, torch.full_like(kept, 1 / (1 - rounded)))
+    by_column = (out == 0).float().mean(0)  # no byte of a word is drawn less often
+    assert abs(by_column[:4_000].unflatten(0, (-1, 8)).mean(0) - rounded).max() < 0.03
+    out.sum().backward()
+    torch.testing.assert_close(x.grad, out.detach())
+    assert dropout.eval()(x) is x
 
 
 def test_dropout_is_only_there_when_asked_for():

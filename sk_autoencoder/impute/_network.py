@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from sk_autoencoder.nn._base import Network
-from sk_autoencoder.nn._dense import Linear
+from sk_autoencoder.nn._dense import Dropout, Linear
 from sk_autoencoder.nn._missing import ConditionalMeanImputer, FactorModelImputer
 from sk_autoencoder.utils._torch_compat import is_exporting
 
@@ -66,7 +66,7 @@ class ResidualBlock(nn.Module):
             nn.LayerNorm(width, elementwise_affine=False),  # the next layer is affine
             Linear(width, 2 * width),
             nn.GELU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             Linear(2 * width, width),
         )
 

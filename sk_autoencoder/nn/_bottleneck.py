@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sk_autoencoder.nn._base import LinearSkipNetwork, check_positive_sizes
+from sk_autoencoder.nn._dense import Dropout
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d}
 TRANSPOSED_CONVOLUTIONS = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d}
@@ -75,7 +76,7 @@ class BottleneckNetwork(LinearSkipNetwork):
         super().__init__(n_components)
         n_dims, n_maps = len(to_maps.places), to_maps.n_maps
         stages = list(pairwise(channels))
-        drop = [nn.Dropout(dropout)] if dropout else []
+        drop = [Dropout(dropout)] if dropout else []
         shape = (channels[-1], *(size // 2 ** len(stages) for size in to_maps.places))
         down = [convolution(n_dims, n_maps, channels[0], kernel_size), activation()]
         up: list[nn.Module] = []

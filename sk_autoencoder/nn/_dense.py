@@ -20,8 +20,7 @@ from sk_autoencoder.nn._base import (
     get_activation,
 )
 from sk_autoencoder.nn._corruptions import GaussianNoise
-
-ENTRYWISE = [*ACTIVATIONS.values(), nn.Dropout, GaussianNoise]
+from sk_autoencoder.utils._torch_compat import is_batched
 
 
 class Linear(nn.Linear):
@@ -30,6 +29,27 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """Map `x` (..., batch, in_features) to (..., batch, out_features)."""
         return apply_linear(x, self.weight, self.bias)
+
+
+class Dropout(nn.Dropout):
+    """Dropout that draws a byte for each entry, in a quarter of the time on a CPU.
+
+    The probability is rounded to a multiple of 1 / 256 there, unless that is 0 or 1.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop random entries of `x` in training."""
+        n_dropped = round(256 * self.p)  # of the 256 values of a byte
+        is_usual = not self.training or is_batched(x) or x.device.type != "cpu"
+        if is_usual or n_dropped in {0, 256}:
+            return super().forward(x)
+        n_words = -(-x.numel() // 8)
+        words = torch.empty(n_words, dtype=torch.int64).random_(-(2**63), None)
+        drawn = words.view(torch.uint8)[: x.numel()].view(x.shape)
+        return x * (drawn >= n_dropped).to(x.dtype).mul_(256 / (256 - n_dropped))
+
+
+ENTRYWISE = [*ACTIVATIONS.values(), Dropout, GaussianNoise]
 
 
 class DenseNetwork(LinearSkipNetwork):
@@ -189,7 +209,7 @@ def with_activations(
     for linear in linears[:-1]:
         layers += [linear, activation()]
         if dropout:
-            layers.append(nn.Dropout(dropout))
+            layers.append(Dropout(dropout))
     return nn.Sequential(*layers, linears[-1])
 
 
