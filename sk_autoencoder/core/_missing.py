@@ -53,14 +53,14 @@ def known_patterns(
 ) -> Iterator[None]:
     """Within this context, rows in memory are imputed by maps that are computed once.
 
-    A corruption that hides further entries has rows imputed as ever.
+    Rows of which a corruption hides further entries have none.
     """
     tensors = [d.rows_in_memory for d in datasets if d is not None]
     layers = [m for m in module.network.modules() if isinstance(m, ImputationLayer)]
     with ExitStack() as stack:
-        if layers and all(rows is not None for rows in tensors):
-            x = torch.cat(tensors)
-            if 0 < len(x) <= MAX_KNOWN_ROWS:
-                for layer in layers:
-                    stack.enter_context(layer.fill.knowing(x))
+        is_in_memory = all(rows is not None for rows in tensors)
+        if layers and is_in_memory and 0 < sum(map(len, tensors)) <= MAX_KNOWN_ROWS:
+            is_missing = torch.cat([rows.isnan() for rows in tensors])
+            for layer in layers:
+                stack.enter_context(layer.fill.knowing(is_missing))
         yield

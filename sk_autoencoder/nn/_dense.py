@@ -40,8 +40,8 @@ class Dropout(nn.Dropout):
     def forward(self, x: Tensor) -> Tensor:
         """Drop random entries of `x` in training."""
         n_dropped = round(256 * self.p)  # of the 256 values of a byte
-        is_usual = not self.training or is_batched(x) or x.device.type != "cpu"
-        if is_usual or n_dropped in {0, 256}:
+        by_torch = not self.training or is_batched(x) or x.device.type != "cpu"
+        if by_torch or n_dropped in {0, 256}:
             return super().forward(x)
         n_words = -(-x.numel() // 8)
         words = torch.empty(n_words, dtype=torch.int64).random_(-(2**63), None)

@@ -18,18 +18,8 @@ from sk_autoencoder.utils._torch_compat import is_batched, is_exporting
 MIN_GROUPED_ROWS = 64  # among which equal missing entries are worth the search
 GROUP_ENTRIES, MIN_GROUP_ROWS = 2**18, 16  # of matrices that are solved at once
 FINGERPRINT_FACTOR = 0x9E3779B97F4A7C1  # odd: all of its powers are
-CHUNK_ROWS = 4_096  # whose missing entries are hashed at once
 MAX_MAP_BYTES = 2**25  # of the maps from observed to missing entries in training
 CORRECTION_WIDTH = 64  # hidden units of the correction of the imputed values
-
-
-def unique_rows(x: Tensor) -> Tensor:
-    """Find the unique rows of bool `x` (n_rows, n_features)."""
-    keys = torch.cat([fingerprint(rows) for rows in x.split(CHUNK_ROWS)])
-    _, of_row = keys.unique(return_inverse=True)
-    example = torch.zeros(int(of_row.max()) + 1, dtype=torch.long, device=x.device)
-    example[of_row] = torch.arange(len(x), device=x.device)
-    return x[example]
 
 
 class RowGroups(NamedTuple):
@@ -40,11 +30,11 @@ class RowGroups(NamedTuple):
     size: Tensor  # (n_groups,), numbers of rows
 
 
-def group_by_missing(x: Tensor) -> RowGroups:
-    """Group the rows of `x` (n_rows, n_features) that miss the same entries."""
-    _, of_row, size = x.isnan().unique(dim=0, return_inverse=True, return_counts=True)
+def group_by_missing(is_missing: Tensor) -> RowGroups:
+    """Group rows by the entries that they miss, marked in (n_rows, n_features)."""
+    _, of_row, size = is_missing.unique(dim=0, return_inverse=True, return_counts=True)
     example = torch.zeros_like(size)
-    example[of_row] = torch.arange(len(x), device=x.device)
+    example[of_row] = torch.arange(len(of_row), device=of_row.device)
     return RowGroups(of_row, example, size)
 
 
@@ -61,13 +51,15 @@ class KnownPatterns:
     """
 
     def __init__(self, is_missing: Tensor, maps: Tensor) -> None:
-        self.fingerprints, order = fingerprint(is_missing).sort()
+        factor = torch.full(is_missing.shape[-1:], FINGERPRINT_FACTOR)
+        self.factors = factor.to(is_missing.device).cumprod(0)  # modulo 2 ** 64
+        self.fingerprints, order = self._fingerprint(is_missing).sort()
         self.is_missing = is_missing[order]
         self.maps = maps.index_select(-3, order)
 
     def find(self, is_missing: Tensor) -> Tensor | None:
         """Find the maps of rows (..., batch, n_features); None if one is not known."""
-        where = torch.searchsorted(self.fingerprints, fingerprint(is_missing))
+        where = torch.searchsorted(self.fingerprints, self._fingerprint(is_missing))
         where = where.clamp(max=len(self.fingerprints) - 1)
         if not torch.equal(self.is_missing[where], is_missing):
             return None
@@ -76,12 +68,9 @@ class KnownPatterns:
         members = torch.arange(len(self.maps), device=where.device)
         return self.maps[members[:, None], where]
 
-
-def fingerprint(is_missing: Tensor) -> Tensor:
-    """Hash rows of bool (..., n_features) to integers of 64 bits."""
-    factors = torch.full(is_missing.shape[-1:], FINGERPRINT_FACTOR)
-    factors = factors.to(is_missing.device).cumprod(0)  # modulo 2 ** 64
-    return (is_missing * factors).sum(-1)
+    def _fingerprint(self, is_missing: Tensor) -> Tensor:
+        """Hash rows of bool (..., n_features) to integers of 64 bits."""
+        return (is_missing * self.factors).sum(-1)
 
 
 class ConditionalMeanImputer(nn.Module):
@@ -109,19 +98,19 @@ class ConditionalMeanImputer(nn.Module):
         self.known: KnownPatterns | None = None
 
     @contextmanager
-    def knowing(self, x: Tensor) -> Iterator[None]:
-        """Within this context, impute rows that miss what rows of `x` miss quickly.
+    def knowing(self, is_missing: Tensor) -> Iterator[None]:
+        """Within this context, impute rows that miss what these rows miss quickly.
 
         The conditional mean is a linear function of the observed entries, the same for all
         rows that miss the same entries, and is computed once for these.
 
         Parameters
         ----------
-        x : Tensor of shape (n_rows, n_features)
+        is_missing : Tensor of bool, of shape (n_rows, n_features)
         """
-        is_missing = unique_rows(x.isnan())
+        is_missing = is_missing[group_by_missing(is_missing).example]
         n_members = len(self.mean) if self.mean.ndim > 1 else 1
-        n_bytes = is_missing.numel() * x.shape[-1] * n_members * self.mean.itemsize
+        n_bytes = is_missing.numel() * is_missing.shape[-1] * n_members * self.mean.itemsize
         if n_bytes <= MAX_MAP_BYTES:
             self.known = KnownPatterns(is_missing, self.linear_maps(is_missing))
         try:
@@ -169,10 +158,13 @@ class ConditionalMeanImputer(nn.Module):
         if self.known is not None and not self.has_fixed_shapes(x):
             maps = self.known.find(x.isnan())
             if maps is not None:
-                mean = align_rows(self.mean)
-                centered = torch.where(x.isnan(), 0.0, x - mean)
-                return mean + (centered[..., None, :] @ maps)[..., 0, :]
+                centered = self.center(x)[..., None, :]
+                return align_rows(self.mean) + (centered @ maps)[..., 0, :]
         return self.conditional_mean(x)
+
+    def center(self, x: Tensor) -> Tensor:
+        """Subtract the mean from `x`; missing entries become zero."""
+        return torch.where(x.isnan(), 0.0, x - align_rows(self.mean))
 
 
 class GaussianImputer(ConditionalMeanImputer):
@@ -235,8 +227,7 @@ class GaussianImputer(ConditionalMeanImputer):
 
     def _pull(self, x: Tensor) -> Tensor:
         """Compute ``-precision @ (x - mean)`` over the observed entries of each row."""
-        centered = torch.where(x.isnan(), 0.0, x - align_rows(self.mean))
-        return -(centered @ self.precision)
+        return -(self.center(x) @ self.precision)
 
     def _solve_missing(self, x: Tensor) -> Tensor:
         """Solve for as many entries of each row as are missing in the row with most."""
@@ -339,7 +330,7 @@ class FactorModelImputer(ConditionalMeanImputer):
         if groups is None and (self.is_traced(x) or len(x) < MIN_GROUPED_ROWS):
             root = torch.linalg.cholesky(self._precision(weight))
         else:
-            groups = group_by_missing(x) if groups is None else groups
+            groups = group_by_missing(x.isnan()) if groups is None else groups
             root = torch.linalg.cholesky(self._precision(weight[groups.example]))
             root = root[groups.of_row]
         return torch.cholesky_solve(projection[..., None], root)[..., 0], root
@@ -355,7 +346,7 @@ class FactorModelImputer(ConditionalMeanImputer):
 
     def linear_maps(self, is_missing: Tensor) -> Tensor:
         """Compute the maps (..., n_patterns, n_features, n_features) of patterns."""
-        weight = torch.where(is_missing, 0.0, 1 / align_rows(self.noise))
+        weight = self._weights(is_missing)
         root = torch.linalg.cholesky(self._precision(weight))
         loadings = self.loadings[..., None, :, :]
         codes = torch.cholesky_solve((weight[..., None] * loadings).mT, root)
@@ -363,10 +354,12 @@ class FactorModelImputer(ConditionalMeanImputer):
 
     def _weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Weigh entries by their noise, and project the weighted rows on the loadings."""
-        is_missing = x.isnan()
-        weight = torch.where(is_missing, 0.0, 1 / align_rows(self.noise))
-        centered = torch.where(is_missing, 0.0, x - align_rows(self.mean))
-        return weight, (centered * weight) @ self.loadings
+        weight = self._weights(x.isnan())
+        return weight, (self.center(x) * weight) @ self.loadings
+
+    def _weights(self, is_missing: Tensor) -> Tensor:
+        """Compute the inverse noise of observed entries, and 0 for missing ones."""
+        return torch.where(is_missing, 0.0, 1 / align_rows(self.noise))
 
     def _precision(self, weight: Tensor) -> Tensor:
         """Compute A for weights (batch, n_features) of entries."""

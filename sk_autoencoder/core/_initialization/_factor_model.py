@@ -315,8 +315,8 @@ def _run_em(
     prior = torch.eye(n_factors + 1, dtype=x.dtype)
     prior[-1, -1] = 0  # the constant is not shrunk
     # Rows with the same missing entries lie together: a batch has few such groups.
-    order = group_by_missing(x)[0].argsort(stable=True)
-    batches = [(rows, group_by_missing(rows)) for rows in x[order].split(EM_ROWS)]
+    order = group_by_missing(x.isnan()).of_row.argsort(stable=True)
+    batches = [(rows, group_by_missing(rows.isnan())) for rows in x[order].split(EM_ROWS)]
     for _ in range(EM_STEPS):
         squares, products = _expect(model, batches)
         shrunken = squares + (SHRINKAGE * n_rows)[:, None, None] * prior
