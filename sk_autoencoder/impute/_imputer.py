@@ -180,7 +180,7 @@ class AutoencoderImputer(
     --------
     >>> import numpy as np
     >>> from sk_autoencoder import AutoencoderImputer
-    >>> angle = np.random.default_rng(0).uniform(0, np.pi, 40)
+    >>> angle = np.random.default_rng(0).uniform(0, np.pi, 100)
     >>> X = np.c_[np.cos(angle), np.sin(angle)]
     >>> X[::4, 1] = np.nan
     >>> imputer = AutoencoderImputer(random_state=0).fit(X)
