@@ -72,7 +72,7 @@ def test_rows_are_as_probable_as_under_the_mixture_that_drew_them(clusters):
 
 
 def test_the_density_integrates_to_one():
-    rows = draw_clusters(1_000)[:, :2]
+    rows = draw_clusters(500)[:, :2]
     vae = VAETransformer(1, **LINEAR).fit(rows)
     assert vae.score_density_ is not None
     axis = np.linspace(-20, 30, 60)
@@ -167,7 +167,7 @@ def test_wild_entries_do_no_harm():
 
 
 def test_frames_have_a_mixture_of_products_beside():
-    frame = pandas_frame(1_000)
+    frame = pandas_frame(500)
     vae = VAETransformer(1, **LINEAR).fit(frame)
     assert set(vae.score_density_) == {"weights", "levels", "share"}
     assert "density_sizes" not in vars(vae)

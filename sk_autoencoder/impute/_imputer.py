@@ -180,13 +180,13 @@ class AutoencoderImputer(
     --------
     >>> import numpy as np
     >>> from sk_autoencoder import AutoencoderImputer
-    >>> angle = np.random.default_rng(0).uniform(0, np.pi, 100)
+    >>> angle = np.random.default_rng(0).uniform(0, np.pi, 70)
     >>> X = np.c_[np.cos(angle), np.sin(angle)]
     >>> X[::4, 1] = np.nan
     >>> imputer = AutoencoderImputer(random_state=0).fit(X)
-    >>> imputer.transform([[0.0, np.nan], [0.7, 0.7]]).round(1)
-    array([[0. , 1. ],
-           [0.7, 0.7]])
+    >>> imputer.transform([[-0.6, np.nan], [0.7, 0.7]]).round(1)
+    array([[-0.6,  0.8],
+           [ 0.7,  0.7]])
     """
 
     autoencoder: Any = field(default=None, kw_only=False)
