@@ -27,10 +27,13 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 
 from sk_autoencoder.compression import _autoencoder as _compressing
+from sk_autoencoder.core import _recipe
 from sk_autoencoder.generative import _density, _product_mixture
 from sk_autoencoder.impute import _autoencoder as _imputing
 
 DENSITIES = {module: module.N_PARTS for module in (_density, _product_mixture)}
+QUICK_BUDGET = {"DEFAULT_EPOCHS": 25, "MIN_STEPS": 200}
+BUDGET = {number: getattr(_recipe, number) for number in QUICK_BUDGET}
 
 collect_ignore = [] if find_spec("sklearn.callback") else ["test_sklearn_1_9.py"]
 
@@ -54,12 +57,25 @@ def train_imputers_for(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def _quick_designs(monkeypatch, train_imputers_for):
-    """Let imputers and compressors train for fewer epochs, and densities try two sizes."""
+def _quick_designs(request, monkeypatch, train_imputers_for):
+    """Train for fewer steps by default, and let densities try two sizes.
+
+    Known answers of long trainings have all steps.
+    """
+    if not request.node.get_closest_marker("slow"):
+        for number, value in QUICK_BUDGET.items():
+            monkeypatch.setattr(_recipe, number, value)
     train_imputers_for(2)
     monkeypatch.setattr(_compressing, "MAX_EPOCHS", 4)
     for module in DENSITIES:
         monkeypatch.setattr(module, "N_PARTS", module.N_PARTS[:2])
+
+
+@pytest.fixture
+def all_steps(monkeypatch, _quick_designs):
+    """Train for as many steps as users do by default."""
+    for number, value in BUDGET.items():
+        monkeypatch.setattr(_recipe, number, value)
 
 
 @pytest.fixture

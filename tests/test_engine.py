@@ -214,6 +214,7 @@ def test_new_parameters_count_from_the_next_fit_on(estimator, iris):
 # Training in steps
 
 
+@pytest.mark.usefixtures("all_steps")
 def test_the_number_of_steps_grows_with_the_rows():
     counts = [_recipe.count_steps(n) for n in (1_001, 4_571, 20_000, 320_000)]
     assert counts == [1_000, 1_000, 4_375, 8_750]

@@ -47,6 +47,7 @@ def test_training_that_helps_is_below_its_start(curved):
     assert summary["validation_loss"] < 0.7 * summary["start_loss"]
 
 
+@pytest.mark.usefixtures("all_steps")
 def test_folds_hand_their_losses_to_the_fit_to_all_rows(curved):
     autoencoder = AutoencoderTransformer(1, hidden_layer_sizes=(16,), random_state=0)
     summary = autoencoder.fit(curved).fit_summary_

@@ -101,6 +101,7 @@ def test_cross_entropy_starts_near_pca_and_improves(digits):
     assert rows.max() <= 1
 
 
+@pytest.mark.usefixtures("all_steps")
 def test_a_linear_autoencoder_from_a_random_start_reaches_pca(digits):
     autoencoder = AutoencoderTransformer(
         3,
@@ -416,6 +417,7 @@ def test_a_start_that_no_epoch_improves_is_kept_at_once(iris):
     np.testing.assert_allclose(default.score(iris), explicit.score(iris))
 
 
+@pytest.mark.usefixtures("all_steps")
 def test_training_stops_when_the_held_out_loss_stalls(digits):
     autoencoder = AutoencoderTransformer(5, n_iter_no_change=2, lr=1e-2, random_state=0)
     autoencoder.fit(digits[:150])
