@@ -241,10 +241,10 @@ class RowDataset(Dataset):
         row_bytes = 4 * source.n_features * (1 + source.has_targets)
         if not is_sparse and indices.size * row_bytes <= CACHE_BYTES:
             self.cached = self._read_in_chunks(self.indices, row_bytes)
-        self.chunk_size = len(self)  # rows that are read at once, per member
-        if self.cached is None:  # sparse rows are dense for one batch only
-            chunk_bytes = 0 if is_sparse else CHUNK_BYTES // self.n_members
-            self.chunk_size = rows_within(chunk_bytes, row_bytes)
+        chunk_bytes = CHUNK_BYTES if self.cached is None else FORWARD_BYTES
+        chunk_bytes = 0 if is_sparse else chunk_bytes  # sparse rows are dense for one batch
+        # Rows that are read at once, per member.
+        self.chunk_size = rows_within(chunk_bytes // self.n_members, row_bytes)
 
     @property
     def X(self):

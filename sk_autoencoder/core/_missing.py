@@ -6,8 +6,10 @@ from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import torch
+from sklearn.utils import gen_batches
 
 from sk_autoencoder.core._data import RowDataset, as_tensor
+from sk_autoencoder.core._memory import FORWARD_BYTES, rows_within
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.nn._missing import ConditionalMeanImputer, ImputationLayer
@@ -37,9 +39,16 @@ class ImputedRows:
         self.dtype = X_missing.dtype
 
     def __getitem__(self, index) -> np.ndarray:
-        rows = as_tensor(self.X_missing[index], "cpu")
+        rows = self.X_missing[index]
+        imputed = np.empty_like(rows)
+        size = rows_within(FORWARD_BYTES, 4 * rows.shape[1])
+        for part in gen_batches(len(rows), size):
+            imputed[part] = self._impute(as_tensor(rows[part], "cpu"))
+        return imputed
+
+    def _impute(self, rows: torch.Tensor) -> torch.Tensor:
         imputed = self.imputer(self.scaler.bounded(rows).float()).to(rows.dtype)
-        return torch.where(rows.isnan(), self.scaler.inverse(imputed), rows).numpy()
+        return torch.where(rows.isnan(), self.scaler.inverse(imputed), rows)
 
 
 def missing_fraction(X, indices: np.ndarray) -> float:

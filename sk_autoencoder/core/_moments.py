@@ -159,8 +159,10 @@ def _measure_dense(
         return Moments(n, mean, scatter, low, high)
     is_observed = ~np.isnan(rows)
     n = is_observed.sum(axis=0, dtype=np.float64)
-    mean = np.nansum(rows, axis=0) / np.maximum(n, 1)
-    return Moments(n, mean, np.nansum((rows - mean) ** 2, axis=0), low, high)
+    observed = np.where(is_observed, rows, 0)
+    mean = observed.sum(axis=0) / np.maximum(n, 1)
+    squares = np.square(np.subtract(rows, mean, out=observed), out=observed)
+    return Moments(n, mean, squares.sum(axis=0, where=is_observed), low, high)
 
 
 def _measure_weighted(

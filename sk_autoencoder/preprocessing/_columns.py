@@ -1,13 +1,12 @@
 """Columns of each kind as blocks of numbers, and back."""
 
 import warnings
-from collections import Counter
 from typing import ClassVar
 
 import numpy as np
 from sklearn.preprocessing import OneHotEncoder
 
-from sk_autoencoder.preprocessing._frames import Column, object_array
+from sk_autoencoder.preprocessing._frames import Column, factorize, object_array
 from sk_autoencoder.utils._warnings import warn_user
 
 MAX_KNOTS = 64  # of a number that is encoded by bins
@@ -203,7 +202,8 @@ class CategoryColumn:
 
     def fit(self, column: Column) -> "CategoryColumn":
         observed = column.values[~column.is_missing]
-        n_levels = len(set(observed))
+        values, codes = factorize(observed)
+        n_levels = len(values)
         if not column.is_declared and n_levels > max(MIN_TEXT_LEVELS, len(observed) / 2):
             raise ValueError(
                 f"Column {column.name!r} of X holds {n_levels} different texts in "
@@ -213,21 +213,23 @@ class CategoryColumn:
         self.has_levels = n_levels > 0
         if not self.has_levels:
             return self
-        self.frequencies = self._fit_encoder(observed[:, None]).mean(axis=0)
-        counts, rare = Counter(observed), self.encoder.infrequent_categories_[0]
+        self._fit_encoder(observed[:, None], values)
+        n_cells = np.bincount(codes)
+        self.frequencies = n_cells @ self.encoder.transform(values[:, None]) / len(observed)
+        rare = self.encoder.infrequent_categories_[0]
         rare = set() if rare is None else set(rare)
         levels = [level for level in self.encoder.categories_[0] if level not in rare]
         if rare:  # they come back as the most frequent of them
+            counts = dict(zip(values, n_cells, strict=True))
             levels.append(max(rare, key=lambda level: (counts[level], str(level))))
         self.levels = object_array(levels)
         return self
 
-    def _fit_encoder(self, cells: np.ndarray) -> np.ndarray:
+    def _fit_encoder(self, cells: np.ndarray, values: np.ndarray) -> None:
         try:
-            return self.encoder.fit_transform(cells)
+            self.encoder.fit(cells)
         except TypeError:  # levels of several types have no order
-            self.encoder.set_params(categories=[list(dict.fromkeys(cells[:, 0]))])
-            return self.encoder.fit_transform(cells)
+            self.encoder.set_params(categories=[values.tolist()]).fit(cells)
 
     def spread(self, block: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
         return block
@@ -238,23 +240,23 @@ class CategoryColumn:
         return [name[len("x") :] for name in self.encoder.get_feature_names_out(["x"])]
 
     def encode(self, column: Column) -> np.ndarray:
-        block = np.full((len(column.values), len(self.suffixes())), np.nan)
+        missing = np.full((1, len(self.suffixes())), np.nan)
+        codes = np.full(len(column.values), -1)
+        if not self.has_levels or column.is_missing.all():
+            return missing[codes]
         seen = ~column.is_missing
-        if not self.has_levels or not seen.any():
-            return block
-        observed = column.values[seen]
+        values, codes[seen] = factorize(column.values[seen])
         known = set(self.encoder.categories_[0])
-        if unknown := [value for value in dict.fromkeys(observed) if value not in known]:
+        if unknown := [value for value in values if value not in known]:
             warn_user(
                 f"Column {column.name!r} of X holds categories that fit has not seen: "
                 f"{', '.join(map(repr, unknown[:5]))}. They are encoded as infrequent "
                 "ones, or by the frequencies of all where none are infrequent.",
             )
         with warnings.catch_warnings(action="ignore"):  # of the same
-            encoded = self.encoder.transform(observed[:, None])
-        encoded[encoded.sum(axis=1) == 0] = self.frequencies
-        block[seen] = encoded
-        return block
+            blocks = self.encoder.transform(values[:, None])
+        blocks[blocks.sum(axis=1) == 0] = self.frequencies
+        return np.vstack([blocks, missing])[codes]
 
     def lookup(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """List the levels of fit, the block of each, and that of an unknown level."""

@@ -102,6 +102,13 @@ def object_array(values: Iterable) -> np.ndarray:
     return np.array([*values, None], dtype=object)[:-1]
 
 
+def factorize(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """List the different values, and find the index of each value among them."""
+    indices: dict[Hashable, int] = {}
+    codes = [indices.setdefault(value, len(indices)) for value in values]
+    return object_array(indices), np.array(codes, dtype=np.intp)
+
+
 def as_frame(X: Any) -> nw.DataFrame | None:
     """Wrap a frame by narwhals; None for what is no frame."""
     frame = nw.from_native(X, eager_only=True, pass_through=True)
@@ -119,7 +126,8 @@ def _read_series(name: Hashable, series: nw.Series, is_category: bool) -> Column
         values = np.where(is_missing, False, object_array(series.to_list()))
         return Column(name, "boolean", values.astype(float), is_missing)
     if dtype in (nw.String, nw.Categorical, nw.Enum):
-        values = object_array(series.to_list())
+        texts: dict[str | None, str | None] = {}  # one object for equal ones
+        values = object_array(texts.setdefault(text, text) for text in series.to_list())
         return Column(name, "category", values, is_missing, dtype != nw.String)
     if dtype in (nw.Date, nw.Datetime):
         kind = "date" if dtype == nw.Date else "datetime"
