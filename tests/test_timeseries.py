@@ -69,19 +69,26 @@ def test_windows_are_views(n_channels):
         np.testing.assert_array_equal(view[i], rows[i : i + 6].ravel())
 
 
-@pytest.mark.parametrize("stride", [1, 3, 7, 50])
-def test_a_timestamp_scores_the_mean_over_the_windows_that_cover_it(waves, stride):
+@pytest.mark.parametrize(
+    ("window", "stride", "found_stride"),
+    [(12, 1, 1), (12, 3, 3), (12, 7, 7), (12, 50, 50), (12, "auto", 1), (96, "auto", 3)],
+)
+def test_a_timestamp_scores_the_mean_over_the_windows_that_cover_it(
+    waves, window, stride, found_stride
+):
     X = waves[:200]
-    detector = TimeSeriesOutlierDetector(Sum(), window=12, stride=stride).fit(X)
+    detector = TimeSeriesOutlierDetector(Sum(), window=window, stride=stride).fit(X)
+    assert detector.stride_ == found_stride
     scaled = (X - X.mean(axis=0)) / X.std(axis=0)
-    starts = sorted({*range(0, 189, stride), 188})
+    last = 200 - window
+    starts = sorted({*range(0, last + 1, found_stride), last})
     expected = np.empty(200)
     for t in range(200):
-        covering = [scaled[s : s + 12].sum() for s in starts if s <= t < s + 12]
+        covering = [scaled[s : s + window].sum() for s in starts if s <= t < s + window]
         expected[t] = np.mean(covering) if covering else np.nan
     found = detector.score_samples(X)
     covered = ~np.isnan(expected)
-    assert covered.all() or stride > 12
+    assert covered.all() or found_stride > window
     np.testing.assert_allclose(found[covered], expected[covered], atol=1e-9)
     assert np.isfinite(found).all()
 
@@ -97,6 +104,16 @@ def test_a_window_of_one_is_the_detector_on_rows(iris):
     forest = IsolationForest(random_state=0).fit((iris - iris.mean(0)) / iris.std(0))
     expected = forest.score_samples((iris - iris.mean(0)) / iris.std(0))
     np.testing.assert_allclose(ours.score_samples(iris), expected)
+
+
+def test_long_windows_are_all_fitted_to_and_some_are_scored(waves):
+    auto = TimeSeriesOutlierDetector(window=128, random_state=0).fit(waves)
+    each = TimeSeriesOutlierDetector(window=128, stride=1, random_state=0).fit(waves)
+    assert (auto.stride_, each.stride_) == (4, 1)
+    rows = window_view(auto.scaler_.transform(waves), 128)
+    np.testing.assert_array_equal(*(d.detector_.transform(rows) for d in (auto, each)))
+    scores = [d.score_samples(waves) for d in (auto, each)]
+    assert np.corrcoef(scores)[0, 1] > 0.99
 
 
 @pytest.mark.parametrize("channels", [[0], [0, 1, 2]])

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from sk_autoencoder.nn._base import Network, NetworkOutput
 from sk_autoencoder.nn._scalers import Scaler
@@ -62,12 +63,13 @@ class Autoencoder(nn.Module):
         """Corrupt, encode and decode scaled rows `x` of shape (batch, n_features)."""
         return self.network(self.scaler.bound(self.corruption(x)))
 
-    def map_members(self, function: Callable, rows: Tensor) -> Tensor:
+    def map_members(self, function: Callable, rows: Tensor) -> Any:
         """Apply ``function(autoencoder, rows)``, along a new first axis of length 1.
 
         `rows` has the shape (batch, n_features), or that axis too.
         """
-        return function(self, rows if rows.ndim == 2 else rows.squeeze(0)).unsqueeze(0)
+        result = function(self, rows if rows.ndim == 2 else rows.squeeze(0))
+        return tree_map(lambda value: value.unsqueeze(0), result)
 
     def iter_members(self, function: Callable, rows: Tensor) -> Iterator[Tensor]:
         """Yield ``function(autoencoder, rows)``."""

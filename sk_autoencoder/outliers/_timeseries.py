@@ -101,9 +101,10 @@ class TimeSeriesOutlierDetector(
         Number of timestamps in a window. ``"auto"`` takes a period of the series, a
         sixteenth of the shortest series if there is no period, or 1 if rows are
         independent of each other (see Notes).
-    stride : int, default=1
+    stride : int or "auto", default="auto"
         Number of timestamps between the starts of consecutive windows. The last window
-        ends at the last timestamp for every stride.
+        ends at the last timestamp for every stride. ``"auto"`` fits the detector to all
+        windows, and scores so many that 32 or more cover a timestamp.
     contamination : float in (0, 0.5] or "auto", default="auto"
         Fraction of the training timestamps that are outliers. ``"auto"`` takes the 20 %
         quantile of the training scores less a quarter of the distance to the 80 %
@@ -125,6 +126,8 @@ class TimeSeriesOutlierDetector(
         The detector that was fitted to windows.
     window_ : int
         Number of timestamps in a window.
+    stride_ : int
+        Number of timestamps between the starts of windows that are scored.
     offset_ : float
         Threshold: timestamps with lower ``score_samples`` are outliers.
     folds_ : list
@@ -171,8 +174,9 @@ class TimeSeriesOutlierDetector(
     **Score of a timestamp.** Rows have to be in the order of time and evenly spaced. The
     score of a timestamp depends on the `window` - 1 rows before and after it, so that a
     series has to be scored as a whole. The first and last timestamps are covered by fewer
-    windows. The scores of the default design are averaged once more, over `window` -
-    `stride` + 1 timestamps around each one: labels of anomalies are longer than a peak.
+    windows. The scores of the default design are averaged once more, over `window`
+    timestamps around each one (less a `stride` of more than 1, and 1 more): labels of
+    anomalies are longer than a peak.
 
     **Memory.** The windows of one series are a view of the scaled rows, without a copy,
     for any number of channels. They are scored in chunks. Windows of several series are
@@ -217,7 +221,7 @@ class TimeSeriesOutlierDetector(
 
     detector: Any = field(default=None, kw_only=False)
     window: int | str = "auto"
-    stride: int = 1
+    stride: int | str = "auto"
     contamination: float | str = "auto"
     random_state: Any = None
     categorical_features: Any = "from_dtype"
@@ -229,7 +233,7 @@ class TimeSeriesOutlierDetector(
             count(1),
             StrOptions({"auto"}),
         ],
-        "stride": [count(1)],
+        "stride": [count(1), StrOptions({"auto"})],
         "contamination": [
             Interval(Real, 0, 0.5, closed="right"),
             StrOptions({"auto"}),
@@ -279,6 +283,8 @@ class TimeSeriesOutlierDetector(
         is_auto = self.window == "auto"
         self.window_ = estimate_window(series) if is_auto else int(self.window)
         series.check(self.window_)
+        is_auto = self.stride == "auto"
+        self.stride_ = _windows.choose_stride(self.window_) if is_auto else int(self.stride)
         seed = draw_seed(check_random_state(self.random_state))
         windows = self._training_windows(series)
         self.detector_ = self._fit_detector(windows, series.n_channels, seed)
@@ -323,7 +329,7 @@ class TimeSeriesOutlierDetector(
         if self.detector is None and self.window_ == 1:
             return AutoencoderOutlierDetector(random_state=seed).fit(windows)
         if self.detector is None:
-            overlap = -(-self.window_ // self.stride)
+            overlap = -(-self.window_ // self._training_stride)
             return fit_window_autoencoder(windows, n_channels, overlap, seed)
         detector = clone_with_seed(self.detector, self.random_state, seed)
         # Temporal networks need the number of channels to reshape a window.
@@ -335,25 +341,30 @@ class TimeSeriesOutlierDetector(
         detector.set_params(**dict.fromkeys(unknown, n_channels))
         return detector.fit(windows)
 
-    def _windows_of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    @property
+    def _training_stride(self) -> int:
+        """Number of timestamps between the starts of training windows."""
+        return 1 if self.stride == "auto" else self.stride_
+
+    def _windows_of(self, rows: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:
         """View all windows of a series, and select those with an observed value."""
-        starts = _windows.window_starts(len(rows), self.window_, self.stride)
+        starts = _windows.window_starts(len(rows), self.window_, stride)
         observed = _windows.observed_windows(rows, self.window_, starts)
         return _windows.window_view(rows, self.window_), observed
 
     def _training_windows(self, series: Series) -> np.ndarray:
         """Collect the windows of all series, as a view if possible."""
-        arrays = []
+        arrays, stride = [], self._training_stride
         for rows in series:
-            view, starts = self._windows_of(rows)
-            regular = np.arange(0, len(view), self.stride)
+            view, starts = self._windows_of(rows, stride)
+            regular = np.arange(0, len(view), stride)
             is_complete = np.isin(regular, starts).all()  # no window without a value
-            arrays.append(view[:: self.stride] if is_complete else view[starts])
+            arrays.append(view[::stride] if is_complete else view[starts])
         return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
     def _over_timestamps(self, score: Callable, rows: np.ndarray) -> np.ndarray:
         """Average `score` over the windows that cover a row, for every row of a series."""
-        view, starts = self._windows_of(rows)
+        view, starts = self._windows_of(rows, self.stride_)
         chunks = _windows.iter_starts(view, starts)
         scores = np.concatenate([score(view[chunk]) for chunk in chunks])
         return _windows.overlap_average(scores, starts, self.window_, len(rows))
@@ -421,8 +432,8 @@ class TimeSeriesOutlierDetector(
         return average_nearby(values, self._averaged_width())
 
     def _averaged_width(self) -> int:
-        """Count the timestamps to average: one more than neighbouring windows share."""
-        return max(self.window_ - self.stride, 0) + 1
+        """Count the timestamps to average: one more than training windows share."""
+        return max(self.window_ - self._training_stride, 0) + 1
 
     def _combine_all(self, series: Series, parts: list) -> list[np.ndarray]:
         pairs = zip(series, parts, strict=True)
@@ -433,7 +444,7 @@ class TimeSeriesOutlierDetector(
         pairs = zip(parts, self._units, strict=True)
         combined = sum(part / unit for part, unit in pairs)
         averaged = average_nearby(combined, self._averaged_width())
-        starts = self._windows_of(rows)[1]
+        starts = self._windows_of(rows, self.stride_)[1]
         is_covered = _windows.mark_covered(starts, self.window_, len(rows))
         return _windows.interpolate(averaged, is_covered)
 

@@ -108,13 +108,25 @@ def _observed_squared_errors(module: nn.Module, rows: Tensor) -> Tensor:
     return module.map_members(entry_errors, rows).square().mean(0)
 
 
-def _squared_errors(module: nn.Module, rows: Tensor) -> Tensor:
-    """Compute squared errors, rescaled by the observed fraction of each window."""
-    return rescale_observed(_observed_squared_errors(module, rows), find_missing(rows))
+def _errors_and_codes(module: nn.Module, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute squared errors, and the codes of the members, in one pass.
+
+    Errors (batch, n_features) are rescaled by the observed fraction of each window. Codes
+    have the shape (batch, n_members, n_components).
+    """
+    errors, codes = module.map_members(_error_and_code, rows)
+    squares = rescale_observed(errors.square().mean(0), find_missing(rows))
+    return squares, codes.movedim(0, 1)
+
+
+def _error_and_code(autoencoder: Autoencoder, rows: Tensor) -> tuple[Tensor, Tensor]:
+    x = autoencoder.scaler(rows)
+    code = autoencoder.encode_scaled(x)
+    return autoencoder.link(autoencoder.network.decode(code)) - x, code
 
 
 def _window_errors(module: nn.Module, rows: Tensor) -> Tensor:
-    return _squared_errors(module, rows).sum(-1)
+    return _errors_and_codes(module, rows)[0].sum(-1)
 
 
 def _squared_norms(module: nn.Module, rows: Tensor) -> Tensor:
@@ -292,7 +304,7 @@ class WindowAutoencoder(BaseAutoencoder):
 
         def attribute(module: nn.Module, rows: Tensor) -> Tensor:
             window_score = copy.deepcopy(self.window_score_).to(rows)
-            errors, codes = _squared_errors(module, rows), _encode(module, rows)
+            errors, codes = _errors_and_codes(module, rows)
             error, distance = window_score(errors, codes)[..., None]
             start, end = (_decode(module, z) for z in window_score.gradient_step(codes))
             change = (end - start).square().mean(0)
@@ -312,7 +324,7 @@ def make_window_score(fitted: Fitted) -> Callable:
 
     def score(module: nn.Module, rows: Tensor) -> Tensor:
         window_score = copy.deepcopy(fitted_score).to(rows)
-        scores = window_score(_squared_errors(module, rows), _encode(module, rows))
+        scores = window_score(*_errors_and_codes(module, rows))
         return -scores.amax(0).square()
 
     return score

@@ -8,6 +8,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sk_autoencoder.core._memory import CHUNK_BYTES, rows_within
 from sk_autoencoder.outliers._timestamps import check_order
 
+MIN_COVERING = 32  # windows that cover a timestamp, if they are as long
+
 
 class Series:
     """Rows of X, split into series; the rows of a series are contiguous and in time order.
@@ -116,6 +118,11 @@ def window_view(rows: np.ndarray, window: int) -> np.ndarray:
     """
     n_channels = rows.shape[1]
     return sliding_window_view(rows.reshape(-1), window * n_channels)[::n_channels]
+
+
+def choose_stride(window: int) -> int:
+    """Choose the largest stride with which `MIN_COVERING` windows cover a timestamp."""
+    return max(window // MIN_COVERING, 1)
 
 
 def window_starts(n_timestamps: int, window: int, stride: int) -> np.ndarray:
