@@ -3,9 +3,11 @@
 import datetime
 import pickle
 import warnings
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 from scipy.sparse import csr_array
@@ -312,3 +314,32 @@ def test_a_mass_among_very_many_values_is_drawn_as_often():
 def test_sparse_rows_are_no_table():
     with pytest.raises(TypeError, match="toarray"):
         TableEncoder().fit(csr_array(np.eye(3)))
+
+
+def test_decimals_are_numbers():
+    cents = np.random.default_rng(0).integers(0, 900, 60)
+    kind = np.resize(list("ab"), 60)
+    floats = pd.DataFrame({"price": cents / 100, "kind": kind})
+    decimals = floats.assign(price=[Decimal(int(c)) / 100 for c in cents])
+    decimals.loc[3, "price"], floats.loc[3, "price"] = None, np.nan
+    encoded = TableEncoder().fit_transform(decimals)
+    np.testing.assert_allclose(encoded, TableEncoder().fit_transform(floats))
+    series = pl.Series("price", decimals["price"].to_list(), pl.Decimal(10, 2))
+    frame = pl.DataFrame({"price": series, "kind": kind})
+    encoder = TableEncoder().fit(frame)
+    np.testing.assert_allclose(encoder.transform(frame), encoded)
+    assert encoder.inverse_transform(encoded).equals(frame)
+
+
+def test_sparse_columns_of_pandas_are_read_by_what_they_hold(frame):
+    counts = np.random.default_rng(0).poisson(0.2, len(frame))
+    dense = frame.assign(count=counts)
+    sparse = frame.assign(count=pd.arrays.SparseArray(counts))
+    encoder = TableEncoder().fit(sparse)
+    encoded = encoder.transform(sparse)
+    np.testing.assert_array_equal(encoded, TableEncoder().fit_transform(dense))
+    back = encoder.inverse_transform(encoded)["count"]
+    assert back.dtype == sparse["count"].dtype
+    np.testing.assert_array_equal(back, counts)
+    dummies = pd.get_dummies(dense["count"], sparse=True, dtype=float)
+    assert AutoencoderTransformer(1, max_epochs=1).fit(dummies).table_ is None

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterable
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from importlib import import_module
 from numbers import Real
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 
 MICROSECONDS = 24 * 60 * 60 * 1_000_000  # of a day
 BOOLEANS = (bool, np.bool_)
+NUMBERS = (Real, Decimal)  # databases give decimals
 MISSING = {"NAType", "NaTType"}  # of pandas
 TIMES = {"date": date, "datetime": datetime, "duration": timedelta}  # of objects
 UNITS = {
@@ -76,9 +78,15 @@ def is_table(X: Any, categorical_features: Any = None) -> bool:
         if not isinstance(dtype, np.dtype) or np.ndim(X) != 2:
             return False
         return dtype.kind in "mM" or (dtype.kind == "O" and _holds_text(X.ravel()))
-    return any(
+    return any(map(_is_mixed, map(frame.get_column, frame.columns)))
+
+
+def _is_mixed(series: nw.Series) -> bool:
+    """Check whether a column of a frame is no number."""
+    if series.dtype == nw.Unknown:  # a dtype of pandas alone, such as a sparse one
+        return series.to_numpy().dtype.kind not in "iufc"
+    return (
         _holds_text(series) if series.dtype == nw.Object else not series.dtype.is_numeric()
-        for series in map(frame.get_column, frame.columns)
     )
 
 
@@ -88,7 +96,7 @@ def _holds_text(cells: Iterable) -> bool:
 
 
 def _is_number(cell: Any) -> bool:
-    if isinstance(cell, Real) or _is_nothing(cell):
+    if isinstance(cell, NUMBERS) or _is_nothing(cell):
         return True
     try:
         float(cell)
@@ -117,6 +125,8 @@ def as_frame(X: Any) -> nw.DataFrame | None:
 
 def _read_series(name: Hashable, series: nw.Series, is_category: bool) -> Column:
     dtype, is_missing = series.dtype, series.is_null().to_numpy().astype(bool)
+    if dtype == nw.Unknown:
+        return _read_array(name, series.to_numpy(), is_category)
     if dtype == nw.Object or (is_category and not dtype.is_temporal()):
         values = object_array(series.to_list())
         return _read_objects(name, values, is_missing, is_category)
@@ -176,7 +186,7 @@ def _read_objects(
     if all(isinstance(value, BOOLEANS) for value in observed):
         numbers = np.where(is_missing, False, values).astype(float)
         return Column(name, "boolean", numbers, is_missing)
-    if all(isinstance(value, Real) for value in observed):
+    if all(isinstance(value, NUMBERS) for value in observed):
         return _number(name, np.where(is_missing, np.nan, values).astype(float), is_missing)
     for kind, cls in TIMES.items():
         if all(type(value) is cls for value in observed):
