@@ -27,7 +27,12 @@ from sk_autoencoder.outliers._period import estimate_window
 from sk_autoencoder.outliers._stretches import find_stretches
 from sk_autoencoder.outliers._timestamps import find_positions, find_step
 from sk_autoencoder.outliers._window_autoencoder import WindowScore
-from sk_autoencoder.outliers._windows import Series, overlap_average, window_view
+from sk_autoencoder.outliers._windows import (
+    Series,
+    choose_stride,
+    overlap_average,
+    window_view,
+)
 
 PERIOD, SILENT = 25, slice(600, 640)
 
@@ -104,6 +109,12 @@ def test_a_window_of_one_is_the_detector_on_rows(iris):
     forest = IsolationForest(random_state=0).fit((iris - iris.mean(0)) / iris.std(0))
     expected = forest.score_samples((iris - iris.mean(0)) / iris.std(0))
     np.testing.assert_allclose(ours.score_samples(iris), expected)
+
+
+def test_a_stride_leaves_enough_windows_over_a_timestamp():
+    strides = [choose_stride(160, n) for n in (1, 20, 40, 80, 500)]
+    assert strides == [5, 5, 10, 20, 20]
+    assert choose_stride(5, 100) == 1
 
 
 def test_long_windows_are_all_fitted_to_and_some_are_scored(waves):

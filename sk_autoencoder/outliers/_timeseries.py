@@ -104,7 +104,8 @@ class TimeSeriesOutlierDetector(
     stride : int or "auto", default="auto"
         Number of timestamps between the starts of consecutive windows. The last window
         ends at the last timestamp for every stride. ``"auto"`` fits the detector to all
-        windows, and scores so many that 32 or more cover a timestamp.
+        windows, and scores so many that 32 or more cover a timestamp, or 640 channels of
+        them, but 8 or more.
     contamination : float in (0, 0.5] or "auto", default="auto"
         Fraction of the training timestamps that are outliers. ``"auto"`` takes the 20 %
         quantile of the training scores less a quarter of the distance to the 80 %
@@ -284,7 +285,8 @@ class TimeSeriesOutlierDetector(
         self.window_ = estimate_window(series) if is_auto else int(self.window)
         series.check(self.window_)
         is_auto = self.stride == "auto"
-        self.stride_ = _windows.choose_stride(self.window_) if is_auto else int(self.stride)
+        stride = _windows.choose_stride(self.window_, series.n_channels)
+        self.stride_ = stride if is_auto else int(self.stride)
         seed = draw_seed(check_random_state(self.random_state))
         windows = self._training_windows(series)
         self.detector_ = self._fit_detector(windows, series.n_channels, seed)

@@ -8,7 +8,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sk_autoencoder.core._memory import CHUNK_BYTES, rows_within
 from sk_autoencoder.outliers._timestamps import check_order
 
-MIN_COVERING = 32  # windows that cover a timestamp, if they are as long
+COVERING_RANGE = 8, 32  # windows that cover a timestamp, if they are as long
+COVERING_CHANNELS = 640  # of the windows that cover a timestamp, between these bounds
 
 
 class Series:
@@ -120,9 +121,13 @@ def window_view(rows: np.ndarray, window: int) -> np.ndarray:
     return sliding_window_view(rows.reshape(-1), window * n_channels)[::n_channels]
 
 
-def choose_stride(window: int) -> int:
-    """Choose the largest stride with which `MIN_COVERING` windows cover a timestamp."""
-    return max(window // MIN_COVERING, 1)
+def choose_stride(window: int, n_channels: int) -> int:
+    """Choose the largest stride with which enough windows cover a timestamp.
+
+    Windows of many channels take longer to score: fewer are enough.
+    """
+    n_covering = int(np.clip(COVERING_CHANNELS // n_channels, *COVERING_RANGE))
+    return max(window // n_covering, 1)
 
 
 def window_starts(n_timestamps: int, window: int, stride: int) -> np.ndarray:
