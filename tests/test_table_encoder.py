@@ -343,3 +343,47 @@ def test_sparse_columns_of_pandas_are_read_by_what_they_hold(frame):
     np.testing.assert_array_equal(back, counts)
     dummies = pd.get_dummies(dense["count"], sparse=True, dtype=float)
     assert AutoencoderTransformer(1, max_epochs=1).fit(dummies).table_ is None
+
+
+SIZES = ["small", "medium", "large", "huge"]  # in no order of letters
+
+
+def test_levels_with_an_order_are_encoded_by_what_they_reach():
+    cells = ["medium", "huge", None, "small", "medium", "large"] * 10
+    frame = pd.DataFrame({"size": pd.Categorical(cells, SIZES, ordered=True)})
+    encoder = TableEncoder(scale=False).fit(frame)
+    encoded = encoder.transform(frame)
+    assert encoder.is_ordinal_ == [True]
+    assert encoder.categories_[0].tolist() == SIZES
+    names = ["size_from_small", "size_from_medium", "size_from_large", "size_from_huge"]
+    assert encoder.get_feature_names_out().tolist() == names
+    np.testing.assert_array_equal(encoded[:2], [[1, 1, 0, 0], [1, 1, 1, 1]])
+    assert np.isnan(encoded[2]).all()
+    pd.testing.assert_frame_equal(encoder.inverse_transform(encoded), frame)
+    probabilities = encoder.probabilities(encoded)["size"]
+    np.testing.assert_array_equal(probabilities[:2], [[0, 1, 0, 0], [0, 0, 0, 1]])
+    with pytest.warns(UserWarning, match="'gigantic'"):
+        unknown = encoder.transform(pd.DataFrame({"size": ["gigantic"]}))
+    np.testing.assert_allclose(unknown, [[1, 0.8, 0.4, 0.2]])
+
+
+def test_intervals_and_enums_have_an_order():
+    numbers = pd.Series(np.linspace(0, 1, 40))
+    frame = pd.DataFrame({"part": pd.cut(numbers, 4)})
+    encoder = TableEncoder().fit(frame)
+    encoded = encoder.transform(frame)
+    assert (np.diff(encoded.sum(axis=1)) >= 0).all()
+    pd.testing.assert_frame_equal(encoder.inverse_transform(encoded), frame)
+    cells = np.resize(SIZES, 40)
+    sizes = pl.DataFrame({"size": pl.Series(cells, dtype=pl.Enum(SIZES))})
+    encoder = TableEncoder().fit(sizes)
+    assert encoder.is_ordinal_ == [True]
+    assert_frame_equal(encoder.inverse_transform(encoder.transform(sizes)), sizes)
+    assert TableEncoder(numbers="bins").fit(sizes).is_ordinal_ == [False]
+
+
+def test_no_level_is_rare_unless_asked_for():
+    frame = pd.DataFrame({"letter": list("aaab")})
+    encoder = TableEncoder(min_frequency=None, max_categories=None).fit(frame)
+    assert encoder.categories_[0].tolist() == ["a", "b"]
+    assert encoder.inverse_transform(encoder.transform(frame)).equals(frame)

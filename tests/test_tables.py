@@ -482,6 +482,54 @@ def test_the_error_of_a_level_is_twice_its_surprise():
     torch.testing.assert_close(error.observed_share(missing), torch.tensor([0.5, 0.5]))
 
 
+def sum_from_end(levels):
+    """Sum levels and those behind them; the first entry is a number."""
+    return torch.cat([levels[:, :1], levels[:, 1:].flip(1).cumsum(1).flip(1)], 1)
+
+
+def test_levels_with_an_order_are_differences_of_entries():
+    layout = make_layout()
+    center = sum_from_end(torch.tensor(layout.center)[None])[0].numpy()
+    ordinal = layout._replace(center=center, is_sum=layout.is_level)
+    output = 0.3 * torch.randn(50, 4)
+    sums, link = sum_from_end(output), TableLink(layout)(output)
+    p = LevelProbabilities(layout)(output)
+    torch.testing.assert_close(LevelProbabilities(ordinal)(sums), p)
+    torch.testing.assert_close(TableLink(ordinal)(sums), sum_from_end(link))
+    x = torch.cat([one_hot(level, layout) for level in (0, 1, 2)]).float()
+    error = TableError(layout)(output[:3], x)
+    torch.testing.assert_close(TableError(ordinal)(sums[:3], sum_from_end(x)), error)
+    rows = torch.tensor([[9.0, 0.7, 0.25, 0.05]]).expand(50, -1)
+    state = torch.get_rng_state()
+    drawn = LevelProbabilities(layout).draw(rows)
+    torch.set_rng_state(state)
+    sums = LevelProbabilities(ordinal).draw(sum_from_end(rows))
+    torch.testing.assert_close(sums, sum_from_end(drawn))
+
+
+def test_the_order_of_levels_helps_to_impute():
+    rng = np.random.default_rng(0)
+    factors = rng.normal(size=(300, 2))
+    numbers = factors @ rng.normal(size=(2, 5)) + 0.5 * rng.normal(size=(300, 5))
+    ranks = np.searchsorted(np.linspace(-1.5, 1.5, 7), numbers)
+    is_hidden = rng.random(ranks.shape) < 0.2
+    errors = {}
+    for ordered in (False, True):
+        columns = [
+            pd.Categorical(
+                np.where(hidden, None, np.array(list("abcdefgh"))[rank]), ordered=ordered
+            )
+            for hidden, rank in zip(is_hidden.T, ranks.T, strict=True)
+        ]
+        frame = pd.DataFrame(dict(enumerate(columns)))
+        p = AutoencoderImputer(random_state=0).fit(frame).predict_proba(frame)
+        reached = np.stack([p[j] for j in range(5)], axis=1)[is_hidden].cumsum(axis=1)
+        truth = np.arange(8) >= ranks[is_hidden][:, None]
+        np.testing.assert_allclose(reached[:, -1], 1, atol=1e-5)
+        errors[ordered] = np.square(reached - truth).sum(axis=1).mean()
+    assert errors[True] < 0.95 * errors[False]
+
+
 def test_missing_cells_have_no_gradient():
     output = torch.randn(2, 4, requires_grad=True)
     x = torch.tensor([[1.0, np.nan, np.nan, np.nan], [np.nan] * 4])

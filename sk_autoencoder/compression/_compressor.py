@@ -15,7 +15,7 @@ from sk_autoencoder.compression._autoencoder import make_default_autoencoder
 from sk_autoencoder.compression._codec import Codec, quality
 from sk_autoencoder.compression._container import DTYPES, Header, pack, unpack
 from sk_autoencoder.compression._quantizer import Quantizer
-from sk_autoencoder.compression._residuals import Residuals, as_type
+from sk_autoencoder.compression._residuals import Residuals, as_type, bound_levels
 from sk_autoencoder.core._chunkwise import ChunkwiseMixin
 from sk_autoencoder.core._data import RowSource, repeat_by_weight
 from sk_autoencoder.core._export import ExportMixin, ExportSpec
@@ -213,12 +213,13 @@ class AutoencoderCompressor(
         X, is_missing = source.X[repeated], source.targets[repeated]
         rows = X.astype(np.float64)
         seed = draw_seed(check_random_state(self.random_state))
-        is_level, self._missing_tables = None, []
+        max_level_error, self._missing_tables = np.inf, []
         if self._table is None:
             self._scale = _codec.column_scale(rows, self.scaling)
         else:
             layout = table_layout(self._table)
-            self._scale, is_level = TableScaler(layout).units, layout.is_level
+            self._scale = TableScaler(layout).units
+            max_level_error = bound_levels(layout)
             steps = np.ones(layout.n_columns)
             self._missing_tables = Quantizer(is_missing, steps, 0, False).tables
         self._linear, codec = self._find_codecs(rows, seed)
@@ -227,7 +228,8 @@ class AutoencoderCompressor(
         self._residuals = None
         if self.max_error is not None:
             restored = self._codec.rows(self._codec.numbers(rows))
-            self._residuals = Residuals(X, restored, self.max_error, is_level)
+            bounds = np.minimum(self.max_error, max_level_error)
+            self._residuals = Residuals(X, restored, self.max_error, bounds)
         self._peak = float(np.ptp(rows))
         self._fingerprint = self._take_fingerprint()
         return self

@@ -4,9 +4,19 @@ import numpy as np
 
 from sk_autoencoder.compression._entropy import MAX_SYMBOL, Table
 from sk_autoencoder.compression._quantizer import Quantizer
+from sk_autoencoder.nn._tables import TableLayout
 
 ROUNDING_MARGIN = 1e-3  # fraction of the bound for rounding errors
 LEVEL_BOUND = 0.25  # error of a level's 0 or 1: the largest level is the right one
+
+
+def bound_levels(layout: TableLayout) -> np.ndarray:
+    """Compute the largest errors (n_entries,) with which levels come back exactly.
+
+    A level with an order is the difference of two entries. Numbers have no such error.
+    """
+    bounds = np.where(layout.is_level, LEVEL_BOUND, np.inf)
+    return bounds if layout.is_sum is None else bounds / (1 + layout.is_sum)
 
 
 class Residuals:
@@ -22,9 +32,9 @@ class Residuals:
     restored : ndarray of shape (n_samples, n_features)
         Decoded rows without residuals.
     max_error : float
-        The bound, in the units of X.
-    is_level : ndarray of bool of shape (n_features,) or None, default=None
-        Entries that are levels of a category, 0 or 1: these come back exactly.
+        The bound that was asked for, in the units of X.
+    bounds : float or ndarray of shape (n_features,)
+        That bound, or a smaller one of some entries.
     """
 
     tables: list[Table]
@@ -34,12 +44,10 @@ class Residuals:
         X: np.ndarray,
         restored: np.ndarray,
         max_error: float,
-        is_level: np.ndarray | None = None,
+        bounds: float | np.ndarray,
     ) -> None:
         self.max_error = max_error
-        self._bounds = np.full(X.shape[1], float(max_error))
-        if is_level is not None:
-            self._bounds[is_level] = np.minimum(max_error, LEVEL_BOUND)
+        self._bounds = np.broadcast_to(np.float64(bounds), X.shape[1])
         step = self._step(X.dtype)
         residuals = X.astype(np.float64) - _round_integers(restored, X.dtype)
         self.tables = Quantizer(residuals, step, 0, False).tables

@@ -164,7 +164,8 @@ def table_layout(table: TableEncoder) -> TableLayout:
     is_level = is_category[column]
     is_number = is_first & ~is_level
     scale = table.scale_ / np.where(is_number, widths[column] ** 0.5, 1)
-    return TableLayout(column, is_category, is_number, is_level, table.center_, scale)
+    entries = column, is_category, is_number, is_level, table.center_, scale
+    return TableLayout(*entries, np.array(table.is_ordinal_)[column])
 
 
 @dataclass(frozen=True, kw_only=True)

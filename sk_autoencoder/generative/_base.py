@@ -149,9 +149,12 @@ def read_cells(table: TableEncoder, encoded: np.ndarray) -> Cells:
 
 
 def has_bins(table: TableEncoder) -> bool:
-    """Tell whether all numbers of an encoded table are bins."""
-    pairs = zip(table.holds_probabilities_, table.blocks_, strict=True)
-    return all(is_held or block.start == block.stop for is_held, block in pairs)
+    """Tell whether all entries of an encoded table are bins or single levels."""
+    columns = zip(table.holds_probabilities_, table.is_ordinal_, table.blocks_, strict=True)
+    return all(
+        (is_held and not is_ordinal) or block.start == block.stop
+        for is_held, is_ordinal, block in columns
+    )
 
 
 def holds_pixels(rows: RowDataset) -> bool:

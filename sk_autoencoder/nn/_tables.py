@@ -38,6 +38,9 @@ class TableLayout(NamedTuple):
     is_level: np.ndarray  # (n_entries,), whether an entry is a level of a category
     center: np.ndarray  # (n_entries,), mean; the frequency of a level
     scale: np.ndarray  # (n_entries,)
+    # (n_entries,), whether an entry is the sum of its level and the later ones of the
+    # column, which has an order; None for no such column.
+    is_sum: np.ndarray | None = None
 
     @property
     def n_columns(self) -> int:
@@ -61,6 +64,14 @@ def take_entries(rows: Tensor, index: Tensor) -> Tensor:
     if is_exporting():  # torch's exporter fixes the number of rows of index_select in vmap
         return rows[..., index]
     return rows.index_select(-1, index)  # with gradients twice as fast
+
+
+def find_parts(layout: TableLayout, levels: np.ndarray) -> np.ndarray:
+    """Mark the levels (n_levels,) whose entry holds the next level too."""
+    if layout.is_sum is None:
+        return np.zeros(len(levels), dtype=bool)
+    is_last = np.diff(layout.column[levels], append=-1) != 0
+    return layout.is_sum[levels] & ~is_last
 
 
 class TableScaler(Scaler):
@@ -103,6 +114,9 @@ class LevelProbabilities(nn.Module):
     """
 
     levels: Tensor  # (n_levels,), entries of all levels
+    next_levels: Tensor  # (n_levels,), entry of the next level, if it is part of a sum
+    is_part: Tensor  # (n_levels,), whether it is
+    sums: Tensor  # (n_levels, n_levels), entries that hold each level
     segments: Tensor  # (n_levels, n_categories), one for the category of a level
     center: Tensor
     scale: Tensor
@@ -117,7 +131,10 @@ class LevelProbabilities(nn.Module):
         levels = np.concatenate([*blocks, np.empty(0, int)]).astype(int)
         columns = layout.column[levels]
         segments = columns[:, None] == [layout.column[block[0]] for block in blocks]
-        p = layout.center[levels].clip(1e-6, 1)
+        is_part = find_parts(layout, levels)
+        next_levels = np.where(is_part, np.roll(levels, -1), levels)
+        p = layout.center[levels] - is_part * layout.center[next_levels]
+        p = p.clip(1e-6, 1)
         width = PROBABILITY_WIDTH * np.sqrt(p * (1 - p)).clip(1e-3)
         y = p / width
         position = np.zeros(len(layout.column), dtype=int)
@@ -131,14 +148,28 @@ class LevelProbabilities(nn.Module):
         }
         for name, array in floats.items():
             self.register_buffer(name, torch.from_numpy(array.astype(np.float32)))
+        self.has_sums = bool(is_part.any())
+        if self.has_sums:
+            place, run = np.arange(len(levels)), np.cumsum(~is_part) + is_part
+            sums = (run[:, None] == run) & (place[:, None] >= place)
+            self.register_buffer("sums", torch.from_numpy(sums.astype(np.float32)))
+            self.register_buffer("next_levels", torch.from_numpy(next_levels))
+            self.register_buffer("is_part", torch.from_numpy(is_part.astype(np.float32)))
         self.register_buffer("levels", torch.from_numpy(levels))
         self.register_buffer("position", torch.from_numpy(position))
         self.register_buffer("is_level", torch.from_numpy(layout.is_level))
 
+    def _take_levels(self, rows: Tensor) -> Tensor:
+        """Take the levels (..., n_levels) of rows, of sums their differences."""
+        levels = take_entries(rows, self.levels)
+        if not self.has_sums:
+            return levels
+        return levels - self.is_part.to(rows) * take_entries(rows, self.next_levels)
+
     def _weigh(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """Compute :math:`q_k`, (..., n_levels), and how far its argument is too small."""
         slope = (self.scale / self.width).to(output)
-        y = self.shift.to(output) + slope * take_entries(output, self.levels)
+        y = self.shift.to(output) + slope * self._take_levels(output)
         q = self.width.to(output) * F.softplus(y.clamp(min=LINEAR_SOFTPLUS))
         return q, (y - LINEAR_SOFTPLUS).clamp(max=0)
 
@@ -163,12 +194,12 @@ class LevelProbabilities(nn.Module):
 
     def targets(self, x: Tensor) -> Tensor:
         """Compute the probabilities of scaled rows `x`; zeros where they are missing."""
-        levels = take_entries(x, self.levels)
+        levels = self._take_levels(x)
         return (levels * self.scale.to(x) + self.center.to(x)).nan_to_num()
 
     def draw(self, rows: Tensor) -> Tensor:
         """Draw levels of encoded `rows`, not scaled, that hold their probabilities."""
-        p = take_entries(rows, self.levels).clamp(min=0)
+        p = self._take_levels(rows).clamp(min=0)
         uniform = torch.rand_like(p).clamp(min=torch.finfo(p.dtype).tiny)
         score = p.log() - (-uniform.log()).log()  # Gumbel's: the largest is drawn
         is_drawn = torch.zeros_like(p)
@@ -182,6 +213,8 @@ class LevelProbabilities(nn.Module):
         """Put `levels` (..., n_levels) into `rows` (..., n_entries)."""
         if not len(self.levels):
             return rows
+        if self.has_sums:
+            levels = levels @ self.sums.to(levels)
         entries = take_entries(levels, self.position)
         return torch.where(self.is_level.to(rows.device), entries, rows)
 

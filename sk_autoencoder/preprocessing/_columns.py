@@ -1,6 +1,7 @@
 """Columns of each kind as blocks of numbers, and back."""
 
 import warnings
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -184,6 +185,7 @@ class CategoryColumn:
     """
 
     holds_probabilities = True
+    is_ordinal = False
     is_whole = False  # levels are no numbers to round
 
     REMEDY: ClassVar[str] = (
@@ -216,8 +218,7 @@ class CategoryColumn:
         self._fit_encoder(observed[:, None], values)
         n_cells = np.bincount(codes)
         self.frequencies = n_cells @ self.encoder.transform(values[:, None]) / len(observed)
-        rare = self.encoder.infrequent_categories_[0]
-        rare = set() if rare is None else set(rare)
+        rare = set(self._rare_levels())
         levels = [level for level in self.encoder.categories_[0] if level not in rare]
         if rare:  # they come back as the most frequent of them
             counts = dict(zip(values, n_cells, strict=True))
@@ -230,6 +231,16 @@ class CategoryColumn:
             self.encoder.fit(cells)
         except TypeError:  # levels of several types have no order
             self.encoder.set_params(categories=[values.tolist()]).fit(cells)
+
+    def _rare_levels(self) -> Sequence:
+        """List the levels that share a column."""
+        # The attribute is missing if no level can be rare, and holds None if none is.
+        rare = getattr(self.encoder, "infrequent_categories_", [None])[0]
+        return [] if rare is None else rare
+
+    def probabilities(self, block: np.ndarray) -> np.ndarray:
+        """Read the probabilities of levels (n_rows, n_levels) from encoded cells."""
+        return block
 
     def spread(self, block: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
         return block
@@ -265,9 +276,8 @@ class CategoryColumn:
         if not self.has_levels:
             return levels, blocks, np.zeros(0)
         blocks = self.encoder.transform(levels[:, None])
-        rare = self.encoder.infrequent_categories_[0]
-        unknown = self.frequencies
-        if rare is not None:
+        rare, unknown = self._rare_levels(), self.frequencies
+        if len(rare):
             unknown = self.encoder.transform(np.array([rare[:1]], object).reshape(1, 1))[0]
         return levels, blocks, unknown
 
@@ -275,14 +285,56 @@ class CategoryColumn:
         result = np.full(len(block), None, dtype=object)
         seen = ~np.isnan(block).any(axis=1)
         if self.has_levels:
-            result[seen] = self.levels[block[seen].argmax(axis=1)]
+            result[seen] = self.levels[self.probabilities(block[seen]).argmax(axis=1)]
         return result
+
+
+class OrdinalColumn(CategoryColumn):
+    """A category with an order: for each level, whether a cell is that one or a later one.
+
+    Levels that lie near each other have similar entries, and the first principal axis of
+    the block is about the rank of the level. Rare levels stay apart.
+    """
+
+    is_ordinal = True
+
+    def __init__(self) -> None:
+        super().__init__(None, None)
+
+    def fit(self, column: Column) -> "OrdinalColumn":
+        self.order = column.order
+        super().fit(column)
+        return self
+
+    def _fit_encoder(self, cells: np.ndarray, values: np.ndarray) -> None:
+        seen = set(values)
+        levels = [level for level in self.order if level in seen]
+        self.encoder.set_params(categories=[levels]).fit(cells)
+
+    def probabilities(self, block: np.ndarray) -> np.ndarray:
+        return block - np.pad(block[:, 1:], [(0, 0), (0, 1)])
+
+    def suffixes(self) -> list[str]:
+        return [f"_from{suffix}" for suffix in super().suffixes()]
+
+    def encode(self, column: Column) -> np.ndarray:
+        return _sum_from_end(super().encode(column))
+
+    def lookup(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        levels, blocks, unknown = super().lookup()
+        return levels, _sum_from_end(blocks), _sum_from_end(unknown)
+
+
+def _sum_from_end(levels: np.ndarray) -> np.ndarray:
+    return levels[..., ::-1].cumsum(axis=-1)[..., ::-1]
 
 
 def make_column(
     column: Column, min_frequency, max_categories, clip: bool, numbers: str = "value"
 ):
     """Make the encoder of a column by its kind, and fit it."""
+    if column.order is not None and numbers == "value":
+        return OrdinalColumn().fit(column)
     if column.kind == "category":
         return CategoryColumn(min_frequency, max_categories).fit(column)
     if numbers == "bins":

@@ -30,6 +30,7 @@ class Column(NamedTuple):
     values: np.ndarray  # (n_rows,): days for times, objects for categories, else numbers
     is_missing: np.ndarray  # (n_rows,)
     is_declared: bool = False  # whether its dtype, or the user, says that it is a category
+    order: tuple | None = None  # of the levels of an ordinal category, the first one first
 
 
 def read_columns(X: Any, are_categories: np.ndarray | None = None) -> list[Column]:
@@ -127,6 +128,9 @@ def _read_series(name: Hashable, series: nw.Series, is_category: bool) -> Column
     dtype, is_missing = series.dtype, series.is_null().to_numpy().astype(bool)
     if dtype == nw.Unknown:
         return _read_array(name, series.to_numpy(), is_category)
+    if dtype == nw.Enum:  # categories with an order, of pandas too
+        values = object_array(series.to_list())
+        return Column(name, "category", values, is_missing, True, tuple(dtype.categories))
     if dtype == nw.Object or (is_category and not dtype.is_temporal()):
         values = object_array(series.to_list())
         return _read_objects(name, values, is_missing, is_category)
@@ -135,7 +139,7 @@ def _read_series(name: Hashable, series: nw.Series, is_category: bool) -> Column
     if dtype == nw.Boolean:
         values = np.where(is_missing, False, object_array(series.to_list()))
         return Column(name, "boolean", values.astype(float), is_missing)
-    if dtype in (nw.String, nw.Categorical, nw.Enum):
+    if dtype in (nw.String, nw.Categorical):
         texts: dict[str | None, str | None] = {}  # one object for equal ones
         values = object_array(texts.setdefault(text, text) for text in series.to_list())
         return Column(name, "category", values, is_missing, dtype != nw.String)

@@ -39,7 +39,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     Each column becomes a block of columns by its kind:
 
     * a number stays one, and so does a boolean, as 0 and 1;
-    * a category of k levels becomes k zeros and ones;
+    * a category of k levels becomes k zeros and ones: with an order (pandas' ordered
+      ``Categorical``, polars' ``Enum``) one for each level that is reached, else one for
+      the level itself;
     * a date or datetime becomes days since 1970, with the sine and cosine of its place in
       the week, the year and the day, where they vary; a duration becomes days.
 
@@ -86,6 +88,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         of one.
     holds_probabilities_ : list of bool
         Whether the block of a column holds weights that add up to one.
+    is_ordinal_ : list of bool
+        Whether the entries of a column stand for levels with an order.
     encoders_ : list
         Encoder of each column.
     categories_ : list of ndarray or None
@@ -99,7 +103,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     -----
     A cell of a category that fit has not seen is encoded as the infrequent ones are; where
     there are none, by the frequencies of the levels, the mean of its block. A warning names
-    it. Infrequent levels are decoded as the most frequent of them.
+    it. Infrequent levels are decoded as the most frequent of them. Levels with an order are
+    never infrequent. With ``numbers="bins"`` the order of levels is not used.
 
     ``inverse_transform`` returns whole numbers where all were whole, and the most likely
     level of a category.
@@ -205,6 +210,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         weight = check_weights(sample_weight, X)
         self.center_, self.scale_ = self._measure(columns, weight)
         self.holds_probabilities_ = [c.holds_probabilities for c in self.encoders_]
+        self.is_ordinal_ = [getattr(c, "is_ordinal", False) for c in self.encoders_]
         self.categories_ = [getattr(column, "levels", None) for column in self.encoders_]
         return self
 
@@ -367,9 +373,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         encoded = self._check_encoded(X)
         return {
-            name: encoded[:, block]
-            for name, kind, block in zip(
-                self._names, self.kinds_, self.blocks_, strict=True
+            name: encoder.probabilities(encoded[:, block])
+            for name, kind, encoder, block in zip(
+                self._names, self.kinds_, self.encoders_, self.blocks_, strict=True
             )
             if kind == "category"
         }
