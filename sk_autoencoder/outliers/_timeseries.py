@@ -104,8 +104,8 @@ class TimeSeriesOutlierDetector(
     stride : int or "auto", default="auto"
         Number of timestamps between the starts of consecutive windows. The last window
         ends at the last timestamp for every stride. ``"auto"`` fits the detector to all
-        windows, and scores so many that 32 or more cover a timestamp, or 640 channels of
-        them, but 8 or more.
+        windows, and scores so many that at least 32 cover a timestamp, or 640 divided by
+        the number of channels, but not fewer than 8.
     contamination : float in (0, 0.5] or "auto", default="auto"
         Fraction of the training timestamps that are outliers. ``"auto"`` takes the 20 %
         quantile of the training scores less a quarter of the distance to the 80 %
@@ -176,8 +176,8 @@ class TimeSeriesOutlierDetector(
     score of a timestamp depends on the `window` - 1 rows before and after it, so that a
     series has to be scored as a whole. The first and last timestamps are covered by fewer
     windows. The scores of the default design are averaged once more, over `window`
-    timestamps around each one (less a `stride` of more than 1, and 1 more): labels of
-    anomalies are longer than a peak.
+    timestamps around each one, or `window` - `stride` + 1 if `stride` is a number: labels
+    of anomalies are longer than a peak.
 
     **Memory.** The windows of one series are a view of the scaled rows, without a copy,
     for any number of channels. They are scored in chunks. Windows of several series are
