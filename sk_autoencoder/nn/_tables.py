@@ -106,7 +106,8 @@ class LevelProbabilities(nn.Module):
 
     with the scale :math:`s` of the category. The width :math:`w_k` and the shift
     :math:`u_k` are such that outputs of zero give the frequencies of the levels, and that
-    positive predictions hardly change.
+    positive predictions hardly change. Where an entry is the sum of a level and the later
+    ones, :math:`o_k` is its output less that of the next entry.
 
     Parameters
     ----------
