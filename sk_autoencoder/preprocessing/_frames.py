@@ -356,6 +356,8 @@ def _make_series(column: Column, dtype: tuple[str, dict], library: str) -> nw.Se
     name, parameters = dtype
     target = getattr(nw, name)(**parameters)
     cells = _cells(column).tolist()
+    if digits := parameters.get("scale"):  # of decimals, which polars may cut off
+        cells = [None if c is None else round(Decimal(c), digits) for c in cells]
     if column.kind in ("number", "boolean", "category"):
         return nw.new_series(column.name, cells, target, backend=library)
     raw = nw.new_series(column.name, cells, nw.Int64(), backend=library)
