@@ -84,7 +84,7 @@ def build(
     backend : Backend
     """
     all_rows = rows[0] if len(rows) == 1 else np.unique(rows)
-    measured = recipe.measure(source.X, all_rows, seed)
+    measured = recipe.measure(source, all_rows, seed)
     torch.set_rng_state(rng_state)
     scaler, moments = recipe.columns.fit(source, all_rows, backend, recipe.needs_axes)
     imputer, imputed = fit_imputer(recipe, source, scaler, all_rows, seed)

@@ -6,9 +6,12 @@ import numpy as np
 from scipy.sparse import issparse
 from torch import Tensor
 
-from sk_autoencoder.core._backend import Backend
+from sk_autoencoder.core._backend import Backend, LocalBackend
 from sk_autoencoder.core._data import RowSource, has_missing
-from sk_autoencoder.core._initialization._factor_model import fit_factor_model
+from sk_autoencoder.core._initialization._factor_model import (
+    fit_factor_model,
+    select_n_factors,
+)
 from sk_autoencoder.core._moments import (
     MAX_PRODUCT_COLUMNS,
     Moments,
@@ -75,10 +78,27 @@ class NumericColumns:
         indices: np.ndarray,
         seed: int,
         is_incomplete: bool = True,
+        n_factors: int | None = None,
     ) -> ConditionalMeanImputer:
         """Fit the imputer of missing entries to the rows `indices` of a source."""
-        columns = self.column_of_entries
-        return fit_factor_model(source, scaler, indices, seed, is_incomplete, columns)
+        return fit_factor_model(
+            source,
+            scaler,
+            indices,
+            seed,
+            is_incomplete,
+            self.column_of_entries,
+            n_factors,
+        )
+
+    def select_n_factors(
+        self, source: RowSource, indices: np.ndarray, seed: int
+    ) -> int | None:
+        """Select the number of factors of imputers; None for columns of one entry."""
+        if self.column_of_entries is None:
+            return None
+        scaler, _ = self.fit(source, indices, LocalBackend())
+        return select_n_factors(source, scaler, indices, seed, self.column_of_entries)
 
     @property
     def column_of_entries(self) -> Tensor | None:

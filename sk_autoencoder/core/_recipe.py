@@ -15,7 +15,7 @@ from sk_autoencoder.core._callbacks import (
     RecordLearningRate,
 )
 from sk_autoencoder.core._columns import NumericColumns
-from sk_autoencoder.core._data import RowDataset
+from sk_autoencoder.core._data import RowDataset, RowSource
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._initialization._pca import (
     LinearAutoencoder,
@@ -112,7 +112,7 @@ def ignore_labels(X, y) -> None:
     """Ignore `y`: rows are their own targets."""
 
 
-def measure_nothing(X, rows: np.ndarray, seed: int) -> dict[str, Any]:
+def measure_nothing(source: RowSource, rows: np.ndarray, seed: int) -> dict[str, Any]:
     """Measure nothing before a module is built."""
     return {}
 
@@ -219,8 +219,8 @@ class Recipe:
         Number of splits of few rows: autoencoders that hold out different rows are trained
         side by side, and one on all rows as they have shown.
     measure : callable
-        ``(X, rows, seed) -> dict``: what later steps need to know of the rows `rows` of X,
-        as ``measured``.
+        ``(source, rows, seed) -> dict``: what later steps need to know of the rows `rows`
+        of a source, as ``measured``.
     n_components : int, float or None
         Number of components, or the fraction of variance that principal axes explain.
     default_n_components : callable

@@ -476,7 +476,9 @@ class DenoisingAutoencoder(OrderedAutoencoder):
         return replace(
             recipe.add_penalties(stein),
             check=check,
-            measure=lambda X, rows, seed: {"noise_std_": self._find_noise_std(X, rows)},
+            measure=lambda source, rows, seed: {
+                "noise_std_": self._find_noise_std(source.X, rows)
+            },
             default_n_components=self._count_components,
             corruption=lambda rows, measured: torch.nn.Identity(),  # they are noisy already
             corrupts_validation=True,

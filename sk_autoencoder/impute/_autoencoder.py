@@ -11,7 +11,7 @@ import torch
 
 from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._columns import NumericColumns
-from sk_autoencoder.core._data import RowDataset, spread_indices
+from sk_autoencoder.core._data import RowDataset, RowSource, spread_indices
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._missing import missing_fraction
 from sk_autoencoder.core._recipe import Initialization, Member, Recipe
@@ -122,7 +122,7 @@ class ImputationAutoencoder(BaseAutoencoder):
         return replace(
             recipe,
             imputes=False,  # each member has a factor model of its own
-            measure=measure_hidden_fraction,
+            measure=partial(measure_before_building, recipe.columns),
             n_components=None,
             default_n_components=lambda n_rows, n_features: n_features,
             network=self._build_network,
@@ -167,10 +167,16 @@ class ImputationAutoencoder(BaseAutoencoder):
         return tags
 
 
-def measure_hidden_fraction(X, rows: np.ndarray, seed: int) -> dict[str, float]:
-    """Choose the fraction of entries to hide: about as many as are missing."""
-    fraction = np.clip(missing_fraction(X, rows), *HIDDEN_FRACTION_RANGE)
-    return {"hidden_fraction": float(fraction)}
+def measure_before_building(
+    columns: NumericColumns, source: RowSource, rows: np.ndarray, seed: int
+) -> dict[str, float | int | None]:
+    """Choose what all members share: the entries to hide, and the number of factors.
+
+    About as many entries are hidden as are missing.
+    """
+    fraction = np.clip(missing_fraction(source.X, rows), *HIDDEN_FRACTION_RANGE)
+    n_factors = columns.select_n_factors(source, rows, seed)
+    return {"hidden_fraction": float(fraction), "n_factors": n_factors}
 
 
 def count_corruptions(n_entries: int, measured: dict[str, float]) -> int:
@@ -186,7 +192,13 @@ def count_corruptions(n_entries: int, measured: dict[str, float]) -> int:
 def start_at_factor_model(columns: NumericColumns, member: Member) -> Initialization:
     """Initialise a network at a factor model of the training rows."""
     rows = member.rows
-    imputer = columns.fit_imputer(rows.source, rows.scaler, rows.indices, member.seed)
+    imputer = columns.fit_imputer(
+        rows.source,
+        rows.scaler,
+        rows.indices,
+        member.seed,
+        n_factors=member.measured["n_factors"],
+    )
     where = spread_indices(len(rows), MAX_QUANTILE_ROWS, rows.weight)
     sample = rows[where].x.cpu().numpy()
     sample[:, np.isnan(sample).all(axis=0)] = 0

@@ -162,6 +162,7 @@ def fit_factor_model(
     seed: int,
     is_incomplete: bool = True,
     columns: Tensor | None = None,
+    n_factors: int | None = None,
 ) -> ConditionalMeanImputer:
     """Fit a factor model to the scaled rows `indices` of a source.
 
@@ -178,38 +179,55 @@ def fit_factor_model(
         Seed of PCA, and of the cells that are hidden.
     is_incomplete : bool, default=True
     columns : Tensor of shape (n_features,) or None, default=None
-        Index of the column of each entry of an encoded table. Cells of some rows, hidden
-        for that, choose the number of factors then: entries of one category depend on each
-        other, and many factors fit that alone. :func:`average_covariances`
-        adds what few factors do not explain. Fewer than 40 rows choose nothing.
+        Index of the column of each entry of an encoded table. :func:`average_covariances`
+        adds what few factors do not explain then, but of fewer than 40 rows.
+    n_factors : int or None, default=None
+        Of an encoded table. None takes what :func:`select_n_factors` selects.
 
     References
     ----------
     .. [1] D. B. Rubin and D. T. Thayer, "EM algorithms for ML factor analysis",
        Psychometrika 47, 1982.
     """
-    n_max = MAX_COMPLETE_ROWS
-    if is_incomplete:
-        n_max = rows_within(SAMPLE_BYTES, 8 * source.n_features, MIN_FACTOR_MODEL_ROWS)
-    weight = select(source.weight, indices)
-    n_max = min(n_max, MAX_FACTOR_MODEL_ROWS)
-    subset = indices[spread_indices(len(indices), n_max, weight)]
-    n_rows, inputs = len(subset), RowSource(source.X)
-    x = RowDataset(inputs, scaler, subset)[np.arange(n_rows)].x.cpu().double()
+    x = _sample_rows(source, scaler, indices, is_incomplete)
     if columns is None:
         return _fit_scaled(x, seed, MAX_FACTORS).float()
-    n_factors, covariance_weight = MAX_FACTORS, 0.0
-    if n_rows >= MIN_SELECTION_ROWS:
-        sample = x[evenly_spaced_indices(n_rows, MAX_SELECTION_ROWS)]
-        n_factors = _select_n_factors(sample, seed, columns)
-        covariance_weight = COVARIANCE_WEIGHT
+    if n_factors is None:
+        n_factors = _select_n_factors(x, seed, columns)
     model = _fit_scaled(x, seed, n_factors)
+    covariance_weight = COVARIANCE_WEIGHT if len(x) >= MIN_SELECTION_ROWS else 0.0
     # Members, and trainings on more rows, have tensors of the same shapes.
     if x.shape[1] <= MAX_COVARIANCE_FEATURES:
         return average_covariances(model, x, covariance_weight).float()
     n_unused = MAX_FACTORS - model.loadings.shape[1]
     model.loadings = F.pad(model.loadings, (0, n_unused))
     return model.float()
+
+
+def select_n_factors(
+    source: RowSource, scaler: Scaler, indices: np.ndarray, seed: int, columns: Tensor
+) -> int:
+    """Select the number of factors of an encoded table by cells that are hidden for that.
+
+    Entries of one category depend on each other, and many factors fit that alone. Fewer
+    than 40 rows select nothing: all factors are taken. The parameters are those of
+    :func:`fit_factor_model`.
+    """
+    return _select_n_factors(_sample_rows(source, scaler, indices), seed, columns)
+
+
+def _sample_rows(
+    source: RowSource, scaler: Scaler, indices: np.ndarray, is_incomplete: bool = True
+) -> Tensor:
+    """Read scaled rows for a factor model, evenly spaced if there are many."""
+    n_max = MAX_COMPLETE_ROWS
+    if is_incomplete:
+        n_max = rows_within(SAMPLE_BYTES, 8 * source.n_features, MIN_FACTOR_MODEL_ROWS)
+    weight = select(source.weight, indices)
+    n_max = min(n_max, MAX_FACTOR_MODEL_ROWS)
+    subset = indices[spread_indices(len(indices), n_max, weight)]
+    rows = RowDataset(RowSource(source.X), scaler, subset)
+    return rows[np.arange(len(subset))].x.cpu().double()
 
 
 def _fit_scaled(x: Tensor, seed: int, n_factors: int) -> FactorModelImputer:
@@ -220,6 +238,9 @@ def _fit_scaled(x: Tensor, seed: int, n_factors: int) -> FactorModelImputer:
 
 def _select_n_factors(x: Tensor, seed: int, columns: Tensor) -> int:
     """Select the number of factors that imputes hidden cells of held-out rows best."""
+    if len(x) < MIN_SELECTION_ROWS:
+        return MAX_FACTORS
+    x = x[evenly_spaced_indices(len(x), MAX_SELECTION_ROWS)]
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(x), generator=generator)
     held, fit = x[order].tensor_split([len(x) // 4])
