@@ -119,11 +119,11 @@ def test_a_stride_leaves_enough_windows_over_a_timestamp():
 
 def test_long_windows_are_all_fitted_to_and_some_are_scored(waves):
     auto = TimeSeriesOutlierDetector(window=128, random_state=0).fit(waves)
-    each = TimeSeriesOutlierDetector(window=128, stride=1, random_state=0).fit(waves)
-    assert (auto.stride_, each.stride_) == (4, 1)
+    full = TimeSeriesOutlierDetector(window=128, stride=1, random_state=0).fit(waves)
+    assert (auto.stride_, full.stride_) == (4, 1)
     rows = window_view(auto.scaler_.transform(waves), 128)
-    np.testing.assert_array_equal(*(d.detector_.transform(rows) for d in (auto, each)))
-    scores = [d.score_samples(waves) for d in (auto, each)]
+    np.testing.assert_array_equal(*(d.detector_.transform(rows) for d in (auto, full)))
+    scores = [d.score_samples(waves) for d in (auto, full)]
     assert np.corrcoef(scores)[0, 1] > 0.99
 
 

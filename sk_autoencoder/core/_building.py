@@ -84,9 +84,9 @@ def build(
     backend : Backend
     """
     all_rows = rows[0] if len(rows) == 1 else np.unique(rows)
-    measured = recipe.measure(source, all_rows, seed)
-    torch.set_rng_state(rng_state)
     scaler, moments = recipe.columns.fit(source, all_rows, backend, recipe.needs_axes)
+    measured = recipe.measure(source, scaler, all_rows, seed)
+    torch.set_rng_state(rng_state)
     imputer, imputed = fit_imputer(recipe, source, scaler, all_rows, seed)
     members, is_linear, learned = [], False, {}
     known = moments if imputed.X is source.targets and len(rows) == 1 else None

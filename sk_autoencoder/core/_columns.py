@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 from torch import Tensor
 
-from sk_autoencoder.core._backend import Backend, LocalBackend
+from sk_autoencoder.core._backend import Backend
 from sk_autoencoder.core._data import RowSource, has_missing
 from sk_autoencoder.core._initialization._factor_model import (
     fit_factor_model,
@@ -92,12 +92,11 @@ class NumericColumns:
         )
 
     def select_n_factors(
-        self, source: RowSource, indices: np.ndarray, seed: int
+        self, source: RowSource, scaler: Scaler, indices: np.ndarray, seed: int
     ) -> int | None:
         """Select the number of factors of imputers; None for columns of one entry."""
         if self.column_of_entries is None:
             return None
-        scaler, _ = self.fit(source, indices, LocalBackend())
         return select_n_factors(source, scaler, indices, seed, self.column_of_entries)
 
     @property

@@ -30,6 +30,7 @@ from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.nn._losses import Error, Loss
 from sk_autoencoder.nn._missing import ConditionalMeanImputer
 from sk_autoencoder.nn._objective import Objective
+from sk_autoencoder.nn._scalers import Scaler
 
 AUTO_BATCH_SIZE_RANGE = 8, 256  # of batch_size="auto"
 BATCHES_PER_EPOCH = 20  # of batch_size="auto", between these bounds
@@ -112,7 +113,9 @@ def ignore_labels(X, y) -> None:
     """Ignore `y`: rows are their own targets."""
 
 
-def measure_nothing(source: RowSource, rows: np.ndarray, seed: int) -> dict[str, Any]:
+def measure_nothing(
+    source: RowSource, scaler: Scaler, rows: np.ndarray, seed: int
+) -> dict[str, Any]:
     """Measure nothing before a module is built."""
     return {}
 
@@ -219,8 +222,8 @@ class Recipe:
         Number of splits of few rows: autoencoders that hold out different rows are trained
         side by side, and one on all rows as they have shown.
     measure : callable
-        ``(source, rows, seed) -> dict``: what later steps need to know of the rows `rows`
-        of a source, as ``measured``.
+        ``(source, scaler, rows, seed) -> dict``: what later steps need to know of the rows
+        `rows` of a source, as ``measured``.
     n_components : int, float or None
         Number of components, or the fraction of variance that principal axes explain.
     default_n_components : callable

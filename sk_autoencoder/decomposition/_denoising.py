@@ -476,7 +476,7 @@ class DenoisingAutoencoder(OrderedAutoencoder):
         return replace(
             recipe.add_penalties(stein),
             check=check,
-            measure=lambda source, rows, seed: {
+            measure=lambda source, scaler, rows, seed: {
                 "noise_std_": self._find_noise_std(source.X, rows)
             },
             default_n_components=self._count_components,

@@ -36,6 +36,7 @@ from sk_autoencoder.impute._residuals import (
     sample_missing_cells,
 )
 from sk_autoencoder.nn._corruptions import RandomMissing
+from sk_autoencoder.nn._scalers import Scaler
 
 N_BLOCKS = 2
 HIDDEN_FRACTION_RANGE = 0.1, 0.6  # of the observed entries, hidden in training
@@ -168,14 +169,18 @@ class ImputationAutoencoder(BaseAutoencoder):
 
 
 def measure_before_building(
-    columns: NumericColumns, source: RowSource, rows: np.ndarray, seed: int
+    columns: NumericColumns,
+    source: RowSource,
+    scaler: Scaler,
+    rows: np.ndarray,
+    seed: int,
 ) -> dict[str, float | int | None]:
     """Choose what all members share: the entries to hide, and the number of factors.
 
     About as many entries are hidden as are missing.
     """
     fraction = np.clip(missing_fraction(source.X, rows), *HIDDEN_FRACTION_RANGE)
-    n_factors = columns.select_n_factors(source, rows, seed)
+    n_factors = columns.select_n_factors(source, scaler, rows, seed)
     return {"hidden_fraction": float(fraction), "n_factors": n_factors}
 
 

@@ -52,8 +52,8 @@ class Series:
         if times is not None:
             times = times if self.order is None else times[self.order]
             self.times = np.split(times, ends)
-            for i, each in enumerate(self.times):
-                check_order(each, self._name(i))
+            for i, of_series in enumerate(self.times):
+                check_order(of_series, self._name(i))
 
     def fill(self, positions: list[np.ndarray]) -> None:
         """Put rows at `positions` of their series, and rows without a value between."""

@@ -111,7 +111,7 @@ def object_array(values: Iterable) -> np.ndarray:
     return np.array([*values, None], dtype=object)[:-1]
 
 
-def factorize(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def factorize(values: Iterable[Hashable]) -> tuple[np.ndarray, np.ndarray]:
     """List the different values, and find the index of each value among them."""
     indices: dict[Hashable, int] = {}
     codes = [indices.setdefault(value, len(indices)) for value in values]
@@ -128,9 +128,12 @@ def _read_series(name: Hashable, series: nw.Series, is_category: bool) -> Column
     dtype, is_missing = series.dtype, series.is_null().to_numpy().astype(bool)
     if dtype == nw.Unknown:
         return _read_array(name, series.to_numpy(), is_category)
-    if dtype == nw.Enum:  # categories with an order, of pandas too
-        values = object_array(series.to_list())
-        return Column(name, "category", values, is_missing, True, tuple(dtype.categories))
+    if dtype in (nw.String, nw.Categorical, nw.Enum):
+        levels, codes = factorize(series.to_list())  # one object for equal cells
+        is_declared = is_category or dtype != nw.String
+        # Enum: categories with an order, of pandas too.
+        order = tuple(dtype.categories) if dtype == nw.Enum else None
+        return Column(name, "category", levels[codes], is_missing, is_declared, order)
     if dtype == nw.Object or (is_category and not dtype.is_temporal()):
         values = object_array(series.to_list())
         return _read_objects(name, values, is_missing, is_category)
@@ -139,10 +142,6 @@ def _read_series(name: Hashable, series: nw.Series, is_category: bool) -> Column
     if dtype == nw.Boolean:
         values = np.where(is_missing, False, object_array(series.to_list()))
         return Column(name, "boolean", values.astype(float), is_missing)
-    if dtype in (nw.String, nw.Categorical):
-        texts: dict[str | None, str | None] = {}  # one object for equal ones
-        values = object_array(texts.setdefault(text, text) for text in series.to_list())
-        return Column(name, "category", values, is_missing, dtype != nw.String)
     if dtype in (nw.Date, nw.Datetime):
         kind = "date" if dtype == nw.Date else "datetime"
         microseconds = series.cast(nw.Datetime("us", getattr(dtype, "time_zone", None)))
