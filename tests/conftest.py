@@ -32,7 +32,7 @@ from sk_autoencoder.generative import _density, _product_mixture
 from sk_autoencoder.impute import _autoencoder as _imputing
 
 DENSITIES = {module: module.N_PARTS for module in (_density, _product_mixture)}
-QUICK_BUDGET = {"DEFAULT_EPOCHS": 12, "MIN_STEPS": 100}
+QUICK_BUDGET = {"DEFAULT_EPOCHS": 8, "MIN_STEPS": 60}
 BUDGET = {number: getattr(_recipe, number) for number in QUICK_BUDGET}
 
 collect_ignore = [] if find_spec("sklearn.callback") else ["test_sklearn_1_9.py"]

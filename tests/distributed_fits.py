@@ -1,15 +1,10 @@
-"""Fits by processes of torchrun, whose results tests/test_distributed.py reads.
-
-Usage: torchrun --nproc-per-node=2 tests/distributed_fits.py FOLDER
-"""
+"""Fits by processes of torchrun, whose results tests/test_distributed.py reads."""
 
 import os
 import pickle
-import sys
 import time
 from contextlib import redirect_stdout
 from io import StringIO
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -146,8 +141,8 @@ def die(half, rank, store):
     fit(half, callbacks=[Dies])
 
 
-if __name__ == "__main__":
-    folder = Path(sys.argv[1])
+def main(folder):
+    """Fit all scenarios, then train until the second process dies."""
     torch.set_num_threads(1)
     init_process_group("gloo")
     rank, rows = get_rank(), make_rows()

@@ -1,12 +1,10 @@
 """Fits by several processes: what they have in common with a fit by one."""
 
-import os
+import multiprocessing
 import pickle
-import subprocess
-import sys
 import time
-from pathlib import Path
 
+import dask
 import dask.array as da
 import distributed_fits
 import numpy as np
@@ -17,6 +15,8 @@ from dask.distributed import Client, LocalCluster
 from distributed_fits import N_ROWS, PLAIN, SHARDS, RecordBatches, make_rows, without_noise
 from sklearn.base import clone
 from sklearn.utils import get_tags
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from sk_autoencoder import distributed
 from sk_autoencoder.core._data import Batch
@@ -24,7 +24,6 @@ from sk_autoencoder.core._lazy_rows import StreamedRows
 
 ORDERED = [each for each in AUTOENCODERS if getattr(each, "ordered", False)]
 TRAININGS = ONE_OF_EACH_TRAINING + ORDERED[:1]  # whose steps leave weights unused
-SCRIPT = Path(distributed_fits.__file__)
 ROWS = make_rows()
 
 
@@ -34,23 +33,32 @@ def rows_for(estimator):
 
 
 @pytest.fixture(scope="module")
-def torchrun(tmp_path_factory):
-    """Run two processes, the second of which dies at the end; return what they leave."""
+def server():
+    """Import once what processes need, where they are forked from."""
+    multiprocessing.set_forkserver_preload(["distributed_fits", "torch._dynamo"])
+    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        yield "forkserver"
+
+
+@pytest.fixture(scope="module")
+def torchrun(server, tmp_path_factory):
+    """Run two processes as torchrun does, the second of which dies at the end."""
     folder = tmp_path_factory.mktemp("fits")
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command = [*launcher, "--nproc-per-node=2", SCRIPT, folder]
-    path = os.pathsep.join([str(SCRIPT.parents[1]), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    run = subprocess.run(command, env=environment, capture_output=True, timeout=120)
-    return folder, run, time.time()
+    address = {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0"}  # --standalone
+    config = LaunchConfig(
+        1, 1, 2, run_id="fits", max_restarts=0, start_method=server, **address
+    )
+    with pytest.raises(ChildFailedError) as failure:
+        elastic_launch(config, distributed_fits.main)(folder)
+    return folder, failure.value, time.time()
 
 
 @pytest.fixture(scope="module")
 def results(torchrun):
     """Return the results of all scenarios, by process."""
-    folder, run, _ = torchrun
+    folder, failure, _ = torchrun
     files = [folder / f"{rank}.pkl" for rank in range(2)]
-    assert all(file.exists() for file in files), run.stderr.decode()
+    assert all(file.exists() for file in files), failure
     return [pickle.loads(file.read_bytes()) for file in files]
 
 
@@ -152,14 +160,12 @@ def test_an_error_in_one_process_ends_all(results):
 
 
 def test_a_process_that_dies_ends_all(torchrun, results):
-    folder, run, end = torchrun
-    assert run.returncode != 0
-    assert "exitcode  : 3" in run.stderr.decode()
+    folder, _, end = torchrun
     assert not list(folder.glob("* is alive"))
     assert end - max(result["end"] for result in results) < 60
 
 
-def test_workers_of_dask_fit_together():
+def test_workers_of_dask_fit_together(server):
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
     lazy = da.from_array(ROWS, chunks=(100, 3))
     with LocalCluster(**options) as cluster, Client(cluster) as client:

@@ -505,8 +505,8 @@ def test_a_curve_of_few_rows_is_learned(random_state, train_imputers_for):
 
 
 def test_rows_are_copied_once_when_they_are_imputed():
-    X = np.random.default_rng(0).normal(size=(300_000, 32))
-    X[::3, 5] = np.nan
+    X = np.random.default_rng(0).normal(size=(200_000, 32))
+    X[::20, 5] = np.nan
     quick = AutoencoderTransformer(
         2, hidden_layer_sizes=(8,), max_epochs=0, early_stopping=False
     )
