@@ -27,6 +27,8 @@ N_COMPONENTS_PER_CHANNEL = 4
 MAX_WINDOW_COMPONENTS = 32
 MIN_FITTED_WINDOWS, MAX_FITTED_WINDOWS = 512, 2048  # if there are as many
 MAX_FITTED_VALUES = 2**21  # of these windows together, above the least number
+HIDDEN_LAYER_SIZES = 128, 64
+MAX_LAYER_WEIGHTS, MIN_HIDDEN_UNITS = 2**18, 32  # of the layers beside wide windows
 N_TRIMMING_COMPONENTS = 2  # of the PCA that finds rare windows
 MAX_TRIMMED_FRACTION = 0.1  # of the windows
 MIN_TRIMMED_ERROR = 5.0  # of a rare window, in median errors
@@ -68,7 +70,6 @@ def fit_window_autoencoder(
         overlap=overlap,
         n_channels=n_channels,
         max_epochs=MAX_WINDOW_EPOCHS if trains else 0,
-        early_stopping=trains,
     )
     if trains:  # each member has another validation interval
         shifts = np.arange(N_WINDOW_MEMBERS) * len(rows) // N_WINDOW_MEMBERS
@@ -81,19 +82,25 @@ def _trim_rare_windows(windows: np.ndarray, rows: np.ndarray, seed: int) -> np.n
 
     A rare event is in many overlapping windows, so that the autoencoder would learn it.
     """
-    pca = _make_autoencoder(
-        N_TRIMMING_COMPONENTS, windows, seed, max_epochs=0, early_stopping=False
-    )
+    pca = _make_autoencoder(N_TRIMMING_COMPONENTS, windows, seed)
     errors = pca.fit_members(windows, rows).map_rows(_window_errors, windows[rows])
     quantile = np.quantile(errors, 1 - MAX_TRIMMED_FRACTION)
     return rows[errors <= max(quantile, MIN_TRIMMED_ERROR * np.median(errors))]
 
 
 def _make_autoencoder(
-    n_components: int, windows, seed: int, **parameters
+    n_components: int, windows: np.ndarray, seed: int, max_epochs: int = 0, **parameters
 ) -> "WindowAutoencoder":
     n_components = min(n_components, windows.shape[1])
-    return WindowAutoencoder(n_components=n_components, random_state=seed, **parameters)
+    widest = max(MAX_LAYER_WEIGHTS // windows.shape[1], MIN_HIDDEN_UNITS)
+    return WindowAutoencoder(
+        n_components=n_components,
+        hidden_layer_sizes=[min(size, widest) for size in HIDDEN_LAYER_SIZES if max_epochs],
+        max_epochs=max_epochs,
+        early_stopping=max_epochs > 0,
+        random_state=seed,
+        **parameters,
+    )
 
 
 def _validation_stride(overlap: int) -> int:
