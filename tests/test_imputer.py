@@ -342,7 +342,7 @@ def test_columns_shrink_as_far_as_hidden_cells_say():
     is_hidden = torch.rand(400, 4, generator=rng) < 0.5
     residual = torch.where(is_hidden, (slope - 1) * guess, 0.0)
     none = torch.zeros(400, 4)
-    known = CalibrationSet(guess, is_hidden, is_hidden, residual, none, none, n_repeats=1)
+    known = CalibrationSet(guess, is_hidden, is_hidden, residual, *[none] * 3, n_repeats=1)
     n = is_hidden.sum(0)
     expected = ((slope * n + PRIOR_CELLS) / (n + PRIOR_CELLS)).clamp(0, 1)
     torch.testing.assert_close(fit_shrinkage(known, None, None), expected)
@@ -353,7 +353,7 @@ def test_columns_shrink_as_far_as_hidden_cells_say():
 
 def test_a_column_without_a_hidden_cell_does_not_shrink():
     none, nowhere = torch.zeros(5, 2), torch.zeros(5, 2, dtype=torch.bool)
-    known = CalibrationSet(none + 1, nowhere, nowhere, none, none, none, n_repeats=1)
+    known = CalibrationSet(none + 1, nowhere, nowhere, *[none] * 4, n_repeats=1)
     assert torch.equal(fit_shrinkage(known, None, None), torch.ones(2))
 
 

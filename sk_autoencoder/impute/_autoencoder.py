@@ -48,6 +48,7 @@ MAX_REFERENCE_ROWS = 5_000  # of the kernel-weighted mean
 MAX_SAMPLING_ROWS = 1_000  # of it where each draw has many steps
 MIN_ROWS_WITHOUT_EXTRA_EPOCHS = 350  # fewer rows make shorter epochs, so more epochs
 MAX_EPOCH_FACTOR = 4.0
+MAX_GROWTH = 2  # times the rows of a design: more rows get no more steps
 # 12 tables, two seeds, November 2026: what improves on the start does so within 11
 # epochs; on wine later, by 1 %.
 START_PATIENCE = 0.5  # of the patience, before the first improvement
@@ -89,6 +90,7 @@ def make_default_autoencoder(
     design = select_design(n_columns)
     longer = float(np.clip(MIN_ROWS_WITHOUT_EXTRA_EPOCHS / n_rows, 1, MAX_EPOCH_FACTOR))
     shorter = min(design.n_rows / n_rows, 1) ** 0.5
+    shorter *= min(MAX_GROWTH * design.n_rows / n_rows, 1) ** 0.5
     return ImputationAutoencoder(
         loss=design.loss,
         lr=design.lr,

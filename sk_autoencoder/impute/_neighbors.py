@@ -1,5 +1,6 @@
 """Fit what corrects the networks of an imputer, to hidden entries of validation rows."""
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -81,7 +82,8 @@ class CalibrationSet(NamedTuple):
     is_hidden: Tensor  # observed entries that were hidden
     residual: Tensor  # of the guess at hidden entries; 0 elsewhere
     variance_correction: Tensor  # variance over members at hidden entries; 0 elsewhere
-    distances: Tensor  # to reference rows (n_rows, n_reference); infinite to equal rows
+    label: Tensor  # (n_rows,), equal for equal rows of X
+    reference_label: Tensor  # (n_reference,)
     n_repeats: int  # of each row
 
 
@@ -121,8 +123,7 @@ def hide_entries(
     predictions = torch.from_numpy(map_array(module, member_predictions, x_hidden.numpy()))
     guess = predictions[np.arange(len(rows)), member]
     is_hidden = is_missing & ~x.isnan()
-    distances = regression.distances(guess, is_missing)
-    distances[torch.from_numpy(equal_rows(valid.X, rows, reference))] = torch.inf
+    labels = torch.from_numpy(label_rows(valid.X, np.concatenate([rows, reference])))
     residual = _clip_errors(torch.where(is_hidden, x - guess, 0.0))
     variance = _clip_errors(predictions - guess[:, None]).var(1, correction=0)
     return CalibrationSet(
@@ -131,16 +132,56 @@ def hide_entries(
         is_hidden,
         residual,
         torch.where(is_hidden, variance, 0.0),
-        distances,
+        labels[: len(rows)],
+        labels[len(rows) :],
         n_repeats,
     )
 
 
+def label_rows(X, indices: np.ndarray) -> np.ndarray:
+    """Number the rows of X at `indices`; equal rows have one number."""
+    values = np.nan_to_num(X[indices], nan=np.inf)
+    return np.unique(values, axis=0, return_inverse=True)[1].ravel()
+
+
 def equal_rows(X, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Compare each of `rows` of X with each of `others`, (n_rows, n_others) of bool."""
-    values = np.nan_to_num(X[np.concatenate([rows, others])], nan=np.inf)
-    label = np.unique(values, axis=0, return_inverse=True)[1].ravel()
+    label = label_rows(X, np.concatenate([rows, others]))
     return label[: len(rows), None] == label[len(rows) :]
+
+
+def iter_distances(
+    regression: KernelRegressionImputer, calibration: CalibrationSet
+) -> Iterator[tuple[slice, Tensor]]:
+    """Compute the distances of calibration rows to reference rows, chunk by chunk.
+
+    Distances to equal rows are infinite.
+
+    Yields
+    ------
+    chunk : slice
+    distances : Tensor of shape (n_chunk_rows, n_reference)
+    """
+    guess, is_missing = calibration.guess, calibration.is_missing
+    for start in range(0, len(guess), regression.chunk_size):
+        chunk = slice(start, start + regression.chunk_size)
+        is_equal = calibration.label[chunk, None] == calibration.reference_label
+        distances = regression.distances(guess[chunk], is_missing[chunk])
+        yield chunk, distances.masked_fill(is_equal, torch.inf)
+
+
+def kernel_means(
+    regression: KernelRegressionImputer,
+    calibration: CalibrationSet,
+    bandwidths: Sequence[float],
+) -> list[Tensor]:
+    """Average near reference rows of calibration rows, with each bandwidth."""
+    guess, is_missing = calibration.guess, calibration.is_missing
+    means = [torch.empty_like(guess) for _ in bandwidths]
+    for chunk, distances in iter_distances(regression, calibration):
+        for mean, regression.bandwidth in zip(means, bandwidths, strict=True):
+            mean[chunk] = regression.average(distances, guess[chunk], is_missing[chunk])
+    return means
 
 
 def _clip_errors(error: Tensor) -> Tensor:
@@ -157,12 +198,11 @@ def fit_kernel_regression(
     this direction too. The mean is imputed, so the variance over members is subtracted
     from both sums.
     """
-    guess, is_missing = calibration.guess, calibration.is_missing
-    variance = calibration.variance_correction
-    unit, best, best_gain = _bandwidth_unit(calibration.distances), None, 0.0
-    for bandwidth in BANDWIDTHS:
-        regression.bandwidth = bandwidth * unit
-        mean = regression.average(calibration.distances, guess, is_missing)
+    guess, variance = calibration.guess, calibration.variance_correction
+    unit, best, best_gain = _bandwidth_unit(regression, calibration), None, 0.0
+    bandwidths = [fraction * unit for fraction in BANDWIDTHS]
+    means = kernel_means(regression, calibration, bandwidths)
+    for bandwidth, mean in zip(bandwidths, means, strict=True):
         direction = _clip_errors(torch.where(calibration.is_hidden, mean - guess, 0.0))
         projection = (direction * calibration.residual - variance).sum(1).double()
         length = (direction.square() - variance).sum(1).double()
@@ -173,17 +213,20 @@ def fit_kernel_regression(
         gain = gain.reshape(calibration.n_repeats, -1).sum(0)  # of each row
         standard_error = float(gain.std()) * len(gain) ** 0.5
         if gain.sum() > max(best_gain, MIN_STANDARD_ERRORS * standard_error):
-            best, best_gain = (regression.bandwidth, weight), float(gain.sum())
+            best, best_gain = (bandwidth, weight), float(gain.sum())
     if best is None:
         return None
     regression.bandwidth, regression.weight = best
     return regression
 
 
-def _bandwidth_unit(distances: Tensor) -> float:
+def _bandwidth_unit(
+    regression: KernelRegressionImputer, calibration: CalibrationSet
+) -> float:
     """Compute the median distance of a near neighbour."""
-    rank = min(BANDWIDTH_NEIGHBOR, distances.shape[1])
-    nearest = distances.kthvalue(rank, dim=1).values
+    rank = min(BANDWIDTH_NEIGHBOR, len(calibration.reference_label))
+    chunks = iter_distances(regression, calibration)
+    nearest = torch.cat([near.kthvalue(rank, dim=1).values for _, near in chunks])
     nearest = nearest[nearest.isfinite()]
     return max(float(nearest.median()), MIN_BANDWIDTH_UNIT) if len(nearest) else 1.0
 
@@ -220,8 +263,7 @@ def fit_shrinkage(
     guess, is_hidden = calibration.guess, calibration.is_hidden
     truth = guess + calibration.residual
     if regression is not None:
-        distances, is_missing = calibration.distances, calibration.is_missing
-        mean = regression.average(distances, guess, is_missing)
+        mean = kernel_means(regression, calibration, [regression.bandwidth])[0]
         guess = guess.lerp(mean, regression.weight)
     guess = torch.where(is_hidden, guess, 0.0)
     sums = [guess * truth, guess.square() - calibration.variance_correction, is_hidden]

@@ -17,7 +17,7 @@ MIN_QUANTILE_GAP = 1e-6  # in scaled units
 MAX_DEVIATION = 2.5  # scaled units from the mean, to which entries of distances are clipped
 IMPUTED_WEIGHT = 0.5  # of an imputed entry in a distance; an observed entry has weight 1
 PRIOR_WEIGHT = 1e-2  # of the guess in the kernel-weighted mean
-MAX_DISTANCES = 2**22  # computed at once
+MAX_DISTANCES = 2**20  # computed at once
 
 
 def quantile_levels() -> Tensor:
@@ -179,6 +179,11 @@ class KernelRegressionImputer(nn.Module):
         self.bandwidth = bandwidth
         self.weight = weight
 
+    @property
+    def chunk_size(self) -> int:
+        """Number of rows whose distances to all reference rows are computed at once."""
+        return max(MAX_DISTANCES // len(self.rows), 1)
+
     def distances(self, x: Tensor, is_missing: Tensor) -> Tensor:
         """Compute squared distances (batch, n_rows) of imputed rows to reference rows."""
         reference = self.rows.to(x).clamp(-MAX_DEVIATION, MAX_DEVIATION)
@@ -212,9 +217,8 @@ class KernelRegressionImputer(nn.Module):
         """
         if is_exporting():
             return self._shrink(x, guess)
-        size = max(MAX_DISTANCES // len(self.rows), 1)
         rows = [x, guess] if is_excluded is None else [x, guess, is_excluded]
-        chunks = zip(*(part.split(size) for part in rows), strict=True)
+        chunks = zip(*(part.split(self.chunk_size) for part in rows), strict=True)
         return torch.cat([self._shrink(*chunk) for chunk in chunks])
 
     def _shrink(

@@ -17,6 +17,7 @@ from sk_autoencoder.utils._torch_compat import is_batched, is_exporting
 
 MIN_GROUPED_ROWS = 64  # among which equal missing entries are worth the search
 GROUP_ENTRIES, MIN_GROUP_ROWS = 2**18, 16  # of matrices that are solved at once
+MIN_FACTOR_ROWS = 512  # whose factors are computed at once
 FINGERPRINT_FACTOR = 0x9E3779B97F4A7C1  # odd: all of its powers are
 MAX_MAP_BYTES = 2**25  # of the maps from observed to missing entries in training
 CORRECTION_WIDTH = 64  # hidden units of the correction of the imputed values
@@ -341,7 +342,8 @@ class FactorModelImputer(ConditionalMeanImputer):
             weight, projection = self._weigh(x)
             codes = _solve(self._precision(weight), projection)
         else:
-            codes = self.factors(x)[0]
+            size = max(GROUP_ENTRIES // self.loadings.shape[-1] ** 2, MIN_FACTOR_ROWS)
+            codes = torch.cat([self.factors(part)[0] for part in x.split(size, -2)], -2)
         return align_rows(self.mean) + codes @ self.loadings.mT
 
     def linear_maps(self, is_missing: Tensor) -> Tensor:
