@@ -52,7 +52,8 @@ class RankToNormal(nn.Module):
         quantiles = self.quantiles[:, None] if is_stacked else self.quantiles
         gaps = quantiles.diff(dim=-2).clamp(min=MIN_QUANTILE_GAP)
         below = quantiles[..., :-1, :]
-        fraction = (x[..., None, :] - below + MIN_QUANTILE_GAP / 2) / gaps
+        fraction = x[..., None, :] - below  # n_quantiles times as large as x
+        fraction.add_(MIN_QUANTILE_GAP / 2).div_(gaps)
         step = 2 * MAX_NORMAL_SCORE / gaps.shape[-2]
         return fraction.clamp(0, 1).sum(-2) * step - MAX_NORMAL_SCORE
 

@@ -154,17 +154,17 @@ class TimeSeriesOutlierDetector(
     sixteenth of the shortest series has at least 8 and at most 256 timestamps.
 
     **Default design.** The default `detector_` is an autoencoder with four components for
-    each channel, and at most 32, fitted to at most 2,048 windows. Its hidden layers have 128
-    and 64 units, for windows of more than 2,048 values fewer, but at least 32. If windows
-    overlap, a PCA with two components first removes rare windows: those with more than five
-    times the median error, at most a tenth of all. The autoencoder is an ensemble of two members with
-    different validation intervals. It stays at PCA if there are fewer than 15 validation
-    windows that overlap by at most half. For one channel, 16 samples of 32 windows are
-    drawn, and distances are along 16 principal axes of these; for several channels an
-    :class:`AutoencoderOutlierDetector` is fitted to timestamps, whose score counts twice.
-    Each score is divided by the distance of the 50 % and the 90 % quantiles of the training
-    scores, and their sum by its median: typical timestamps score about -1. For windows of
-    one timestamp the default is an :class:`AutoencoderOutlierDetector`.
+    each channel, and at most 32, fitted to at most 2,048 windows. Its hidden layers have
+    128 and 64 units, for windows of more than 2,048 values fewer, but at least 32. If
+    windows overlap, a PCA with two components first removes rare windows: those with more
+    than five times the median error, at most a tenth of all. The autoencoder is an ensemble
+    of two members with different validation intervals. It stays at PCA if there are fewer
+    than 15 validation windows that overlap by at most half. For one channel, 16 samples of
+    32 windows are drawn, and distances are along 16 principal axes of these; for several
+    channels an :class:`AutoencoderOutlierDetector` is fitted to timestamps, whose score
+    counts twice. Each score is divided by the distance of the 50 % and the 90 % quantiles
+    of the training scores, and their sum by its median: typical timestamps score about -1.
+    For windows of one timestamp the default is an :class:`AutoencoderOutlierDetector`.
 
     **Score of a window.** The score of the default `detector_` is minus the square of the
     maximum of two numbers. The first one is the squared error, in multiples of its median
