@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from sklearn.utils import gen_batches
 
-from sk_autoencoder.core._data import RowDataset, as_tensor
+from sk_autoencoder.core._data import RowDataset, as_tensor, iter_chunks
 from sk_autoencoder.core._memory import FORWARD_BYTES, rows_within
 from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
@@ -53,7 +53,9 @@ class ImputedRows:
 
 def missing_fraction(X, indices: np.ndarray) -> float:
     """Compute the fraction of missing entries in the rows `indices` of X."""
-    return float(np.isnan(X[np.unique(indices)]).mean())
+    indices = np.unique(indices)
+    n_missing = sum(int(np.isnan(rows).sum()) for rows in iter_chunks(X, indices))
+    return n_missing / (len(indices) * X.shape[1])
 
 
 @contextmanager
