@@ -408,7 +408,7 @@ def regress(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def claim_many_rows(options, claims: Claims) -> None:
     """State the error, the time and the memory of an imputation of many rows."""
     columns = ["imputer", "RMSE", "seconds", "memory / that of X"]
-    report, found = Table("100,000 × 50, 20 % hidden", columns), {}
+    report, found = Table("100,000 rows of 50 columns, 20 % hidden", columns), {}
     for name in ("iterative", "ours"):
         command = [sys.executable, "-c", MANY_ROWS, name]
         run = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE)

@@ -47,6 +47,12 @@ class RankToNormal(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the normal scores of `x`, both of shape (batch, n_features)."""
+        if is_exporting():
+            return self._compute_scores(x)
+        size = max(MAX_DISTANCES // (N_QUANTILES * x.shape[-1]), 1)
+        return torch.cat([self._compute_scores(part) for part in x.split(size, -2)], -2)
+
+    def _compute_scores(self, x: Tensor) -> Tensor:
         # Equal quantiles become a step of small width.
         is_stacked = self.quantiles.ndim > 2
         quantiles = self.quantiles[:, None] if is_stacked else self.quantiles
