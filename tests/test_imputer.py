@@ -20,7 +20,11 @@ from sk_autoencoder import (
     VAETransformer,
 )
 from sk_autoencoder.core._data import Batch, RowSource
-from sk_autoencoder.impute._autoencoder import ImputationAutoencoder, count_corruptions
+from sk_autoencoder.impute._autoencoder import (
+    ImputationAutoencoder,
+    count_corruptions,
+    make_default_autoencoder,
+)
 from sk_autoencoder.impute._neighbors import (
     PRIOR_CELLS,
     CalibrationSet,
@@ -422,8 +426,29 @@ def test_distances_are_computed_a_piece_at_a_time(monkeypatch):
     x = guess.clone()
     x[:, 1] = torch.nan
     expected = nearest(x, guess)
-    monkeypatch.setattr("sk_autoencoder.impute._network.MAX_DISTANCES", 100)
+    monkeypatch.setattr("sk_autoencoder.impute._network.MAX_ENTRIES", 100)
     torch.testing.assert_close(nearest(x, guess), expected)
+
+
+def test_a_correction_is_chosen_a_piece_at_a_time(monkeypatch):
+    holed, _ = hide(load_iris().data)
+    fits = []
+    for n_entries in (2**20, 300):  # of distances to 150 reference rows
+        monkeypatch.setattr("sk_autoencoder.impute._network.MAX_ENTRIES", n_entries)
+        fits.append(AutoencoderImputer(random_state=0).fit_transform(holed))
+    np.testing.assert_allclose(*fits, atol=1e-4)
+
+
+@pytest.mark.parametrize("n_columns", [10, 20, 50])
+def test_many_rows_get_no_more_steps(n_columns, train_imputers_for):
+    train_imputers_for(200)
+
+    def count_steps(n_rows):
+        return n_rows * make_default_autoencoder(n_rows, n_columns).max_epochs
+
+    steps = [count_steps(n_rows) for n_rows in (2_000, 20_000, 40_000, 100_000)]
+    assert steps[0] < 0.75 * steps[1]
+    assert max(steps[1:]) < 1.2 * min(steps[1:])  # whole epochs
 
 
 def test_rows_that_do_not_know_the_cell_are_no_neighbours():

@@ -26,7 +26,10 @@ from sk_autoencoder.nn import Temporal
 from sk_autoencoder.outliers._period import estimate_window
 from sk_autoencoder.outliers._stretches import find_stretches
 from sk_autoencoder.outliers._timestamps import find_positions, find_step
-from sk_autoencoder.outliers._window_autoencoder import WindowScore
+from sk_autoencoder.outliers._window_autoencoder import (
+    WindowScore,
+    fit_window_autoencoder,
+)
 from sk_autoencoder.outliers._windows import (
     Series,
     choose_stride,
@@ -615,3 +618,18 @@ def test_p_values_need_calibration(waves):
     assert not hasattr(detector, "p_values")  # before the next fit
     with pytest.raises(ValueError, match="at least 4 windows, and one has 79"):
         detector.fit(waves[:79])
+
+
+@pytest.mark.parametrize(("n_values", "sizes"), [(60, [128, 64]), (4096, [64, 64])])
+def test_wide_windows_have_narrow_layers(n_values, sizes):
+    windows = np.random.default_rng(0).normal(size=(90, n_values)).astype(np.float32)
+    autoencoder = fit_window_autoencoder(windows, 2, overlap=1, seed=0)
+    assert autoencoder.max_epochs > 0
+    assert autoencoder.hidden_layer_sizes == sizes
+
+
+def test_a_pca_of_windows_has_no_hidden_layer():
+    windows = np.random.default_rng(0).normal(size=(40, 60))
+    autoencoder = fit_window_autoencoder(windows, 2, overlap=1, seed=0)
+    assert autoencoder.max_epochs == 0
+    assert autoencoder.hidden_layer_sizes == []

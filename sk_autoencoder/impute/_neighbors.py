@@ -179,7 +179,8 @@ def kernel_means(
     guess, is_missing = calibration.guess, calibration.is_missing
     means = [torch.empty_like(guess) for _ in bandwidths]
     for chunk, distances in iter_distances(regression, calibration):
-        for mean, regression.bandwidth in zip(means, bandwidths, strict=True):
+        for mean, bandwidth in zip(means, bandwidths, strict=True):
+            regression.bandwidth = bandwidth
             mean[chunk] = regression.average(distances, guess[chunk], is_missing[chunk])
     return means
 

@@ -17,7 +17,7 @@ MIN_QUANTILE_GAP = 1e-6  # in scaled units
 MAX_DEVIATION = 2.5  # scaled units from the mean, to which entries of distances are clipped
 IMPUTED_WEIGHT = 0.5  # of an imputed entry in a distance; an observed entry has weight 1
 PRIOR_WEIGHT = 1e-2  # of the guess in the kernel-weighted mean
-MAX_DISTANCES = 2**20  # computed at once
+MAX_ENTRIES = 2**20  # of distances, and of entries less quantiles, computed at once
 
 
 def quantile_levels() -> Tensor:
@@ -49,7 +49,7 @@ class RankToNormal(nn.Module):
         """Compute the normal scores of `x`, both of shape (batch, n_features)."""
         if is_exporting():
             return self._compute_scores(x)
-        size = max(MAX_DISTANCES // (N_QUANTILES * x.shape[-1]), 1)
+        size = max(MAX_ENTRIES // (N_QUANTILES * x.shape[-1]), 1)
         return torch.cat([self._compute_scores(part) for part in x.split(size, -2)], -2)
 
     def _compute_scores(self, x: Tensor) -> Tensor:
@@ -189,7 +189,7 @@ class KernelRegressionImputer(nn.Module):
     @property
     def chunk_size(self) -> int:
         """Number of rows whose distances to all reference rows are computed at once."""
-        return max(MAX_DISTANCES // len(self.rows), 1)
+        return max(MAX_ENTRIES // len(self.rows), 1)
 
     def distances(self, x: Tensor, is_missing: Tensor) -> Tensor:
         """Compute squared distances (batch, n_rows) of imputed rows to reference rows."""
