@@ -4,6 +4,7 @@ import os
 import pickle
 import time
 from contextlib import redirect_stdout
+from datetime import timedelta
 from io import StringIO
 
 import numpy as np
@@ -16,6 +17,7 @@ from sk_autoencoder import AutoencoderOutlierDetector, AutoencoderTransformer, d
 from sk_autoencoder.streaming import Chunks
 
 N_ROWS, SEED = 600, 0
+PATIENCE = timedelta(seconds=60)  # of a process for the other one
 SHARDS = {"equal": 300, "unequal": 420}  # rows of the first process
 PLAIN = AutoencoderTransformer(
     2, hidden_layer_sizes=(8,), batch_size=64, random_state=SEED, device="cpu"
@@ -137,17 +139,22 @@ def run(rows, rank, folder):
 def die(half, rank, store):
     """Train in a new group until the second process dies."""
     destroy_process_group()  # the last fit has ended in an error
-    init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    address = {"init_method": f"file://{store}", "rank": rank, "world_size": 2}
+    init_process_group("gloo", timeout=PATIENCE, **address)
     fit(half, callbacks=[Dies])
 
 
 def main(folder):
     """Fit all scenarios, then train until the second process dies."""
     torch.set_num_threads(1)
-    init_process_group("gloo")
+    init_process_group("gloo", timeout=PATIENCE)
     rank, rows = get_rank(), make_rows()
     with (folder / f"{rank}.pkl").open("wb") as file:
         pickle.dump(run(rows, rank, folder), file)
     half = rows[: N_ROWS // 2] if rank == 0 else rows[N_ROWS // 2 :]
-    die(half, rank, folder / "store")
+    try:
+        die(half, rank, folder / "store")
+    except RuntimeError:
+        time.sleep(5)  # the launcher sees the death first, and ends this process
+        raise
     (folder / f"{rank} is alive").touch()

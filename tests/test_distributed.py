@@ -160,7 +160,8 @@ def test_an_error_in_one_process_ends_all(results):
 
 
 def test_a_process_that_dies_ends_all(torchrun, results):
-    folder, _, end = torchrun
+    folder, failure, end = torchrun
+    assert "exitcode  : 3" in str(failure)
     assert not list(folder.glob("* is alive"))
     assert end - max(result["end"] for result in results) < 60
 

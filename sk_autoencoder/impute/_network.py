@@ -6,10 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from sk_autoencoder.nn._base import Network
+from sk_autoencoder.nn._base import Network, map_parts
 from sk_autoencoder.nn._dense import Dropout, Linear
 from sk_autoencoder.nn._missing import ConditionalMeanImputer, FactorModelImputer
-from sk_autoencoder.utils._torch_compat import is_exporting
 
 N_QUANTILES = 25  # of each column, between which normal scores are interpolated
 MAX_NORMAL_SCORE = 3.0  # of the largest value of a column
@@ -47,10 +46,8 @@ class RankToNormal(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the normal scores of `x`, both of shape (batch, n_features)."""
-        if is_exporting():
-            return self._compute_scores(x)
         size = max(MAX_ENTRIES // (N_QUANTILES * x.shape[-1]), 1)
-        return torch.cat([self._compute_scores(part) for part in x.split(size, -2)], -2)
+        return map_parts(self._compute_scores, size, x)
 
     def _compute_scores(self, x: Tensor) -> Tensor:
         # Equal quantiles become a step of small width.
@@ -222,11 +219,8 @@ class KernelRegressionImputer(nn.Module):
 
         `is_excluded` (batch, n_rows) tells which reference rows to leave out.
         """
-        if is_exporting():
-            return self._shrink(x, guess)
         rows = [x, guess] if is_excluded is None else [x, guess, is_excluded]
-        chunks = zip(*(part.split(self.chunk_size) for part in rows), strict=True)
-        return torch.cat([self._shrink(*chunk) for chunk in chunks])
+        return map_parts(self._shrink, self.chunk_size, *rows)
 
     def _shrink(
         self, x: Tensor, guess: Tensor, is_excluded: Tensor | None = None

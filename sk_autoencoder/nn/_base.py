@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sk_autoencoder.utils._constraints import MAX_COUNT
+from sk_autoencoder.utils._torch_compat import is_exporting
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "elu": nn.ELU,
@@ -260,6 +261,17 @@ class LinearSkip(nn.Module):
 def align_rows(vectors: Tensor) -> Tensor:
     """Align a vector, or one of each member, with rows (..., batch, length)."""
     return vectors if vectors.ndim == 1 else vectors[:, None]
+
+
+def map_parts(function: Callable, size: int, *rows: Tensor, dim: int = -2) -> Tensor:
+    """Apply a function to at most `size` rows at a time, and concatenate its results.
+
+    A graph that is exported has all rows in one part.
+    """
+    if is_exporting():
+        return function(*rows)
+    parts = zip(*(x.split(size, dim) for x in rows), strict=True)
+    return torch.cat([function(*part) for part in parts], dim)
 
 
 def apply_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

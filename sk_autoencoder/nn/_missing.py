@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sk_autoencoder.nn._base import align_rows
+from sk_autoencoder.nn._base import align_rows, map_parts
 from sk_autoencoder.nn._dense import Linear
 from sk_autoencoder.utils._torch_compat import is_batched, is_exporting
 
@@ -213,8 +213,8 @@ class GaussianImputer(ConditionalMeanImputer):
         # The systems of a group are as large as that of the row with most missing entries.
         rank = x.isnan().sum(-1).argsort(dim=-1, stable=True)
         size = max(GROUP_ENTRIES // x.shape[-1] ** 2, MIN_GROUP_ROWS)
-        groups = x.take_along_dim(rank[..., None], -2).split(size, dim=-2)
-        means = torch.cat([self._solve_missing(group) for group in groups], dim=-2)
+        ranked = x.take_along_dim(rank[..., None], -2)
+        means = map_parts(self._solve_missing, size, ranked)
         return means.take_along_dim(rank.argsort(dim=-1)[..., None], -2)
 
     def linear_maps(self, is_missing: Tensor) -> Tensor:
@@ -343,7 +343,7 @@ class FactorModelImputer(ConditionalMeanImputer):
             codes = _solve(self._precision(weight), projection)
         else:
             size = max(GROUP_ENTRIES // self.loadings.shape[-1] ** 2, MIN_FACTOR_ROWS)
-            codes = torch.cat([self.factors(part)[0] for part in x.split(size, -2)], -2)
+            codes = map_parts(lambda part: self.factors(part)[0], size, x)
         return align_rows(self.mean) + codes @ self.loadings.mT
 
     def linear_maps(self, is_missing: Tensor) -> Tensor:

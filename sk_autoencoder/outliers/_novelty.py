@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from sk_autoencoder.core._data import as_tensor
 from sk_autoencoder.core._inference import ROW_MULTIPLE
 from sk_autoencoder.nn._autoencoder import Autoencoder
+from sk_autoencoder.nn._base import map_parts
 from sk_autoencoder.outliers._samples import squared_distances
 from sk_autoencoder.outliers._scores import Cells, find_missing, judge, rescale_observed
-from sk_autoencoder.utils._torch_compat import is_exporting
 
 MAX_ERROR = 5.0  # in error scales
 ERROR_UNIT = 3.0  # error scales that count like one unit of the code
@@ -73,8 +73,9 @@ def make_distances(memory: Memory, cells: Cells) -> Callable:
 
     def subtract_nearest(x: Tensor, others: Tensor) -> Tensor:
         size = ROW_MULTIPLE * max(MAX_DISTANCES // (ROW_MULTIPLE * len(others)), 1)
-        parts = [x] if is_exporting() else x.split(size)
-        index = torch.cat([squared_distances(part, others).argmin(-1) for part in parts])
+        index = map_parts(
+            lambda part: squared_distances(part, others).argmin(-1), size, x, dim=0
+        )
         return x - others.index_select(0, index)
 
     def distances(module: nn.Module, x: Tensor) -> Iterator[tuple]:

@@ -27,7 +27,6 @@ N_COMPONENTS_PER_CHANNEL = 4
 MAX_WINDOW_COMPONENTS = 32
 MIN_FITTED_WINDOWS, MAX_FITTED_WINDOWS = 512, 2048  # if there are as many
 MAX_FITTED_VALUES = 2**21  # of these windows together, above the least number
-HIDDEN_LAYER_SIZES = 128, 64
 MAX_LAYER_WEIGHTS, MIN_HIDDEN_UNITS = 2**18, 32  # of the layers beside wide windows
 N_TRIMMING_COMPONENTS = 2  # of the PCA that finds rare windows
 MAX_TRIMMED_FRACTION = 0.1  # of the windows
@@ -93,9 +92,10 @@ def _make_autoencoder(
 ) -> "WindowAutoencoder":
     n_components = min(n_components, windows.shape[1])
     widest = max(MAX_LAYER_WEIGHTS // windows.shape[1], MIN_HIDDEN_UNITS)
+    sizes = [min(size, widest) for size in WindowAutoencoder.hidden_layer_sizes]
     return WindowAutoencoder(
         n_components=n_components,
-        hidden_layer_sizes=[min(size, widest) for size in HIDDEN_LAYER_SIZES if max_epochs],
+        hidden_layer_sizes=sizes if max_epochs else [],  # a PCA has none
         max_epochs=max_epochs,
         early_stopping=max_epochs > 0,
         random_state=seed,
