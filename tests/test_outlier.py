@@ -190,6 +190,16 @@ def test_the_threshold_lies_in_the_valley_before_outliers(share, are_positive):
     np.testing.assert_array_equal(scores < offset, is_outlier)
 
 
+@pytest.mark.parametrize("wild", [30.0, 1e4, 1e6, 1e12])
+@pytest.mark.parametrize("share", [0.01, 0.1])
+def test_wild_scores_hide_no_outliers(wild, share):
+    rng = np.random.default_rng(0)
+    regular, unusual = rng.normal(1, 0.05, 2_000), rng.normal(3, 0.1, 100)
+    scores = np.r_[regular, unusual, np.full(int(share * 2_000), wild)]
+    offset = _threshold.find_offset(-scores, "auto")
+    assert regular.max() < -offset < unusual.min()
+
+
 def test_no_valley_is_found_where_there_is_none():
     rng = np.random.default_rng(0)
     values = rng.gamma(8, size=1_000)

@@ -103,7 +103,12 @@ def find_valley(anomaly: np.ndarray, *, are_positive: bool) -> float | None:
     width = np.ptp(values)
     if not bandwidth > 0 or width <= EQUAL * max(abs(np.median(values)), MIN_SCORE):
         return None
-    n_bins = int(min(np.ceil(width * BINS_PER_BANDWIDTH / bandwidth) + 1, MAX_BINS))
+    # What lies farther away than bins resolve is put in the last ones: bins as wide as the
+    # range of wild scores would hide a valley beside the main mode.
+    reach = MAX_BINS // 2 * bandwidth / BINS_PER_BANDWIDTH
+    middle = np.median(values)
+    values = values.clip(middle - reach, middle + reach)
+    n_bins = int(np.ceil(np.ptp(values) * BINS_PER_BANDWIDTH / bandwidth)) + 1
     counts, edges = np.histogram(values, n_bins)
     step = edges[1] - edges[0]
     density = gaussian_filter1d(counts.astype(float), bandwidth / step, mode="constant")
