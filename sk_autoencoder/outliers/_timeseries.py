@@ -107,9 +107,9 @@ class TimeSeriesOutlierDetector(
         windows, and scores so many that at least 32 cover a timestamp, or 640 divided by
         the number of channels, but not fewer than 8.
     contamination : float in (0, 0.5] or "auto", default="auto"
-        Fraction of the training timestamps that are outliers. ``"auto"`` takes the 20 %
-        quantile of the training scores less a quarter of the distance to the 80 %
-        quantile.
+        Fraction of the training timestamps that are outliers. ``"auto"`` looks for a valley
+        between the scores of regular timestamps and outliers, and else takes the 40 %
+        quantile of the training scores less 3.3 times the distance to the 60 % quantile.
     random_state : int, RandomState instance or None, default=None
         Seeds the detector. Unless None, it replaces the `random_state` of `detector`.
         Global generators are not used.
