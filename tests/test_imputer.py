@@ -30,6 +30,7 @@ from sk_autoencoder.impute._neighbors import (
     CalibrationSet,
     equal_rows,
     fit_shrinkage,
+    shrink,
 )
 from sk_autoencoder.impute._network import (
     ImputationNetwork,
@@ -284,6 +285,13 @@ def test_several_members_are_averaged(table):
     assert rmse(several.transform(holed), whole, hidden) < 0.8
 
 
+@pytest.mark.parametrize(("n_rows", "n_members"), [(1_999, 4), (2_000, 2)])
+def test_many_rows_have_fewer_default_members(n_rows, n_members):
+    X = np.random.default_rng(0).normal(size=(n_rows, 1)) * [1.0, 2.0]
+    imputer = AutoencoderImputer(random_state=0).fit(hide(X, 0.1)[0])
+    assert imputer.autoencoder_.net_.module_.n_members == n_members
+
+
 def test_normal_scores_are_those_of_the_ranks():
     x = torch.randn(20_000, 2, generator=torch.Generator().manual_seed(0)).exp()
     quantiles = torch.quantile(x, quantile_levels(), dim=0)
@@ -341,7 +349,7 @@ def test_near_rows_do_no_harm_where_they_tell_nothing():
 
 def test_columns_shrink_as_far_as_hidden_cells_say():
     rng = torch.Generator().manual_seed(0)
-    guess = torch.randn(400, 4, generator=rng)
+    guess = 4 * torch.rand(400, 4, generator=rng) - 2
     slope = torch.tensor([0.5, 0.1, 1.5, -1.0])
     is_hidden = torch.rand(400, 4, generator=rng) < 0.5
     residual = torch.where(is_hidden, (slope - 1) * guess, 0.0)
@@ -353,6 +361,23 @@ def test_columns_shrink_as_far_as_hidden_cells_say():
     shared = fit_shrinkage(known, None, torch.tensor([0, 0, 1, 2]))
     assert expected[1] < shared[0] == shared[1] < expected[0]
     torch.testing.assert_close(shared[2:], expected[2:])
+
+
+def test_a_column_is_not_shrunk_for_a_gain_within_its_standard_error():
+    rng = torch.Generator().manual_seed(0)
+    guess, noise = torch.randn(2, 400, 2, generator=rng)
+    everywhere, none = torch.ones_like(guess, dtype=torch.bool), torch.zeros_like(guess)
+    residual = torch.tensor([-0.02, -0.4]) * guess + 0.5 * noise
+    known = CalibrationSet(guess, *[everywhere] * 2, residual, *[none] * 3, n_repeats=1)
+    factor = fit_shrinkage(known, None, None)
+    assert factor[0] == 1
+    assert 0.6 < factor[1] < 0.75
+
+
+def test_extreme_entries_are_hardly_shrunk():
+    guess = torch.tensor([[1.0, -20.0, 20.0]])
+    shrunk = torch.tensor([[0.5, -18.75, 18.75]])  # by half of 2.5
+    assert torch.equal(shrink(guess, torch.tensor([0.5])), shrunk)
 
 
 def test_a_column_without_a_hidden_cell_does_not_shrink():
@@ -514,7 +539,7 @@ def test_training_ends_early_where_the_start_is_best():
     )
     imputer = AutoencoderImputer(autoencoder, random_state=0).fit(X)
     assert imputer.autoencoder_.best_epoch_ == 0
-    assert len(imputer.autoencoder_.history_) == 10  # half of the patience
+    assert len(imputer.autoencoder_.history_) == 15  # three quarters of the patience
 
 
 @pytest.mark.slow

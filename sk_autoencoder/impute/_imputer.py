@@ -47,7 +47,10 @@ from sk_autoencoder.utils._sklearn_compat import (
 from sk_autoencoder.utils._transactions import as_fitted, atomic
 from sk_autoencoder.utils._validation import validate_rows
 
-N_MEMBERS = 4  # of the default design
+N_MEMBERS, N_MEMBERS_OF_MANY_ROWS = 4, 2  # of the default design
+# From here on two members are within .5 % of the error of four in the median of ten tables,
+# in half of the time (December 2026); with fewer rows behind by up to 4 %.
+MANY_ROWS = 2_000
 N_SAMPLING_MEMBERS = 8  # whose spread is that of the parameters
 # Rounding adds a variance of 1/12 to an error: at most 4 % of that of the column.
 MIN_ROUNDED_STD = 1.5
@@ -89,8 +92,8 @@ class AutoencoderImputer(
         design.
     n_estimators : int or "auto", default="auto"
         Number of autoencoders, trained side by side, whose mean is imputed. ``"auto"``
-        trains 4 of the default design, 8 with ``sample_posterior=True``, and one of any
-        other `autoencoder`.
+        trains 4 of the default design, 2 from 2,000 rows on, 8 with
+        ``sample_posterior=True``, and one of any other `autoencoder`.
     sample_posterior : bool, default=False
         Whether to impute samples given the observed entries in place of their mean, for
         multiple imputation [2]_. Set another `random_state` for another sample, without a
@@ -257,7 +260,7 @@ class AutoencoderImputer(
         self.autoencoder_ = self._make_autoencoder(len(rows), n_columns)
         if self.verbose:
             self.autoencoder_.set_params(verbose=self.verbose)
-        n_members = self._count_members()
+        n_members = self._count_members(len(rows))
         indices = np.arange(len(rows))
         if n_members > 1:  # permuted, so that members have different validation rows
             rng = check_random_state(self.random_state)
@@ -335,7 +338,7 @@ class AutoencoderImputer(
     def _default_autoencoder(self, n_rows: int, n_columns: int):
         return make_default_autoencoder(n_rows, n_columns, self.sample_posterior)
 
-    def _count_members(self) -> int:
+    def _count_members(self, n_rows: int) -> int:
         is_default = self.autoencoder is None
         if (
             self.sample_posterior
@@ -350,7 +353,9 @@ class AutoencoderImputer(
             return self.n_estimators
         if not is_default:
             return 1
-        return N_SAMPLING_MEMBERS if self.sample_posterior else N_MEMBERS
+        if self.sample_posterior:
+            return N_SAMPLING_MEMBERS
+        return N_MEMBERS if n_rows < MANY_ROWS else N_MEMBERS_OF_MANY_ROWS
 
     @as_fitted
     def transform(self, X):

@@ -211,14 +211,31 @@ def fit_kernel_regression(
         if length.sum() > 0:
             weight = float((projection.sum() / length.sum()).clamp(0, 1))
         gain = 2 * weight * projection - weight**2 * length
-        gain = gain.reshape(calibration.n_repeats, -1).sum(0)  # of each row
-        standard_error = float(gain.std()) * len(gain) ** 0.5
-        if gain.sum() > max(best_gain, MIN_STANDARD_ERRORS * standard_error):
+        if is_significant(gain, calibration.n_repeats) and gain.sum() > best_gain:
             best, best_gain = (bandwidth, weight), float(gain.sum())
     if best is None:
         return None
     regression.bandwidth, regression.weight = best
     return regression
+
+
+def is_significant(gain: Tensor, n_repeats: int) -> Tensor:
+    """Tell whether gains are above zero by more than their standard error.
+
+    Parameters
+    ----------
+    gain : Tensor of shape (n_repeats * n_rows,) or (n_repeats * n_rows, n_columns)
+        Reductions of the squared error of calibration rows.
+    n_repeats : int
+        Repeats of a row depend on each other: they count as one.
+
+    Returns
+    -------
+    is_significant : Tensor of shape () or (n_columns,)
+    """
+    gain = gain.unflatten(0, (n_repeats, -1)).sum(0)
+    standard_error = gain.std(0) * len(gain) ** 0.5
+    return gain.sum(0) > MIN_STANDARD_ERRORS * standard_error
 
 
 def _bandwidth_unit(
@@ -232,6 +249,18 @@ def _bandwidth_unit(
     return max(float(nearest.median()), MIN_BANDWIDTH_UNIT) if len(nearest) else 1.0
 
 
+def shrink(guess: Tensor, factor: Tensor) -> Tensor:
+    """Shrink scaled entries by a factor to zero, as far as they are not extreme.
+
+    Parameters
+    ----------
+    guess : Tensor of shape (n_rows, n_features)
+    factor : Tensor of shape (n_features,)
+        From 0 to 1. Of an extreme entry `MAX_DEVIATION` is shrunk.
+    """
+    return guess - (1 - factor) * _clip_errors(guess)
+
+
 def fit_shrinkage(
     calibration: CalibrationSet,
     regression: KernelRegressionImputer | None,
@@ -242,11 +271,12 @@ def fit_shrinkage(
     The scaled entries of a column have the mean zero, and levels of a category have their
     frequency there. The factor
 
-    .. math:: s = \frac{\sum g x + p}{\sum g^2 + p}
+    .. math:: s = 1 + \frac{\sum c (x - g)}{\sum c^2 + p}
 
-    is that of least squares for guesses :math:`g` at hidden entries :math:`x`, with a prior
-    :math:`p` as heavy as `PRIOR_CELLS` cells for no shrinkage. As in
-    :func:`fit_kernel_regression`, the variance over members is subtracted.
+    is that of least squares for guesses :math:`g`, clipped to :math:`c`, at hidden entries
+    :math:`x`, with a prior :math:`p` as heavy as `PRIOR_CELLS` cells for no shrinkage. As
+    in :func:`fit_kernel_regression`, the variance over members is subtracted, and a column
+    whose error falls by less than its standard error is not shrunk.
 
     Parameters
     ----------
@@ -266,16 +296,22 @@ def fit_shrinkage(
     if regression is not None:
         mean = kernel_means(regression, calibration, [regression.bandwidth])[0]
         guess = guess.lerp(mean, regression.weight)
-    guess = torch.where(is_hidden, guess, 0.0)
-    sums = [guess * truth, guess.square() - calibration.variance_correction, is_hidden]
+    clipped = torch.where(is_hidden, _clip_errors(guess), 0.0)
+    variance = calibration.variance_correction
     column = column_of_entries(columns, guess.shape[1])
     n_columns = int(column.max()) + 1
     product, square, n_hidden = (
-        torch.zeros(n_columns).double().index_add(0, column, rows.double().sum(0))
-        for rows in sums
+        torch.zeros(len(rows), n_columns).double().index_add(1, column, rows.double())
+        for rows in (
+            clipped * (truth - guess) + variance,
+            clipped.square() - variance,
+            is_hidden,
+        )
     )
     # A cell is hidden several times; entries of a cell are hidden together.
     n_times = max(calibration.n_repeats * HIDDEN_FRACTION, 1) * column.bincount()
-    prior = square * PRIOR_CELLS * n_times / n_hidden.clamp(min=1)
-    factor = ((product + prior) / (square + prior)).clamp(0, 1)
-    return torch.where(square > 0, factor, 1.0)[column].float()
+    prior = square.sum(0) * PRIOR_CELLS * n_times / n_hidden.sum(0).clamp(min=1)
+    change = (product.sum(0) / (square.sum(0) + prior)).clamp(-1, 0)
+    gain = 2 * change * product - change**2 * square
+    is_shrunk = (square.sum(0) > 0) & is_significant(gain, calibration.n_repeats)
+    return torch.where(is_shrunk, 1 + change, 1.0)[column].float()
