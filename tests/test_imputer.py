@@ -525,6 +525,27 @@ def test_stacked_members_have_the_losses_and_gradients_that_vmap_gives():
     check_stacked_losses(alone, objective, Batch(target, target, torch.rand(3, 40)))
 
 
+def test_entries_are_hidden_in_the_patterns_of_incomplete_rows():
+    torch.manual_seed(0)
+    patterns = torch.tensor([[True, True, False, False]]).expand(450, 4)
+    hide_some = RandomMissing(0.3, patterns=patterns)
+    assert hide_some.pattern_share == 0.75 * 0.9
+    is_hidden = hide_some(torch.zeros(8_000, 4)).isnan()
+    share = (is_hidden == patterns[0]).all(dim=1).float().mean()
+    by_chance = 0.3**2 * 0.7**2
+    assert abs(share - (0.675 + 0.325 * by_chance)) < 0.02
+    assert RandomMissing(0.3, patterns=patterns[:0]).pattern_share == 0
+
+
+def test_patterns_are_those_of_training_rows():
+    X = np.random.default_rng(0).normal(size=(300, 4))
+    X[::3, :2] = np.nan
+    imputer = AutoencoderImputer(n_estimators=1, random_state=0).fit(X)
+    corruption = imputer.autoencoder_.net_.module_.corruption.corruption
+    assert corruption.pattern_share > 0.4
+    assert (corruption.patterns == torch.tensor([True, True, False, False])).all()
+
+
 def test_entries_of_few_validation_rows_are_hidden_several_times():
     measured = {"hidden_fraction": 0.2}
     assert [count_corruptions(n, measured) for n in (40, 400, 4_000)] == [6, 3, 1]

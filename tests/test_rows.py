@@ -42,9 +42,13 @@ def test_the_order_changes_from_epoch_to_epoch():
 
 
 @pytest.mark.parametrize("cached_bytes", [0, 2**20])
+@pytest.mark.parametrize("read_bytes", [1, 2**20])
 @pytest.mark.parametrize("indices", [np.arange(8), np.array([[3, 1, 4], [1, 5, 9]])])
-def test_targets_and_weights_come_with_their_rows(monkeypatch, cached_bytes, indices):
+def test_targets_and_weights_come_with_their_rows(
+    monkeypatch, cached_bytes, read_bytes, indices
+):
     monkeypatch.setattr(_data, "CACHE_BYTES", cached_bytes)
+    monkeypatch.setattr(_data, "FORWARD_BYTES", read_bytes)
     weight = np.arange(20.0)
     source = RowSource(X, targets=10 * X, weight=weight)
     rows = RowDataset(source, SCALER, indices)
@@ -57,6 +61,27 @@ def test_targets_and_weights_come_with_their_rows(monkeypatch, cached_bytes, ind
     alone = RowDataset(RowSource(X), SCALER, indices)[np.arange(2)]
     assert alone.target is alone.x
     assert alone.weight is None
+
+
+def test_rows_are_read_when_they_are_first_used():
+    read = []
+
+    class Rows:
+        shape = X.shape
+
+        def __getitem__(self, indices):
+            read.append(indices)
+            return X[indices]
+
+    rows = RowDataset(RowSource(Rows()), SCALER, np.arange(20))
+    assert not read
+    with torch.inference_mode():
+        rows[np.arange(2)]
+    assert len(read) == 1
+    weight = torch.ones(3, requires_grad=True)
+    (rows[np.arange(20)].x * weight).sum().backward()  # rows of a training too
+    np.testing.assert_allclose(weight.grad, ((X - [1, 2, 3]) / 2).sum(0))
+    assert len(read) == 1
 
 
 def test_sparse_rows_are_never_dense_as_a_whole():

@@ -240,7 +240,8 @@ def test_cells_are_hidden_as_a_whole_to_calibrate_an_imputer(monkeypatch):
     monkeypatch.setattr(name, keep)
     frame = pandas_frame(60)[["age", "money", "job"]]
     AutoencoderImputer(n_estimators=1, random_state=0).fit(frame)
-    [(calibration, columns)] = hidden
+    [(calibration, corruption)] = hidden
+    columns = corruption.columns
     for column in columns.unique():
         entries = calibration.is_missing[:, columns == column]
         assert (entries == entries[:, :1]).all()

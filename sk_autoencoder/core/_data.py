@@ -1,7 +1,7 @@
 """Rows of arrays as batches of tensors."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import chain, count, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -52,16 +52,13 @@ class Batch(NamedTuple):
         weight = None if self.weight is None else function(self.weight)
         return Batch(x, target, weight, self.share)
 
-    @classmethod
-    def concatenate(cls, batches: Sequence["Batch"]) -> "Batch":
-        """Join the rows of batches without an axis of members."""
-        x = torch.cat([batch.x for batch in batches])
-        target, weight = x, None
-        if batches[0].target is not batches[0].x:
-            target = torch.cat([batch.target for batch in batches])
-        if batches[0].weight is not None:
-            weight = torch.cat([batch.weight for batch in batches])
-        return cls(x, target, weight)
+    def put(self, where: slice, rows: "Batch") -> None:
+        """Copy rows to the places `where`; batches have no axis of members."""
+        self.x[where] = rows.x
+        if self.target is not self.x:
+            self.target[where] = rows.target
+        if self.weight is not None:
+            self.weight[where] = rows.weight
 
     def split(self, size: int) -> "Iterator[Batch]":
         """Split the rows into batches of `size`."""
@@ -236,15 +233,21 @@ class RowDataset(Dataset):
         self.indices = indices.ravel()
         self.moments = moments
         self.n_members = len(np.atleast_2d(indices))
-        self.cached: Batch | None = None
         is_sparse = issparse(source.X) or issparse(source.targets)
-        row_bytes = 4 * source.n_features * (1 + source.has_targets)
-        if not is_sparse and indices.size * row_bytes <= CACHE_BYTES:
-            self.cached = self._read_in_chunks(self.indices, row_bytes)
-        chunk_bytes = CHUNK_BYTES if self.cached is None else FORWARD_BYTES
+        self._row_bytes = 4 * source.n_features * (1 + source.has_targets)
+        self._fits_in_memory = (
+            not is_sparse and indices.size * self._row_bytes <= CACHE_BYTES
+        )
+        chunk_bytes = FORWARD_BYTES if self._fits_in_memory else CHUNK_BYTES
         chunk_bytes = 0 if is_sparse else chunk_bytes  # sparse rows are dense for one batch
         # Rows that are read at once, per member.
-        self.chunk_size = rows_within(chunk_bytes // self.n_members, row_bytes)
+        self.chunk_size = rows_within(chunk_bytes // self.n_members, self._row_bytes)
+
+    @cached_property
+    def cached(self) -> Batch | None:
+        """The scaled rows of all members, read when they are first used, if they fit."""
+        with torch.inference_mode(mode=False):  # a step may be the first, or an evaluation
+            return self._read_in_chunks() if self._fits_in_memory else None
 
     @property
     def X(self):
@@ -287,11 +290,18 @@ class RowDataset(Dataset):
             batch = self._read(self.indices[flat])
         return batch.map(lambda t: t.reshape(*shape, *t.shape[1:]))
 
-    def _read_in_chunks(self, indices: np.ndarray, row_bytes: int) -> Batch:
-        """Read rows into one batch; only a chunk at a time is copied in float64."""
-        chunks = gen_batches(len(indices), rows_within(FORWARD_BYTES, row_bytes))
-        batches = [self._read(indices[chunk]) for chunk in chunks]
-        return batches[0] if len(batches) == 1 else Batch.concatenate(batches)
+    def _read_in_chunks(self) -> Batch:
+        """Read all rows into one batch; only a chunk at a time is copied in float64."""
+        n_rows = len(self.indices)
+        first, *others = gen_batches(n_rows, rows_within(FORWARD_BYTES, self._row_bytes))
+        batch = self._read(self.indices[first])
+        if not others:
+            return batch
+        whole = batch.map(lambda t: t.new_empty(n_rows, *t.shape[1:]))
+        whole.put(first, batch)
+        for chunk in others:
+            whole.put(chunk, self._read(self.indices[chunk]))
+        return whole
 
     def _read(self, indices: np.ndarray) -> Batch:
         source, device = self.source, self.scaler.center.device
@@ -469,9 +479,11 @@ def iter_columns(rows) -> Iterator[np.ndarray]:
         yield columns[:, [j]].toarray().ravel() if issparse(rows) else columns[:, j]
 
 
-def split_chunks(X, indices: np.ndarray) -> Iterator[np.ndarray]:
+def split_chunks(
+    X, indices: np.ndarray, n_bytes: int = CHUNK_BYTES
+) -> Iterator[np.ndarray]:
     """Yield the indices of chunks of rows of X, of bounded size in float64 too."""
-    for where in gen_batches(len(indices), rows_within(CHUNK_BYTES, 8 * X.shape[1])):
+    for where in gen_batches(len(indices), rows_within(n_bytes, 8 * X.shape[1])):
         yield indices[where]
 
 

@@ -11,11 +11,12 @@ import torch
 
 from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._columns import NumericColumns
-from sk_autoencoder.core._data import RowDataset, RowSource, spread_indices
+from sk_autoencoder.core._data import RowDataset, RowSource, select, spread_indices
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._missing import missing_fraction
 from sk_autoencoder.core._recipe import Initialization, Member, Recipe
 from sk_autoencoder.impute._neighbors import (
+    HIDDEN_FRACTION,
     fit_kernel_regression,
     fit_shrinkage,
     hide_entries,
@@ -45,6 +46,7 @@ HIDDEN_FRACTION_RANGE = 0.1, 0.6  # of the observed entries, hidden in training
 MIN_HIDDEN_ENTRIES = 200  # of validation rows, over all their corruptions
 MAX_CORRUPTIONS = 6  # of each validation row
 MAX_QUANTILE_ROWS = 10_000
+MAX_PATTERN_ROWS = 1_000  # whose missing entries are patterns of what is hidden
 MAX_REFERENCE_ROWS = 5_000  # of the kernel-weighted mean
 MAX_SAMPLING_ROWS = 1_000  # of it where each draw has many steps
 MIN_ROWS_WITHOUT_EXTRA_EPOCHS = 350  # fewer rows make shorter epochs, so more epochs
@@ -131,7 +133,9 @@ class ImputationAutoencoder(BaseAutoencoder):
             default_n_components=lambda n_rows, n_features: n_features,
             network=self._build_network,
             corruption=lambda rows, measured: RandomMissing(
-                measured["hidden_fraction"], recipe.columns.column_of_entries
+                measured["hidden_fraction"],
+                recipe.columns.column_of_entries,
+                measured["patterns"],
             ),
             corrupts_validation=True,  # hides entries of validation rows too
             n_corruptions=count_corruptions,
@@ -177,14 +181,19 @@ def measure_before_building(
     scaler: Scaler,
     rows: np.ndarray,
     seed: int,
-) -> dict[str, float | int | None]:
+) -> dict[str, Any]:
     """Choose what all members share: the entries to hide, and the number of factors.
 
-    About as many entries are hidden as are missing.
+    About as many entries are hidden as are missing, in the patterns of incomplete rows too.
     """
     fraction = np.clip(missing_fraction(source.X, rows), *HIDDEN_FRACTION_RANGE)
-    n_factors = columns.select_n_factors(source, scaler, rows, seed)
-    return {"hidden_fraction": float(fraction), "n_factors": n_factors}
+    where = spread_indices(len(rows), MAX_PATTERN_ROWS, select(source.weight, rows))
+    is_missing = torch.from_numpy(np.isnan(source.X[rows[where]]))
+    return {
+        "hidden_fraction": float(fraction),
+        "patterns": is_missing[is_missing.any(dim=1)],
+        "n_factors": columns.select_n_factors(source, scaler, rows, seed),
+    }
 
 
 def count_corruptions(n_entries: int, measured: dict[str, float]) -> int:
@@ -239,7 +248,8 @@ def calibrate(
         impute_scaled(fitted.module, known), (~known.isnan()).float()
     )
     column = columns.column_of_entries
-    hidden = hide_entries(fitted.module, regression, reference, valid, column)
+    corruption = RandomMissing(HIDDEN_FRACTION, column, fitted.measured["patterns"])
+    hidden = hide_entries(fitted.module, regression, reference, valid, corruption)
     nearest = fit_kernel_regression(regression, hidden)
     return {"nearest_": nearest, "shrinkage_": fit_shrinkage(hidden, nearest, column)}
 

@@ -19,6 +19,7 @@ from sk_autoencoder.core._data import RowSource, iter_chunks, split_chunks
 from sk_autoencoder.core._export import ExportMixin, ExportSpec, check_export_method
 from sk_autoencoder.core._fit_summary import FitSummaryMixin
 from sk_autoencoder.core._lazy_rows import to_sample
+from sk_autoencoder.core._memory import FORWARD_BYTES
 from sk_autoencoder.core._moments import measure_moments
 from sk_autoencoder.core._tables import TableMixin, missing_cells
 from sk_autoencoder.impute._autoencoder import (
@@ -487,7 +488,7 @@ class AutoencoderImputer(
         )
         with seeded:
             reconstruct = self._make_reconstruct()
-            for chunk in split_chunks(rows, incomplete):
+            for chunk in split_chunks(rows, incomplete, FORWARD_BYTES):
                 rows[chunk] = self._impute_rows(rows[chunk], reconstruct)
         return rows
 

@@ -92,7 +92,7 @@ def hide_entries(
     regression: KernelRegressionImputer,
     reference: np.ndarray,
     valid: RowDataset,
-    columns: Tensor | None,
+    corruption: RandomMissing,
 ) -> CalibrationSet:
     """Hide entries of validation rows, and impute them.
 
@@ -106,9 +106,8 @@ def hide_entries(
         Indices of the reference rows.
     valid : RowDataset
         The validation rows of each member.
-    columns : Tensor of shape (n_features,) or None
-        Column of each entry. Entries of one column are hidden together. None stands for
-        columns of one entry each.
+    corruption : RandomMissing
+        What hides entries.
     """
     rows = valid.indices.reshape(valid.n_members, -1)
     rows = rows[
@@ -118,7 +117,7 @@ def hide_entries(
     member = np.tile(np.repeat(np.arange(len(rows)), rows.shape[1]), n_repeats)
     rows = np.tile(rows.ravel(), n_repeats)
     x = scaled_rows(valid.X, valid.scaler, rows)
-    x_hidden = RandomMissing(HIDDEN_FRACTION, columns)(x)
+    x_hidden = corruption(x)
     is_missing = x_hidden.isnan()
     predictions = torch.from_numpy(map_array(module, member_predictions, x_hidden.numpy()))
     guess = predictions[np.arange(len(rows)), member]
@@ -300,17 +299,17 @@ def fit_shrinkage(
     variance = calibration.variance_correction
     column = column_of_entries(columns, guess.shape[1])
     n_columns = int(column.max()) + 1
-    product, square, n_hidden = (
+    is_once_hidden = is_hidden.unflatten(0, (calibration.n_repeats, -1)).any(0)
+    product, square, n_cells = (
         torch.zeros(len(rows), n_columns).double().index_add(1, column, rows.double())
         for rows in (
             clipped * (truth - guess) + variance,
             clipped.square() - variance,
-            is_hidden,
+            is_once_hidden,
         )
     )
-    # A cell is hidden several times; entries of a cell are hidden together.
-    n_times = max(calibration.n_repeats * HIDDEN_FRACTION, 1) * column.bincount()
-    prior = square.sum(0) * PRIOR_CELLS * n_times / n_hidden.sum(0).clamp(min=1)
+    n_cells = n_cells.sum(0) / column.bincount()  # entries of a cell are hidden together
+    prior = square.sum(0) * PRIOR_CELLS / n_cells.clamp(min=1)
     change = (product.sum(0) / (square.sum(0) + prior)).clamp(-1, 0)
     gain = 2 * change * product - change**2 * square
     is_shrunk = (square.sum(0) > 0) & is_significant(gain, calibration.n_repeats)

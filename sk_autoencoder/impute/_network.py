@@ -16,7 +16,7 @@ MIN_QUANTILE_GAP = 1e-6  # in scaled units
 MAX_DEVIATION = 2.5  # scaled units from the mean, to which entries of distances are clipped
 IMPUTED_WEIGHT = 0.5  # of an imputed entry in a distance; an observed entry has weight 1
 PRIOR_WEIGHT = 1e-2  # of the guess in the kernel-weighted mean
-MAX_ENTRIES = 2**20  # of distances, and of entries less quantiles, computed at once
+MAX_ENTRIES = 2**18  # of distances, and of entries less quantiles, computed at once
 
 
 def quantile_levels() -> Tensor:

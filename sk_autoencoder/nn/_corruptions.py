@@ -9,6 +9,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+# Largest share of rows that lose what an incomplete row misses. Columns that are missing
+# together, of four tables, December 2026: 0.5 lowers the error by 2 to 9 %, 1 by up to 4 %
+# more on two of them; with cells missing at random it changes by less than 2 %.
+MAX_PATTERN_SHARE = 0.75
+N_FEW_PATTERNS = 50  # patterns of which half of that share is drawn
+
 
 class GaussianNoise(nn.Module):
     """Add independent Gaussian noise to all entries in training.
@@ -235,7 +241,8 @@ class RandomMissing(nn.Module):
     """Set random observed entries to NaN in training.
 
     The probability is drawn for each row, uniformly between 0.5 and 1.5 times the given
-    one. A row without any observed entry left stays unchanged.
+    one. In up to three quarters of the rows, the more patterns there are, those of a random
+    pattern are hidden instead. A row without any observed entry left stays unchanged.
 
     Parameters
     ----------
@@ -243,6 +250,8 @@ class RandomMissing(nn.Module):
         Mean probability that an entry is hidden.
     columns : Tensor of shape (n_features,) or None, default=None
         Index of the column of each entry; entries of one column are hidden together.
+    patterns : Tensor of shape (n_patterns, n_features) or None, default=None
+        Which entries real rows miss, of bool.
 
     Examples
     --------
@@ -254,10 +263,19 @@ class RandomMissing(nn.Module):
 
     columns: Tensor | None
 
-    def __init__(self, probability: float, columns: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        probability: float,
+        columns: Tensor | None = None,
+        patterns: Tensor | None = None,
+    ) -> None:
         super().__init__()
         self.probability = probability
         self.register_buffer("columns", columns)
+        n_patterns = 0 if patterns is None else len(patterns)
+        # No buffer: the number of patterns may change from training to training.
+        self.patterns = patterns if n_patterns else None
+        self.pattern_share = MAX_PATTERN_SHARE * n_patterns / (n_patterns + N_FEW_PATTERNS)
 
     def forward(self, x: Tensor) -> Tensor:
         """Hide random entries of `x` in training."""
@@ -265,6 +283,11 @@ class RandomMissing(nn.Module):
             return x
         probabilities = self.probability * (0.5 + torch.rand_like(x[..., :1]))
         is_hidden = draw_uniform(x, self.columns) < probabilities
+        if self.patterns is not None:
+            drawn = torch.rand_like(x[..., 0]).mul(len(self.patterns)).long()
+            has_pattern = torch.rand_like(x[..., :1]) < self.pattern_share
+            pattern = self.patterns.to(x.device)[drawn]
+            is_hidden = torch.where(has_pattern, pattern, is_hidden)
         result = torch.where(is_hidden, torch.nan, x)
         is_empty = result.isnan().all(-1, keepdim=True)
         return torch.where(is_empty, x, result)
