@@ -108,7 +108,7 @@ class ImputationAutoencoder(BaseAutoencoder):
     """Autoencoder that is trained on hidden entries, with the imputed row as its code.
 
     Each training step hides a random fraction of the observed entries, about as many as are
-    missing. Hidden entries alone have an error.
+    missing, or those that another row misses. Hidden entries alone have an error.
 
     Parameters
     ----------

@@ -299,13 +299,13 @@ def fit_shrinkage(
     variance = calibration.variance_correction
     column = column_of_entries(columns, guess.shape[1])
     n_columns = int(column.max()) + 1
-    is_once_hidden = is_hidden.unflatten(0, (calibration.n_repeats, -1)).any(0)
+    is_ever_hidden = is_hidden.unflatten(0, (calibration.n_repeats, -1)).any(0)
     product, square, n_cells = (
         torch.zeros(len(rows), n_columns).double().index_add(1, column, rows.double())
         for rows in (
             clipped * (truth - guess) + variance,
             clipped.square() - variance,
-            is_once_hidden,
+            is_ever_hidden,
         )
     )
     n_cells = n_cells.sum(0) / column.bincount()  # entries of a cell are hidden together
