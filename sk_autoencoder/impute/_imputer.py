@@ -81,9 +81,9 @@ class AutoencoderImputer(
     imputation. A factor model, fitted by EM, imputes missing entries; in tables of mixed
     columns its covariance is averaged with that of the rows. Residual networks
     learn to correct it by hiding observed entries, at random and as other rows miss theirs,
-    and minimising the error of the hidden ones. Kernel regression on near training rows then shrinks the result. Validation rows,
-    hidden in several ways where they are few, select the weight of each stage, so that
-    stages without a benefit are left out.
+    and minimising the error of the hidden ones. Kernel regression on near training rows
+    then shrinks the result. Validation rows, hidden in several ways where they are few,
+    select the weight of each stage, so that stages without a benefit are left out.
 
     Parameters
     ----------
