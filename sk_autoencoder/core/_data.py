@@ -246,7 +246,7 @@ class RowDataset(Dataset):
     @cached_property
     def cached(self) -> Batch | None:
         """The scaled rows of all members, read when they are first used, if they fit."""
-        with torch.inference_mode(mode=False):  # a step may be the first, or an evaluation
+        with torch.inference_mode(mode=False):  # steps use them, after an evaluation too
             return self._read_in_chunks() if self._fits_in_memory else None
 
     @property

@@ -11,12 +11,11 @@ import torch
 
 from sk_autoencoder.core._base import BaseAutoencoder
 from sk_autoencoder.core._columns import NumericColumns
-from sk_autoencoder.core._data import RowDataset, RowSource, select, spread_indices
+from sk_autoencoder.core._data import RowDataset, RowSource, spread_indices
 from sk_autoencoder.core._fitted import Fitted
 from sk_autoencoder.core._missing import missing_fraction
 from sk_autoencoder.core._recipe import Initialization, Member, Recipe
 from sk_autoencoder.impute._neighbors import (
-    HIDDEN_FRACTION,
     fit_kernel_regression,
     fit_shrinkage,
     hide_entries,
@@ -24,8 +23,8 @@ from sk_autoencoder.impute._neighbors import (
     list_member_rows,
     member_predictions,
     scaled_rows,
-    select_reference_rows,
     shrink,
+    spread_rows,
 )
 from sk_autoencoder.impute._network import (
     ImputationNetwork,
@@ -42,6 +41,7 @@ from sk_autoencoder.nn._scalers import Scaler
 
 N_BLOCKS = 2
 HIDDEN_FRACTION_RANGE = 0.1, 0.6  # of the observed entries, hidden in training
+HIDDEN_FRACTION = 0.1  # of those of rows that the corrections are fitted to
 # 12 tables of at most 250 rows, November 2026: the error falls on 8, by up to 10 %.
 MIN_HIDDEN_ENTRIES = 200  # of validation rows, over all their corruptions
 MAX_CORRUPTIONS = 6  # of each validation row
@@ -187,8 +187,8 @@ def measure_before_building(
     About as many entries are hidden as are missing, in the patterns of incomplete rows too.
     """
     fraction = np.clip(missing_fraction(source.X, rows), *HIDDEN_FRACTION_RANGE)
-    where = spread_indices(len(rows), MAX_PATTERN_ROWS, select(source.weight, rows))
-    is_missing = torch.from_numpy(np.isnan(source.X[rows[where]]))
+    sample = spread_rows(rows, source.weight, MAX_PATTERN_ROWS)
+    is_missing = torch.from_numpy(np.isnan(source.X[sample]))
     return {
         "hidden_fraction": float(fraction),
         "patterns": is_missing[is_missing.any(dim=1)],
@@ -242,7 +242,7 @@ def calibrate(
 
     A kernel regression on near training rows, then a shrinkage of each column to its mean.
     """
-    reference = select_reference_rows(rows, valid.source.weight, max_reference_rows)
+    reference = spread_rows(rows, valid.source.weight, max_reference_rows)
     known = scaled_rows(valid.X, valid.scaler, reference)
     regression = KernelRegressionImputer(
         impute_scaled(fitted.module, known), (~known.isnan()).float()
@@ -302,7 +302,7 @@ def impute_reference_rows(
     if nearest is None:
         return np.arange(0)
     indices = list_member_rows(train, valid)
-    reference = select_reference_rows(indices, train.source.weight, max_rows)
+    reference = spread_rows(indices, train.source.weight, max_rows)
     rows = scaled_rows(train.X, train.scaler, reference)
     nearest.rows = impute_scaled(fitted.module, rows)
     return reference

@@ -50,7 +50,7 @@ from sk_autoencoder.utils._validation import validate_rows
 
 N_MEMBERS, N_MEMBERS_OF_MANY_ROWS = 4, 2  # of the default design
 # From here on two members are within .5 % of the error of four in the median of ten tables,
-# in half of the time (December 2026); with fewer rows behind by up to 4 %.
+# in half of the time (December 2026); with fewer rows behind by up to 5 %.
 MANY_ROWS = 2_000
 N_SAMPLING_MEMBERS = 8  # whose spread is that of the parameters
 # Rounding adds a variance of 1/12 to an error: at most 4 % of that of the column.

@@ -21,13 +21,12 @@ from sk_autoencoder.nn._corruptions import RandomMissing
 from sk_autoencoder.nn._scalers import Scaler
 
 MAX_CALIBRATION_ROWS = 1_000  # validation rows that choose bandwidth and weight
-HIDDEN_FRACTION = 0.1  # of the observed entries of calibration rows
 N_CALIBRATION_SAMPLES = 2_000  # calibration rows with hidden entries, with repeats
 N_REPEATS_RANGE = 4, 32  # of each calibration row
 BANDWIDTH_NEIGHBOR = 10  # neighbour whose median distance is the unit of bandwidths
 BANDWIDTHS = (0.05, 0.1, 0.2, 0.4)  # in that unit
 MIN_BANDWIDTH_UNIT = 1e-5  # if many rows are equal
-MIN_STANDARD_ERRORS = 1.0  # by which the kernel regression has to improve the error
+MIN_STANDARD_ERRORS = 1.0  # by which a correction has to improve the error
 # heart_h, colic, credit_g, November 2026: 20, 60 and 200 within .01 of each other in RMSE.
 PRIOR_CELLS = 60  # for no shrinkage of a column
 
@@ -60,10 +59,8 @@ def column_of_entries(columns: Tensor | None, n_features: int) -> Tensor:
     return torch.arange(n_features) if columns is None else columns.cpu()
 
 
-def select_reference_rows(
-    indices: np.ndarray, weight: np.ndarray | None, n_max: int
-) -> np.ndarray:
-    """Select reference rows among the rows at `indices`, by the weights of all rows."""
+def spread_rows(indices: np.ndarray, weight: np.ndarray | None, n_max: int) -> np.ndarray:
+    """Spread at most `n_max` rows over those at `indices`, by the weights of all rows."""
     rows = np.unique(indices)
     return rows[spread_indices(len(rows), n_max, select(weight, rows))]
 
@@ -123,8 +120,8 @@ def hide_entries(
     guess = predictions[np.arange(len(rows)), member]
     is_hidden = is_missing & ~x.isnan()
     labels = torch.from_numpy(label_rows(valid.X, np.concatenate([rows, reference])))
-    residual = _clip_errors(torch.where(is_hidden, x - guess, 0.0))
-    variance = _clip_errors(predictions - guess[:, None]).var(1, correction=0)
+    residual = _clip_extremes(torch.where(is_hidden, x - guess, 0.0))
+    variance = _clip_extremes(predictions - guess[:, None]).var(1, correction=0)
     return CalibrationSet(
         guess,
         is_missing,
@@ -184,8 +181,8 @@ def kernel_means(
     return means
 
 
-def _clip_errors(error: Tensor) -> Tensor:
-    return error.clamp(-MAX_DEVIATION, MAX_DEVIATION)  # single entries must not dominate
+def _clip_extremes(x: Tensor) -> Tensor:
+    return x.clamp(-MAX_DEVIATION, MAX_DEVIATION)  # single entries must not dominate
 
 
 def fit_kernel_regression(
@@ -203,7 +200,7 @@ def fit_kernel_regression(
     bandwidths = [fraction * unit for fraction in BANDWIDTHS]
     means = kernel_means(regression, calibration, bandwidths)
     for bandwidth, mean in zip(bandwidths, means, strict=True):
-        direction = _clip_errors(torch.where(calibration.is_hidden, mean - guess, 0.0))
+        direction = _clip_extremes(torch.where(calibration.is_hidden, mean - guess, 0.0))
         projection = (direction * calibration.residual - variance).sum(1).double()
         length = (direction.square() - variance).sum(1).double()
         weight = 0.0
@@ -257,7 +254,7 @@ def shrink(guess: Tensor, factor: Tensor) -> Tensor:
     factor : Tensor of shape (n_features,)
         From 0 to 1. Of an extreme entry `MAX_DEVIATION` is shrunk.
     """
-    return guess - (1 - factor) * _clip_errors(guess)
+    return guess - (1 - factor) * _clip_extremes(guess)
 
 
 def fit_shrinkage(
@@ -295,7 +292,7 @@ def fit_shrinkage(
     if regression is not None:
         mean = kernel_means(regression, calibration, [regression.bandwidth])[0]
         guess = guess.lerp(mean, regression.weight)
-    clipped = torch.where(is_hidden, _clip_errors(guess), 0.0)
+    clipped = torch.where(is_hidden, _clip_extremes(guess), 0.0)
     variance = calibration.variance_correction
     column = column_of_entries(columns, guess.shape[1])
     n_columns = int(column.max()) + 1
