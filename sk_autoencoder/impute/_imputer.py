@@ -165,9 +165,9 @@ class AutoencoderImputer(
     pickles, files and ONNX graphs.
 
     With ``sample_posterior=True`` each network of the default design is trained on
-    bootstrapped rows, so that the parameters of imputations vary too. A sample is the end
-    of a chain of Gibbs steps with one network: in turn each column is sampled given all
-    others, numbers with the residual of a row like it that the networks have not seen [4]_.
+    bootstrapped rows, so that the parameters of imputations vary too. A sample is that of
+    one network: the missing columns are sampled in random order, each given those before,
+    numbers with the residual of a row like it that the networks have not seen [4]_.
 
     References
     ----------

@@ -21,10 +21,9 @@ from sk_autoencoder.nn._autoencoder import Autoencoder
 from sk_autoencoder.nn._ensemble import Ensemble
 from sk_autoencoder.nn._tables import TableLink
 
-N_SWEEPS = 5  # of one chain per draw
-MAX_BLOCKS = 30  # of columns, drawn in turn in a sweep; more columns share blocks
+MAX_BLOCKS = 30  # of columns, drawn in turn; more columns share blocks
 MAX_RESIDUAL_ROWS = 1_000
-N_DONORS = 10  # of a residual: held-out cells with the nearest guesses
+N_DONORS = 20  # of a residual: held-out cells with the nearest guesses
 MIN_NOISE_SHARE = 0.25  # of the variance of residuals, whatever the members' spread
 
 # ``(x, guess, is_excluded=None) -> guess``, of scaled rows
@@ -34,7 +33,7 @@ Correction = Callable[..., Tensor]
 class ResidualSampler(nn.Module):
     r"""Sample an entry given its guess: add a residual of a held-out cell like it [1]_.
 
-    The residual is drawn from those of the 10 held-out cells of the column with the nearest
+    The residual is drawn from those of the 20 held-out cells of the column with the nearest
     guesses, so that the spread may depend on the guess. Guesses of members trained on
     bootstrapped rows vary too. Residuals are scaled such that both variances together are
     the mean squared error of the ensemble.
@@ -145,7 +144,10 @@ def collect_residuals(
     residuals = torch.where(is_cell, x - guess, 0.0)
     error = residuals.square().sum(0)
     share = 1 - torch.where(is_cell, spread, 0.0).sum(0) / error.clamp(min=1e-12)
-    residuals = residuals * share.clamp(min=MIN_NOISE_SHARE).sqrt()
+    # The deviation of a new cell from the mean of n others, to theirs from their mean.
+    n_cells = is_cell.sum(0).clamp(min=2)
+    variance_ratio = share.clamp(min=MIN_NOISE_SHARE) * (n_cells + 1) / (n_cells - 1)
+    residuals = residuals * variance_ratio.sqrt()
     order = guesses.argsort(0)
     return ResidualSampler(guesses.gather(0, order), residuals.gather(0, order))
 
@@ -161,8 +163,9 @@ def sample_missing_cells(
 ) -> Tensor:
     """Sample the missing entries of `rows` (batch, n_features), given the others.
 
-    Gibbs sampling by the network of one member: each step samples a block of columns given
-    all others. Levels of categories are sampled by their probabilities.
+    By the chain rule, with the network of one member: blocks of columns are sampled in
+    random order [1]_, each given the observed entries and those sampled before. Levels of
+    categories are sampled by their probabilities.
 
     Parameters
     ----------
@@ -175,25 +178,28 @@ def sample_missing_cells(
     correct : callable
         Corrects guesses.
     columns : NumericColumns
+
+    References
+    ----------
+    .. [1] B. Uria, I. Murray and H. Larochelle, "A deep and tractable density estimator",
+       ICML 2014, section 4.
     """
     autoencoder = module.extract(member) if isinstance(module, Ensemble) else module
     scaler, link = autoencoder.scaler, autoencoder.link
     x = scaler.bounded(rows)
     column = column_of_entries(columns.column_of_entries, x.shape[1])
 
-    def sample(incomplete: Tensor) -> Tensor:
+    result, is_missing = x.clone(), x.isnan()
+    for block in split_columns(column):
+        where = (is_missing & block.to(x.device)).any(1).nonzero().squeeze(1)
+        if not len(where):
+            continue
+        incomplete = result[where]
         guess = correct(incomplete, impute(autoencoder, incomplete))
         drawn = sampler(guess)
         if isinstance(link, TableLink):
             levels = scaler(link.probabilities.draw(scaler.inverse(guess)))
             drawn = torch.where(link.probabilities.is_level, levels, drawn)
-        return torch.where(incomplete.isnan(), drawn, incomplete)
-
-    is_missing, result = x.isnan(), sample(x)
-    for _ in range(N_SWEEPS):
-        for block in split_columns(column):
-            hidden = is_missing & block.to(x.device)
-            where = hidden.any(1).nonzero().squeeze(1)
-            if len(where):
-                result[where] = sample(result[where].masked_fill(hidden[where], torch.nan))
+        is_drawn = is_missing[where] & block.to(x.device)
+        result[where] = torch.where(is_drawn, drawn, incomplete)
     return scaler.match(result, rows)
